@@ -1,0 +1,54 @@
+#ifndef SIM_NET_FIB_H
+#define SIM_NET_FIB_H
+
+/* Routes: longest prefix match, local table first; a shared base with a per-host overlay
+ *
+ * The base (e.g. every node's pod CIDR -> node address) is one object for all hosts; a host's own table holds what
+ * differs: its addresses (local), connected prefixes, its own pods.  The longest match of both wins; on equal length
+ * the host's own. Equal-cost next hops are chosen by flow hash (fib_multipath_hash_policy 1), as a Chance-free stable
+ * function.          */
+
+#include "sim/packet/addr.h"
+#include "sim/packet/packet.h"
+
+typedef enum {
+    ROUTE_UNICAST,
+    ROUTE_LOCAL,
+    ROUTE_BROADCAST,
+    ROUTE_BLACKHOLE,
+    ROUTE_UNREACHABLE,
+    ROUTE_PROHIBIT
+} RouteType;
+
+typedef struct {
+    IpPrefix prefix;
+    RouteType type;
+    const NetDev *dev; /* NULL in the shared base: found by resolving 'via'. */
+    IpAddr via;        /* Any: on link. */
+    IpAddr src;        /* Preferred source, or any. */
+    uint32_t metric;
+} Route;
+
+typedef struct Fib Fib;         /* Of one host. */
+typedef struct FibBase FibBase; /* Shared, reference counted. */
+
+FibBase *fib_base_new(void);
+FibBase *fib_base_ref(FibBase *base);
+void fib_base_unref(FibBase *base);
+void fib_base_add(FibBase *base, const Route *route);
+void fib_base_remove(FibBase *base, const IpPrefix *prefix);
+
+Fib *fib_new(void);
+void fib_free(Fib *fib);
+void fib_set_base(Fib *fib, FibBase *base); /* Takes a reference; may be NULL. */
+void fib_add(Fib *fib, const Route *route); /* Replaces a route of equal prefix, type and metric. */
+bool fib_remove(Fib *fib, const IpPrefix *prefix, const NetDev *dev);
+
+/* The route for 'dst', or NULL.  The result lives until the table changes. */
+const Route *fib_lookup(const Fib *fib, IpAddr dst);
+/* True if 'addr' is one of the host's own (type local), on 'dev' if not NULL. */
+bool fib_is_local(const Fib *fib, IpAddr addr, const NetDev *dev);
+/* Own routes in order of prefix, for `ip route`. */
+void fib_each(const Fib *fib, void (*each)(const Route *route, void *user), void *user);
+
+#endif

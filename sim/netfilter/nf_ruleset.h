@@ -1,0 +1,201 @@
+#ifndef SIM_NETFILTER_NF_RULESET_H
+#define SIM_NETFILTER_NF_RULESET_H
+
+/* Rule sets: tables, chains, sets; shared bases, per-node overlays, generations
+ *
+ * NfNames      interns chain, set, interface and comment texts to dense ids; shared by all rule sets that share chains.
+ * NfChain      immutable once sealed, reference counted, shared by every rule set that holds it.
+ * NfSet        immutable elements, reference counted (dynamic content lives in NfState, per host).
+ * NfRuleset    a map id -> chain and id -> set, for one family: what one host walks.  A derived rule set holds only
+ * what differs from its base; jumps name ids, so an overlay can replace a callee without touching callers. A base is
+ * itself immutable once sealed: a newer generation is a copy that shares pages (copy on write); a host that is late
+ * simply holds the older one.
+ *
+ * Sealing a chain builds its index (runs of rules keyed by exact address, protocol and port); sealing a rule set checks
+ * that targets exist, that there is no loop and that calls are at most NF_MAX_DEPTH deep, so that evaluation needs no
+ * check. */
+
+#include "sim/netfilter/nf_rule.h"
+
+#define NF_MAX_DEPTH 64
+#define NF_NO_ID     UINT32_MAX
+
+typedef enum { NF_DIALECT_IPTABLES, NF_DIALECT_NFT } NfDialect;
+typedef enum { NF_TYPE_FILTER_CHAIN, NF_TYPE_NAT_CHAIN, NF_TYPE_ROUTE_CHAIN } NfChainType;
+
+typedef struct NfNames NfNames;
+NfNames *nf_names_new(void);
+NfNames *nf_names_ref(NfNames *names);
+void nf_names_unref(NfNames *names);
+
+/* Text ids: comments, interface names, list names.  Equal texts have equal ids. */
+uint32_t nf_text_id(NfNames *names, const char *text);
+const char *nf_text(const NfNames *names, uint32_t id);
+/* Chain and set ids, each dense, by (table, name).  A new name takes the next id. */
+uint32_t nf_chain_id(NfNames *names, const char *table, const char *name);
+uint32_t nf_chain_find(const NfNames *names, const char *table, const char *name); /* NF_NO_ID if never named. */
+const char *nf_chain_name(const NfNames *names, uint32_t chain_id);
+const char *nf_chain_table(const NfNames *names, uint32_t chain_id);
+uint32_t nf_set_id(NfNames *names, const char *table, const char *name);
+uint32_t nf_set_find(const NfNames *names, const char *table, const char *name);
+const char *nf_set_name(const NfNames *names, uint32_t set_id);
+
+/* --- Sets and maps ------------------------------------------------------------------------------------------- */
+
+/* A key: unused parts are zero; no padding. */
+typedef struct {
+    IpAddr addr, addr2;
+    uint32_t word; /* Interface name id or mark. */
+    uint16_t port;
+    uint8_t proto;
+    uint8_t zero;
+} NfKey;
+_Static_assert(sizeof(NfKey) == 40, "no padding");
+
+typedef struct {
+    NfKey key;
+    uint8_t addr_len;   /* Prefix length of key.addr for interval sets; 255: exact. */
+    uint8_t verdict;    /* NfOp: NFX_GOTO, NFX_JUMP, NFX_DROP, NFX_ACCEPT, NFX_RETURN; maps only. */
+    uint16_t port_high; /* Interval of ports; 0: none. */
+    uint32_t chain;     /* Of GOTO and JUMP. */
+    uint32_t comment;   /* Text id or NF_NO_ID. */
+    uint32_t origin;
+} NfElem;
+
+typedef enum { NF_SET_PLAIN, NF_SET_MAP /* to verdicts */, NF_SET_IPSET } NfSetKind;
+
+typedef struct {
+    uint32_t id;
+    NfSetKind kind;
+    uint32_t
+        fields; /* NfKeyField nibbles: the type; direction-free kinds (DADDR for any address, DPORT for any port). */
+    uint8_t n_fields;
+    bool dynamic, interval;
+    uint32_t timeout_s;  /* Dynamic sets: default timeout; 0: none. */
+    uint32_t comment;    /* Text id or NF_NO_ID. */
+    uint32_t ipset_type; /* Text id ("hash:ip,port") for ipsets. */
+} NfSetSpec;
+
+/* Elements are copied; they keep their order for printing.  NULL and *error on a duplicate key with another verdict
+ * ("File exists", as the kernel says). */
+NfSet *nf_set_new(const NfSetSpec *spec, const NfElem *elems, size_t n, GError **error);
+NfSet *nf_set_ref(NfSet *set);
+void nf_set_unref(NfSet *set);
+const NfSetSpec *nf_set_spec(const NfSet *set);
+const NfElem *nf_set_elems(const NfSet *set, size_t *ret_n);
+const NfElem *nf_set_lookup(const NfSet *set, const NfKey *key);
+
+/* --- Chains ---------------------------------------------------------------------------------------------------- */
+
+typedef struct {
+    IpAddr addr;
+    uint16_t port;
+    uint16_t zero;
+    uint32_t chain; /* NFX_NUMGEN_VMAP: chain id; then addr and port are unused. */
+} NfChoice;
+
+typedef struct {
+    uint32_t n;
+    uint32_t v[16][2]; /* multiport: low, high. */
+} NfPortList;
+
+typedef struct {
+    uint64_t interval_ns; /* Per unit: limit and hashlimit. */
+    uint32_t burst;
+    uint32_t name; /* hashlimit. */
+    uint32_t mode; /* hashlimit: 1 srcip, 2 dstip, 4 srcport, 8 dstport; bit 31: --hashlimit-above. */
+    uint8_t unit;  /* Per: 's', 'm', 'h', 'd', for printing. */
+    uint32_t rate; /* As written. */
+} NfLimit;
+
+typedef struct {
+    IpAddr low, high;
+} NfAddrRange;
+
+typedef struct {
+    uint32_t id;
+    bool is_base;
+    NfHook hook;
+    NfChainType type;
+    int32_t priority;
+    NfVerdict policy;
+    uint32_t comment; /* nft; text id or NF_NO_ID. */
+} NfChainSpec;
+
+/* A chain being written.  Usage:
+ *     NfChainBuilder *b = nf_chain_builder_new(names, &spec);
+ *     nf_rule_begin(b, origin);  nf_rule_expr(b, expr) ...;  nf_rule_end(b);
+ *     NfChain *chain = nf_chain_seal(b);   // frees the builder
+ */
+typedef struct NfChainBuilder NfChainBuilder;
+NfChainBuilder *nf_chain_builder_new(NfNames *names, const NfChainSpec *spec);
+void nf_chain_builder_free(NfChainBuilder *b);
+void nf_rule_begin(NfChainBuilder *b, uint32_t origin);
+void nf_rule_expr(NfChainBuilder *b, NfExpr expr);
+uint32_t nf_rule_choices(NfChainBuilder *b, const NfChoice *choices, size_t n); /* Returns the 'a' of NFX_NUMGEN_*. */
+uint32_t nf_rule_ports(NfChainBuilder *b, const NfPortList *ports);
+uint32_t nf_rule_limit(NfChainBuilder *b, const NfLimit *limit);
+uint32_t nf_rule_range(NfChainBuilder *b, const NfAddrRange *range);
+void nf_rule_end(NfChainBuilder *b);
+NfChain *nf_chain_seal(NfChainBuilder *b);
+
+NfChain *nf_chain_ref(NfChain *chain);
+void nf_chain_unref(NfChain *chain);
+const NfChainSpec *nf_chain_spec(const NfChain *chain);
+uint32_t nf_chain_n_rules(const NfChain *chain);
+const NfRule *nf_chain_rule(const NfChain *chain, uint32_t index);
+const NfExpr *nf_chain_exprs(const NfChain *chain, const NfRule *rule); /* rule->n of them. */
+const NfChoice *nf_chain_choices(const NfChain *chain, uint32_t first);
+const NfPortList *nf_chain_ports(const NfChain *chain, uint32_t id);
+const NfLimit *nf_chain_limit(const NfChain *chain, uint32_t id);
+const NfAddrRange *nf_chain_range(const NfChain *chain, uint32_t id);
+/* Same rules, target for target: interning of overlays. */
+bool nf_chain_equal(const NfChain *a, const NfChain *b);
+uint64_t nf_chain_content_hash(const NfChain *chain);
+
+/* Expression makers (the common ones): used by compilers and the parser. */
+NfExpr nfx_saddr(IpPrefix prefix, bool neg);
+NfExpr nfx_daddr(IpPrefix prefix, bool neg);
+NfExpr nfx_proto(uint8_t proto);
+NfExpr nfx_dport(uint8_t match_proto, uint16_t low, uint16_t high);
+NfExpr nfx_u32(NfOp op, uint32_t a, uint32_t b, uint8_t len, bool neg);
+NfExpr nfx_comment(NfNames *names, const char *text);
+NfExpr nfx_jump(uint32_t chain_id);
+NfExpr nfx_goto(uint32_t chain_id);
+NfExpr nfx_dnat(IpAddr addr, uint16_t port, uint8_t flags);
+
+/* --- Rule sets -----------------------------------------------------------------------------------------------------
+ */
+
+NfRuleset *nf_ruleset_new(NfNames *names, NfDialect dialect, IpFamily family);
+/* An unsealed overlay on a sealed 'base' (takes a reference). */
+NfRuleset *nf_ruleset_derive(NfRuleset *base);
+/* An unsealed next generation of a sealed base: shares all pages until they are written. */
+NfRuleset *nf_ruleset_next(const NfRuleset *base);
+NfRuleset *nf_ruleset_ref(NfRuleset *rs);
+void nf_ruleset_unref(NfRuleset *rs);
+
+NfNames *nf_ruleset_names(const NfRuleset *rs);
+NfDialect nf_ruleset_dialect(const NfRuleset *rs);
+IpFamily nf_ruleset_family(const NfRuleset *rs);
+
+void nf_ruleset_put_chain(NfRuleset *rs, NfChain *chain); /* Takes the reference. */
+void nf_ruleset_remove_chain(NfRuleset *rs, uint32_t chain_id);
+void nf_ruleset_put_set(NfRuleset *rs, NfSet *set); /* Takes the reference. */
+void nf_ruleset_remove_set(NfRuleset *rs, uint32_t set_id);
+/* Checks jump targets, set references, loops and depth; false with *error naming chain and rule. */
+bool nf_ruleset_seal(NfRuleset *rs, GError **error);
+
+const NfChain *nf_ruleset_chain(const NfRuleset *rs, uint32_t chain_id); /* NULL if none. */
+const NfSet *nf_ruleset_set(const NfRuleset *rs, uint32_t set_id);
+/* Ids present (base and overlay), ascending; caller frees the array. */
+uint32_t *nf_ruleset_chain_ids(const NfRuleset *rs, size_t *ret_n);
+uint32_t *nf_ruleset_set_ids(const NfRuleset *rs, size_t *ret_n);
+/* Base chains of a hook by priority, then id; at most NF_MAX_BASE. */
+#define NF_MAX_BASE 8
+size_t nf_ruleset_base_chains(const NfRuleset *rs, NfHook hook, const NfChain *ret_chains[static NF_MAX_BASE]);
+/* Tables in print order ("mangle", "filter", "nat"; or "kube-proxy"). */
+size_t nf_ruleset_tables(const NfRuleset *rs, const char *ret_tables[static 8]);
+uint64_t nf_ruleset_own_bytes(const NfRuleset *rs); /* Memory that only this rule set holds. */
+
+#endif

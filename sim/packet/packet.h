@@ -1,0 +1,204 @@
+#ifndef SIM_PACKET_PACKET_H
+#define SIM_PACKET_PACKET_H
+
+/* Packets
+ *
+ * The parsed fields are the truth; bytes exist only in wire.c.  A packet is owned by exactly one place (a queue, a
+ * link, a function argument); hand-over is by call, so there is no reference count.  Integers are in host order.
+ *
+ * Metadata falls in two parts: 'id' and 'flow' live as long as the packet; 'meta' belongs to the host that handles it
+ * now (skb fields) and is reset by packet_enter_host(), or a mark would leak from node to node.
+ *
+ * Encapsulation: 'inner' is an owned packet carried as the payload (VXLAN, IPIP); then 'payload' is empty.          */
+
+#include "sim/engine/sim.h"
+#include "sim/packet/addr.h"
+
+typedef enum {
+    IPPROTO_ICMP_ = 1,
+    IPPROTO_IPIP_ = 4,
+    IPPROTO_TCP_ = 6,
+    IPPROTO_UDP_ = 17,
+    IPPROTO_ICMPV6_ = 58,
+    IPPROTO_SCTP_ = 132,
+} IpProto;
+
+/* "tcp", "udp", ...; a decimal number for others (then 'buf' is used). */
+#define IPPROTO_STR_SIZE 8
+const char *ipproto_name(uint8_t proto, char buf[static IPPROTO_STR_SIZE]);
+/* Accepts any case and numbers; false if unknown. */
+bool ipproto_parse(const char *text, uint8_t *ret_proto);
+
+/* Immutable, reference-counted bytes; packets hold slices, so a payload is stored once. */
+typedef struct {
+    uint32_t refs;
+    uint32_t size;
+    uint8_t data[];
+} PayloadBuf;
+
+PayloadBuf *payload_buf_new(const void *data, size_t size);
+PayloadBuf *payload_buf_ref(PayloadBuf *buf);
+void payload_buf_unref(PayloadBuf *buf);
+
+typedef struct {
+    PayloadBuf *buf; /* NULL: 'len' bytes of zero (virtual payload, stored nowhere). */
+    uint32_t offset, len;
+} Payload;
+
+enum {
+    TCP_FIN = 0x01,
+    TCP_SYN = 0x02,
+    TCP_RST = 0x04,
+    TCP_PSH = 0x08,
+    TCP_ACK = 0x10,
+    TCP_URG = 0x20,
+    TCP_ECE = 0x40,
+    TCP_CWR = 0x80,
+};
+
+typedef struct {
+    uint32_t seq, ack;
+    uint16_t window;
+    uint8_t flags;
+    /* Options; absent when 0 / false. */
+    uint8_t wscale; /* Shift + 1; 0: absent. */
+    uint16_t mss;
+    bool sack_permitted;
+    uint8_t n_sacks;
+    bool has_ts;
+    uint32_t ts_val, ts_ecr;
+    uint32_t sacks[4]; /* Up to two blocks: left, right edge. */
+} TcpHeader;
+
+/* What an ICMP error quotes: the offending packet's headers as it stood at the router (NAT rewrites it on the way). */
+typedef struct {
+    IpAddr src, dst;
+    uint16_t sport, dport; /* ICMP: id in sport. */
+    uint32_t seq;          /* TCP sequence number. */
+    uint32_t ack;
+    uint16_t total_len, ip_id;
+    uint16_t window;
+    uint8_t proto, ttl, tos, tcp_flags, icmp_type, icmp_code;
+} QuotedPacket;
+
+typedef struct {
+    uint8_t type, code;
+    uint16_t id, seq; /* Echo. */
+    uint32_t mtu;     /* Fragmentation needed / packet too big. */
+    bool has_quote;
+    QuotedPacket quote;
+} IcmpHeader;
+
+typedef struct {
+    uint32_t vtag;
+    uint8_t chunk;     /* First chunk's type: 1 INIT, 2 INIT-ACK, 0 DATA, ... */
+    uint32_t init_tag; /* INIT and INIT-ACK. */
+} SctpHeader;
+
+typedef enum { CKSUM_GOOD, CKSUM_BAD } ChecksumState; /* BAD is written wrong on purpose (broken offload). */
+
+typedef enum {
+    ETH_IP,  /* IPv4 or IPv6 by the addresses. */
+    ETH_ARP, /* 'arp' is valid instead of the IP fields. */
+} EthKind;
+
+typedef struct NetDev NetDev;
+typedef struct Conn Conn;
+
+/* ctinfo, as the kernel's enum ip_conntrack_info says it. */
+typedef enum {
+    CTINFO_NONE,      /* Not tracked yet. */
+    CTINFO_UNTRACKED, /* NOTRACK. */
+    CTINFO_INVALID,
+    CTINFO_NEW,
+    CTINFO_ESTABLISHED,
+    CTINFO_RELATED,
+} CtInfo;
+
+typedef struct {
+    uint32_t mark;
+    uint32_t l2_hops;       /* Loop guard inside one host. */
+    const NetDev *in, *out; /* Interfaces of this host. */
+    const NetDev *phys_in;  /* Bridge port it came through (br_netfilter), or NULL. */
+    Conn *ct;               /* Holds a reference (conntrack.h), or NULL. */
+    uint8_t ctinfo;         /* CtInfo. */
+    uint8_t ct_reply;       /* Direction: 1 for the reply. */
+    uint8_t nf_bridge;      /* Passed PREROUTING at the bridge (br_netfilter). */
+    uint8_t local_out;      /* Made by this host. */
+    struct Socket *owner;   /* Local sender, or NULL: told of EPERM and local errors. */
+} PacketMeta;
+
+typedef struct Packet Packet;
+struct Packet {
+    uint64_t id;   /* Of this packet, kept across rewrites and hops; copies get new ones. */
+    uint64_t flow; /* Of the connection it belongs to: keyed draws, reports. 0: none. */
+
+    MacAddr eth_src, eth_dst;
+    uint8_t eth;   /* EthKind. */
+    uint8_t proto; /* IpProto. */
+    uint8_t ttl;
+    uint8_t tos;
+    uint16_t ip_id;
+    bool dont_fragment;
+    uint8_t cksum; /* ChecksumState of the transport checksum. */
+    IpAddr src, dst;
+    uint16_t sport, dport; /* TCP, UDP, SCTP. */
+    union {
+        TcpHeader tcp;
+        IcmpHeader icmp;
+        SctpHeader sctp;
+        struct {
+            uint8_t op; /* 1 request, 2 reply; sender = src/eth_src, target = dst/target_mac. */
+            MacAddr target_mac;
+        } arp;
+    };
+    Payload payload;
+    Packet *inner; /* Owned, or NULL. */
+    PacketMeta meta;
+};
+
+static inline IpFamily
+packet_family(const Packet *pkt)
+{
+    return ipaddr_family(&pkt->src);
+}
+
+static inline bool
+packet_has_ports(const Packet *pkt)
+{
+    return pkt->proto == IPPROTO_TCP_ || pkt->proto == IPPROTO_UDP_ || pkt->proto == IPPROTO_SCTP_;
+}
+
+static inline bool
+packet_is_icmp(const Packet *pkt)
+{
+    return pkt->proto == IPPROTO_ICMP_ || pkt->proto == IPPROTO_ICMPV6_;
+}
+
+/* True for ICMP and ICMPv6 errors (they quote a packet). */
+bool packet_is_icmp_error(const Packet *pkt);
+
+PacketPool *packet_pool_new(void);
+void packet_pool_free(PacketPool *pool);
+uint64_t packet_pool_in_use(const PacketPool *pool);
+
+/* A zeroed packet with a fresh id and ttl 64; owned by the caller. */
+Packet *packet_new(Sim *sim);
+/* A deep copy with a new id; the conntrack reference is not copied. */
+Packet *packet_copy(Sim *sim, const Packet *pkt);
+void packet_free(Sim *sim, Packet *pkt);                                              /* Accepts NULL. */
+void packet_set_payload(Packet *pkt, PayloadBuf *buf, uint32_t offset, uint32_t len); /* Takes a new reference. */
+
+/* Resets 'meta' as a new host receives the packet; drops the conntrack reference. */
+void packet_enter_host(Packet *pkt);
+
+/* Sizes in bytes on the wire. */
+uint32_t packet_l4_header_size(const Packet *pkt);
+uint32_t packet_ip_size(const Packet *pkt); /* IP header and all behind it: what the MTU limits, what counters count. */
+uint32_t packet_eth_size(const Packet *pkt); /* With the Ethernet header. */
+
+/* "TCP 10.0.0.1:1234 > 10.0.0.2:80 SYN ttl=64" (the form of the recorded traces); returns 'buf'. */
+#define PACKET_STR_SIZE 256
+char *packet_format(const Packet *pkt, char buf[static PACKET_STR_SIZE]);
+
+#endif
