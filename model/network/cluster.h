@@ -1,0 +1,112 @@
+#ifndef MODEL_NETWORK_CLUSTER_H
+#define MODEL_NETWORK_CLUSTER_H
+
+/* Cluster: API objects turned into simulated hosts, links and addresses
+ *
+ * Built from an Input whose gaps the controllers have filled (control_fill()).  At time 0 everything in the store runs
+ * and every node has done its first full sync.  Owns the Sim; the Input is borrowed and outlives it.
+ *
+ * Topologies (topology_*.c), by ClusterSpec.network.kind:
+ *   bridge   that of the recorded flows: nodes' eth0 on one L2 segment with `router` (its bridge br-lan, ports "v-" and
+ * the last 8 characters of the node), pods' eth0 on a bridge cni0 by ports "v<last octet>p"; plain routes; routed   the
+ * same without the bridge: a /32 (or /128) route to each veth; vxlan    pod traffic between nodes in VXLAN (MTU - 50);
+ *   cloud    nodes in zones, each zone behind its own router, a cloud fabric that routes pod and node addresses.
+ * Clients and load balancers hang on the router.  The router answers net-unreachable for what it has no route to.
+ *
+ * Host names: node "minikube"; pod "pod/NAME" (namespace default) or "pod/NS/NAME"; "client/NAME"; "router"; "lb". */
+
+#include "model/input/loader.h"
+#include "sim/net/host.h"
+#include "sim/transport/app.h"
+
+typedef struct Cluster Cluster;
+typedef struct ClusterNode ClusterNode;
+typedef struct ClusterPod ClusterPod;
+typedef struct ClusterClient ClusterClient;
+typedef struct NodeProxy NodeProxy;   /* model/network/node_proxy.h */
+typedef struct PodRuntime PodRuntime; /* model/network/pod_apps.h */
+
+struct ClusterNode {
+    Cluster *cluster;
+    const char *name;
+    Host *host;
+    NetDev *eth0, *cni0; /* cni0: bridge kind only. */
+    IpAddr ips[2];
+    uint32_t n_ips;
+    const char *zone; /* Or NULL. */
+    NodeProxy *proxy;
+    bool failed;
+    uint32_t index; /* Dense, in order of name. */
+};
+
+struct ClusterPod {
+    Cluster *cluster;
+    const char *ns, *name;
+    ClusterNode *node;
+    Host *host; /* The node's own for hostNetwork pods. */
+    bool host_network;
+    IpAddr ips[2];
+    uint32_t n_ips;
+    PodRuntime *runtime; /* Its applications; NULL before start and after death. */
+};
+
+struct ClusterClient {
+    const char *name;
+    Host *host;
+    IpAddr *addrs;
+    uint32_t n_addrs;
+};
+
+typedef struct {
+    uint64_t seed;
+    bool no_apps; /* Hosts and rules only (walk, rules). */
+    bool no_pods; /* Not even pod namespaces. */
+    bool linear;  /* Evaluate rules without their index. */
+} ClusterOptions;
+
+/* NULL with diagnostics (a node without address, an unknown sysctl, ...). */
+Cluster *cluster_new(Input *input, const ClusterOptions *options);
+void cluster_free(Cluster *cluster);
+
+Sim *cluster_sim(const Cluster *cluster);
+Input *cluster_input(const Cluster *cluster);
+Store *cluster_store(const Cluster *cluster);
+
+ClusterNode *cluster_node(const Cluster *cluster, const char *name);
+ClusterNode *const *cluster_nodes(const Cluster *cluster, size_t *ret_n); /* By name. */
+ClusterPod *cluster_pod(const Cluster *cluster, const char *ns, const char *name);
+/* Pods that have a network namespace now, by namespace and name. */
+ClusterPod *const *cluster_pods(const Cluster *cluster, size_t *ret_n);
+ClusterPod *cluster_pod_of_host(const Cluster *cluster, const Host *host);
+ClusterPod *cluster_pod_by_ip(const Cluster *cluster, IpAddr addr);
+ClusterNode *cluster_node_by_ip(const Cluster *cluster, IpAddr addr);
+ClusterNode *cluster_node_of_host(const Cluster *cluster, const Host *host); /* NULL for others. */
+ClusterClient *cluster_client(const Cluster *cluster, const char *name);
+ClusterClient *const *cluster_clients(const Cluster *cluster, size_t *ret_n);
+Host *cluster_router(const Cluster *cluster);
+/* Hosts in a stable order: nodes, pods, clients, router, load balancers. */
+Host *const *cluster_hosts(Cluster *cluster, size_t *ret_n);
+
+/* The network side of a pod's life, called by the kubelet model. */
+ClusterPod *cluster_pod_add(Cluster *cluster, const Pod *pod); /* Namespace, veth, routes; applications not started. */
+void cluster_pod_remove(Cluster *cluster, ClusterPod *pod);    /* The address vanishes; sockets die. */
+
+/* A host on the outside network with these addresses ("lb"), linked to the router with the client latency. */
+Host *cluster_add_outside_host(Cluster *cluster, const char *name, const IpAddr *addrs, size_t n,
+                               const LinkParams *link);
+/* The outside routes 'addr' to that node from now on (--via, DSR load balancers, announcements); NULL: nowhere. */
+void cluster_route_outside(Cluster *cluster, IpAddr addr, const ClusterNode *via);
+/* The same to any host on the outside network. */
+void cluster_route_outside_host(Cluster *cluster, IpAddr addr, Host *host);
+
+/* Forgets connections, affinity and counters, keeps the rules: the next flow starts fresh. */
+void cluster_flush_flows(Cluster *cluster);
+
+/* resolv.conf of a pod (cluster DNS, search list of its namespace, ndots 5) or of a node or client. */
+void cluster_resolv_conf(const Cluster *cluster, const Host *host, ResolvConf *ret_conf);
+
+/* Friendly name of an address: "pod default/web-0", "node minikube", "Service default/web clusterIP", "client laptop",
+ * or NULL. */
+const char *cluster_name_addr(const Cluster *cluster, IpAddr addr, char *buf, size_t size);
+
+#endif

@@ -1,0 +1,25 @@
+#ifndef MODEL_NETWORK_POD_APPS_H
+#define MODEL_NETWORK_POD_APPS_H
+
+/* What runs in a pod: HTTP, echo and DNS servers on its ports, as Application documents say
+ *
+ * Default: listen on all containerPorts and on every port that a slice gives the pod; TCP answers HTTP with JSON that
+ * has the pod's name, UDP and SCTP echo it.  `http.calls` calls other Services first (through DNS, as an application
+ * would).      */
+
+#include "model/network/cluster.h"
+
+PodRuntime *pod_runtime_start(ClusterPod *pod); /* The processes begin to listen (after Application.startup). */
+void pod_runtime_term(PodRuntime *runtime);     /* SIGTERM: drain, or exit, or nothing. */
+void pod_runtime_kill(PodRuntime *runtime);     /* SIGKILL: everything closes as the kernel does it; frees. */
+bool pod_runtime_listening(const PodRuntime *runtime);
+/* Answers its readiness probe now (the scenario can break it). */
+bool pod_runtime_healthy(const PodRuntime *runtime);
+void pod_runtime_set_healthy(PodRuntime *runtime, bool healthy);
+
+typedef struct {
+    uint64_t connections, requests, active;
+} PodAppStats;
+PodAppStats pod_runtime_stats(const PodRuntime *runtime);
+
+#endif

@@ -1,0 +1,76 @@
+#ifndef MODEL_REPORT_FLOWS_H
+#define MODEL_REPORT_FLOWS_H
+
+/* Flows: what became of each connection, gathered from the trace
+ *
+ * A FlowBook is a trace sink.  It follows connections by their identity (Packet.flow) across every NAT and host and
+ * keeps what DESIGN.md 6 shows of a flow: rewrites with their rules, nodes passed, the server and what it saw, drops
+ * with the rule or element to blame.  It decides nothing; outcomes come from the client's socket (flow_finish()). */
+
+#include "model/network/cluster.h"
+
+typedef enum { FLOW_PENDING, FLOW_CONNECTED, FLOW_REFUSED, FLOW_TIMEOUT, FLOW_RESET, FLOW_UNRESOLVED } FlowOutcome;
+const char *flow_outcome_name(FlowOutcome outcome);
+
+typedef struct {
+    const char *host; /* Node (or other host) that rewrote it. */
+    IpAddr from, to;
+    uint16_t from_port, to_port;
+    char *rule; /* "KUBE-SEP-... 2", or NULL. Owned. */
+    SimTime at;
+} FlowRewrite;
+
+typedef struct {
+    SimTime at;
+    const char *host;
+    DropReason reason;
+    bool reject;
+    char *rule; /* "filter KUBE-EXTERNAL-SERVICES 3 (Service default/web ...)", or NULL. Owned. */
+} FlowDrop;
+
+typedef struct {
+    uint64_t id;
+    char *name, *from, *to, *dialed; /* dialed: "ip:port". */
+    char *group;                     /* Name of the load it belongs to, or NULL. */
+    uint8_t proto;
+    FlowOutcome outcome;
+    const char *reason; /* Stable code or NULL. */
+    char *blame;        /* Sentence: the rule or element that caused a bad outcome; or NULL. */
+    /* Server side; has_server false if nothing was reached. */
+    bool has_server;
+    char *server_pod, *server_node;
+    IpAddr server_addr;
+    uint16_t server_port;
+    IpAddr source_seen;
+    uint16_t source_seen_port;
+    IpAddr client_addr;
+    uint16_t client_port;
+    IpAddr reply_from; /* What the client sees the reply come from. */
+    uint16_t reply_port;
+    bool has_reply;
+    int status; /* HTTP status or 0. */
+    FlowRewrite *dnat, *snat;
+    uint32_t n_dnat, n_snat;
+    FlowDrop *drops;
+    uint32_t n_drops;
+    const char **nodes; /* Node names in order of first passage. */
+    uint32_t n_nodes;
+    SimTime start, connected_at, end; /* -1: not yet. */
+    uint32_t retransmits;
+    uint32_t requests;
+} Flow;
+
+typedef struct FlowBook FlowBook;
+FlowBook *flow_book_new(Cluster *cluster); /* Registers as a sink. */
+void flow_book_free(FlowBook *book);
+/* Begins a flow; returns its record (owned by the book, stable address). 'id' is what the socket's options.flow gets.
+ */
+Flow *flow_begin(FlowBook *book, const char *name, const char *from, const char *to, uint8_t proto);
+void flow_finish(FlowBook *book, Flow *flow, FlowOutcome outcome, const char *reason);
+Flow *const *flow_book_flows(const FlowBook *book, size_t *ret_n); /* In order of beginning. */
+
+/* Sentence about a rule: chain, number, object behind it. Caller frees. */
+char *flow_rule_text(const Cluster *cluster, const Host *host, const NfRuleset *rs, const NfChain *chain,
+                     uint32_t index);
+
+#endif

@@ -1,0 +1,46 @@
+#ifndef MODEL_SCENARIO_RUN_H
+#define MODEL_SCENARIO_RUN_H
+
+/* Running a scenario: the timeline, traffic, expectations
+ *
+ * Steps fire in order of time, then of writing.  The run ends at the scenario's duration (default: 5 s after the last
+ * step or traffic is over), at the event limit, or when stopped. */
+
+#include "model/control/control.h"
+#include "model/report/flows.h"
+
+typedef struct ScenarioRun ScenarioRun;
+
+typedef struct {
+    char *text; /* As written, one line. Owned. */
+    bool ok;
+    char *why; /* Explanation of a failure; NULL if ok. Owned. */
+    Mark mark;
+} ExpectResult;
+
+/* One line of the story: what happened, in words. */
+typedef struct {
+    SimTime at;
+    char *text;
+} StoryLine;
+
+typedef struct {
+    const char *name;
+    uint32_t tried, connected, refused, timed_out, reset, unresolved, requests, failed_requests, retransmits;
+    SimTime p50, p90, p99, max; /* Connect times. */
+} LoadResult;
+
+ScenarioRun *scenario_run_new(Cluster *cluster, const ScenarioSpec *spec);
+void scenario_run_free(ScenarioRun *run);
+/* Runs to the end (or to 'until' if not SIMTIME_NEVER); can be called again with a later time. False if stopped early.
+ */
+bool scenario_run_until(ScenarioRun *run, SimTime until);
+FlowBook *scenario_run_flows(const ScenarioRun *run);
+Controllers *scenario_run_controllers(const ScenarioRun *run);
+const LoadResult *scenario_run_loads(ScenarioRun *run, size_t *ret_n);
+const ExpectResult *scenario_run_expectations(ScenarioRun *run, size_t *ret_n); /* Evaluates on first call. */
+const StoryLine *scenario_run_story(const ScenarioRun *run, size_t *ret_n);
+/* A line of the story from elsewhere (load balancers, controllers). */
+void scenario_story(Cluster *cluster, const char *format, ...) G_GNUC_PRINTF(2, 3);
+
+#endif
