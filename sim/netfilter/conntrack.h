@@ -127,7 +127,7 @@ SimTime conn_expires(const Conn *conn);
 uint8_t conn_tcp_state(const Conn *conn);
 void conn_ref(Conn *conn);
 void conn_unref(Conntrack *ct, Conn *conn);
-/* Packets keep their reference through this (called by packet_free and packet_enter_host). */
+/* Packets let go of their reference through this: conntrack_new() gives it to packet_pool_set_conn_release(). */
 void conn_release_packet(Packet *pkt);
 
 /* Living, confirmed entries in order of creation. */

@@ -130,19 +130,20 @@ typedef struct {
 
 typedef struct Packet Packet;
 struct Packet {
+    /* Routing and filtering touch the first two cache lines only. */
     uint64_t id;   /* Of this packet, kept across rewrites and hops; copies get new ones. */
     uint64_t flow; /* Of the connection it belongs to: keyed draws, reports. 0: none. */
-
-    MacAddr eth_src, eth_dst;
-    uint8_t eth;   /* EthKind. */
-    uint8_t proto; /* IpProto. */
+    IpAddr src, dst;
+    uint16_t sport, dport; /* TCP, UDP, SCTP. */
+    uint8_t eth;           /* EthKind. */
+    uint8_t proto;         /* IpProto. */
     uint8_t ttl;
     uint8_t tos;
+    PacketMeta meta;
+    MacAddr eth_src, eth_dst;
     uint16_t ip_id;
     bool dont_fragment;
     uint8_t cksum; /* ChecksumState of the transport checksum. */
-    IpAddr src, dst;
-    uint16_t sport, dport; /* TCP, UDP, SCTP. */
     union {
         TcpHeader tcp;
         IcmpHeader icmp;
@@ -152,10 +153,10 @@ struct Packet {
             MacAddr target_mac;
         } arp;
     };
-    Payload payload;
-    Packet *inner; /* Owned, or NULL. */
-    PacketMeta meta;
+    Payload payload; /* Of an ICMP error: what it quotes behind the quoted transport header. */
+    Packet *inner;   /* Owned, or NULL. */
 };
+_Static_assert(sizeof(Packet) <= 224, "packets stay small");
 
 static inline IpFamily
 packet_family(const Packet *pkt)
@@ -178,8 +179,12 @@ packet_is_icmp(const Packet *pkt)
 /* True for ICMP and ICMPv6 errors (they quote a packet). */
 bool packet_is_icmp_error(const Packet *pkt);
 
+/* Made and freed by the Sim. */
 PacketPool *packet_pool_new(void);
 void packet_pool_free(PacketPool *pool);
+/* How a packet lets go of pkt->meta.ct.  conntrack.c, which this room does not know, sets it to conn_release_packet()
+ * whenever a table is made; it is called with a non-NULL meta.ct only and need not clear it. */
+void packet_pool_set_conn_release(PacketPool *pool, void (*release)(Packet *pkt));
 uint64_t packet_pool_in_use(const PacketPool *pool);
 
 /* A zeroed packet with a fresh id and ttl 64; owned by the caller. */
@@ -189,8 +194,12 @@ Packet *packet_copy(Sim *sim, const Packet *pkt);
 void packet_free(Sim *sim, Packet *pkt);                                              /* Accepts NULL. */
 void packet_set_payload(Packet *pkt, PayloadBuf *buf, uint32_t offset, uint32_t len); /* Takes a new reference. */
 
+/* Makes 'icmp' (its IP and type fields set) quote 'offender' as Linux does: headers, and payload up to 576 bytes of
+ * packet in all (IPv6: 1280).  Shares the payload's bytes. */
+void packet_set_quote(Packet *icmp, const Packet *offender);
+
 /* Resets 'meta' as a new host receives the packet; drops the conntrack reference. */
-void packet_enter_host(Packet *pkt);
+void packet_enter_host(Sim *sim, Packet *pkt);
 
 /* Sizes in bytes on the wire. */
 uint32_t packet_l4_header_size(const Packet *pkt);
