@@ -71,8 +71,11 @@ typedef struct {
         fields; /* NfKeyField nibbles: the type; direction-free kinds (DADDR for any address, DPORT for any port). */
     uint8_t n_fields;
     bool dynamic, interval;
-    uint32_t timeout_s;  /* Dynamic sets: default timeout; 0: none. */
-    uint32_t comment;    /* Text id or NF_NO_ID. */
+    bool anonymous;     /* A set in place: rules print its elements, "ip daddr { 10.0.0.0/8 }", and no declaration.  Its
+                           name     begins with "__set", as the kernel's.  kube-proxy's transaction separates the elements by "
+                           , " in     a negated look-up (firewall ranges) and by "," otherwise (service CIDRs). */
+    uint32_t timeout_s; /* Dynamic sets: default timeout; 0: none. */
+    uint32_t comment;   /* Text id or NF_NO_ID. */
     uint32_t ipset_type; /* Text id ("hash:ip,port") for ipsets. */
 } NfSetSpec;
 
