@@ -1,0 +1,18 @@
+#ifndef MODEL_REPORT_WALK_TEXT_H
+#define MODEL_REPORT_WALK_TEXT_H
+
+/* A walk as text (what a teacher would draw on a board) and as JSON (DESIGN.md 6) */
+
+#include "model/proxy/proxier.h"
+#include "model/report/walk.h"
+
+/* 'compiler' names the object behind each rule; NULL: rules from elsewhere. */
+void walk_print_text(GString *out, const char *node, const WalkQuestion *question, const WalkAnswer *answer,
+                     const ProxyCompiler *compiler);
+void walk_print_json(GString *out, const WalkAnswer *answer);
+
+/* The word for what a rule does: a chain's name, or "DNAT", "ACCEPT", "MARK"; for a policy the verdict. */
+void walk_step_target(GString *out, const WalkStep *step);
+const char *nf_verdict_name(NfVerdict verdict);
+
+#endif

@@ -1,0 +1,205 @@
+#include "tools/cli.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "model/control/control.h"
+
+static const char *const formats[] = {"text", "json", NULL};
+static const char *const modes[] = {"iptables", "nftables", "ipvs", NULL};
+
+/* GOption says "Unknown option --nod"; adds the nearest known one. */
+static void
+explain_option_error(const Command *command, const GOptionEntry *entries, const char *message)
+{
+    g_autoptr(GPtrArray) known = g_ptr_array_new();
+    const char *word = strstr(message, "--");
+    const char *near = NULL;
+
+    for (const GOptionEntry *e = entries; e && e->long_name; e++)
+        g_ptr_array_add(known, (gpointer)e->long_name);
+    g_ptr_array_add(known, (gpointer) "format");
+    g_ptr_array_add(known, (gpointer) "notes");
+    g_ptr_array_add(known, (gpointer) "help");
+    g_ptr_array_add(known, NULL);
+    if (word && strncmp(message, "Unknown option", 14) == 0)
+        near = closest_word(word + 2, (const char *const *)known->pdata);
+    fprintf(stderr, "svcsim %s: %s%s%s%s (see svcsim %s --help)\n", command->name, message,
+            near ? "; did you mean --" : "", near ? near : "", near ? "?" : "", command->name);
+}
+
+bool
+cli_parse(const Command *command, int *argc, char ***argv, const GOptionEntry *entries, CommonOptions *ret_common)
+{
+    CommonOptions common = {0};
+    gboolean notes = FALSE;
+    const GOptionEntry shared[] = {
+        {"format", 'o', 0, G_OPTION_ARG_STRING, &common.format, "text (default) or json", "FORMAT"},
+        {"notes", 0, 0, G_OPTION_ARG_NONE, &notes, "also show notes, e.g. about fields that are ignored", NULL},
+        {G_OPTION_REMAINING, 0, 0, G_OPTION_ARG_FILENAME_ARRAY, &common.files, NULL, NULL},
+        {0},
+    };
+    g_autoptr(GOptionContext) context = g_option_context_new(NULL);
+    g_autofree char *description = g_strdup_printf("Example:\n  %s\n", command->example);
+    g_autofree char *summary = g_strdup_printf("svcsim %s %s\n\n%s", command->name, command->usage, command->summary);
+    g_autoptr(GError) error = NULL;
+
+    g_option_context_set_summary(context, summary);
+    g_option_context_set_description(context, description);
+    if (entries)
+        g_option_context_add_main_entries(context, entries, NULL);
+    g_option_context_add_main_entries(context, shared, NULL);
+    if (!g_option_context_parse(context, argc, argv, &error)) {
+        explain_option_error(command, entries, error->message);
+        cli_common_clear(&common);
+        return false;
+    }
+    common.notes = notes;
+    if (common.format && !g_strv_contains(formats, common.format)) {
+        cli_usage_error(command, "--format is text or json, not \"%s\"", common.format);
+        cli_common_clear(&common);
+        return false;
+    }
+    common.json = g_strcmp0(common.format, "json") == 0;
+    if (!common.files) {
+        cli_usage_error(command, "no input file: svcsim %s %s", command->name, command->usage);
+        cli_common_clear(&common);
+        return false;
+    }
+    *ret_common = common;
+    return true;
+}
+
+void
+cli_common_clear(CommonOptions *common)
+{
+    g_strfreev(common->files);
+    g_free(common->format);
+    *common = (CommonOptions){0};
+}
+
+static Input *
+show_diagnostics(const CommonOptions *common, Input *input)
+{
+    diags_print(input->diags, stderr, common->notes ? DIAG_NOTE : DIAG_WARNING);
+    if (diags_errors(input->diags) == 0)
+        return input;
+    input_free(input);
+    return NULL;
+}
+
+Input *
+cli_load(const CommonOptions *common)
+{
+    Input *input = input_load((const char *const *)common->files, g_strv_length(common->files));
+
+    return show_diagnostics(common, input);
+}
+
+Input *
+cli_load_filled(const CommonOptions *common)
+{
+    Input *input = input_load((const char *const *)common->files, g_strv_length(common->files));
+
+    if (diags_errors(input->diags) == 0)
+        control_fill(input);
+    return show_diagnostics(common, input);
+}
+
+int
+cli_usage_error(const Command *command, const char *format, ...)
+{
+    va_list args;
+
+    fprintf(stderr, "svcsim %s: ", command->name);
+    va_start(args, format);
+    vfprintf(stderr, format, args);
+    va_end(args);
+    fputc('\n', stderr);
+    return EXIT_USAGE;
+}
+
+int
+cli_no_such(const Command *command, const char *kind, const char *name, Store *store, ApiKind api_kind)
+{
+    g_autoptr(GPtrArray) names = g_ptr_array_new();
+    const ApiObject *const *objects;
+    const char *near;
+    size_t n;
+
+    objects = store_list(store, api_kind, &n);
+    for (size_t i = 0; i < n; i++)
+        g_ptr_array_add(names, (gpointer)objects[i]->name);
+    g_ptr_array_add(names, NULL);
+    near = closest_word(name, (const char *const *)names->pdata);
+    return cli_usage_error(command, "no %s \"%s\" in the input%s%s%s", kind, name, near ? "; did you mean \"" : "",
+                           near ? near : "", near ? "\"?" : "");
+}
+
+int
+cli_output(const GString *text)
+{
+    if (fwrite(text->str, 1, text->len, stdout) == text->len && fflush(stdout) == 0)
+        return EXIT_FINE;
+    if (errno == EPIPE)
+        return EXIT_FINE;
+    fprintf(stderr, "svcsim: cannot write the output: %s\n", g_strerror(errno));
+    return EXIT_OURS;
+}
+
+bool
+cli_parse_endpoint(const char *text, IpAddr *ret_addr, uint16_t *ret_port, uint8_t *ret_proto)
+{
+    g_autofree char *copy = g_strdup(text);
+    char *slash = strrchr(copy, '/');
+    char *host = copy, *port = NULL;
+    guint64 number = 0;
+
+    if (slash) {
+        *slash = '\0';
+        if (!ipproto_parse(slash + 1, ret_proto))
+            return false;
+    }
+    if (copy[0] == '[') {
+        char *close = strchr(copy, ']');
+        if (!close || (close[1] && close[1] != ':'))
+            return false;
+        *close = '\0';
+        host = copy + 1;
+        port = close[1] ? close + 2 : NULL;
+    } else if (strchr(copy, ':') == strrchr(copy, ':') && strchr(copy, ':')) {
+        port = strchr(copy, ':');
+        *port++ = '\0';
+    }
+    if (port && !g_ascii_string_to_unsigned(port, 10, 1, UINT16_MAX, &number, NULL))
+        return false;
+    if (!ipaddr_parse(host, ret_addr))
+        return false;
+    *ret_port = (uint16_t)number;
+    return true;
+}
+
+bool
+cli_parse_mode(const char *text, ProxyMode *ret_mode)
+{
+    for (int i = 0; modes[i]; i++)
+        if (strcmp(modes[i], text) == 0) {
+            *ret_mode = (ProxyMode)i;
+            return true;
+        }
+    return false;
+}
+
+bool
+cli_parse_family(const char *text, IpFamily *ret_family)
+{
+    if (g_ascii_strcasecmp(text, "ipv4") == 0 || strcmp(text, "4") == 0)
+        *ret_family = FAMILY_IPV4;
+    else if (g_ascii_strcasecmp(text, "ipv6") == 0 || strcmp(text, "6") == 0)
+        *ret_family = FAMILY_IPV6;
+    else
+        return false;
+    return true;
+}

@@ -1,0 +1,10 @@
+/* The commands, in the order and under the headings in which --help lists them. */
+
+#include "tools/cli.h"
+
+const Command *const commands[] = {
+    &command_check,
+    &command_rules,
+    &command_walk,
+    NULL,
+};
