@@ -1,0 +1,66 @@
+#ifndef MODEL_NETWORK_CLUSTER_PRIVATE_H
+#define MODEL_NETWORK_CLUSTER_PRIVATE_H
+
+/* The inside of a Cluster, for this room's own files only */
+
+#include "model/network/cluster.h"
+#include "model/network/node_proxy.h"
+
+/* One L2 segment of nodes: those whose addresses share a /24 (IPv4) or /64 (IPv6). */
+typedef struct {
+    IpPrefix prefix;
+    IpAddr gateway;  /* The router's address on it. */
+    FibBase *routes; /* Pod CIDRs of its nodes: shared by all of them. */
+} Segment;
+
+/* The names of routed addresses. */
+typedef struct {
+    IpAddr addr;
+    Host *host;
+} OutsideAddr;
+
+struct Cluster {
+    Sim *sim;
+    Input *input;
+    ClusterOptions options;
+    GPtrArray *nodes;       /* ClusterNode, by name. */
+    GPtrArray *pods;        /* ClusterPod, by namespace and name. */
+    GPtrArray *clients;     /* ClusterClient, in order of writing. */
+    GPtrArray *outside;     /* Host: load balancers and the like, in order of creation. */
+    GPtrArray *hosts;       /* Of cluster_hosts(). */
+    GHashTable *node_names; /* Name -> ClusterNode. */
+    GHashTable *pod_names;  /* "ns/name" -> ClusterPod. */
+    GHashTable *by_addr;    /* IpAddr -> AddrOwner, look-ups only. */
+    GArray *segments;       /* Segment, in order of first use. */
+    Host *router;
+    NetDev *lan;    /* The router's bridge towards the nodes. */
+    uint32_t n_ext; /* Devices ext0, ext1, ... so far. */
+    ProxyFleet *proxies;
+};
+
+/* What host->user points to. */
+typedef enum { OWNER_NODE, OWNER_POD, OWNER_CLIENT, OWNER_OUTSIDE } OwnerKind;
+typedef struct {
+    OwnerKind kind;
+    union {
+        ClusterNode *node;
+        ClusterPod *pod;
+        ClusterClient *client;
+    };
+} HostOwner;
+
+/* topology.c */
+void topology_build_router(Cluster *c);
+void topology_attach_node(Cluster *c, ClusterNode *node, const KubeNode *object);
+void topology_attach_pod(Cluster *c, ClusterPod *pod, const KubeNode *object);
+void topology_detach_pod(Cluster *c, ClusterPod *pod);
+/* outside.c */
+bool outside_build_clients(Cluster *c);
+void outside_build_proxy_ingress(Cluster *c);
+Host *outside_attach(Cluster *c, const char *name, const IpAddr *addrs, size_t n, const LinkParams *link);
+
+/* A route of 'host' by a device or a next hop; 'via' any: on link. */
+void route_add(Host *host, IpPrefix prefix, const NetDev *dev, IpAddr via);
+LinkParams link_of(SimTime latency);
+
+#endif

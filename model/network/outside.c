@@ -1,0 +1,172 @@
+/* The outside of the cluster: clients, load balancer hosts, and where the outside routes a Service's address. */
+
+#include "model/network/cluster_private.h"
+
+/* The gateway's address on a client's link: the first of the client's /24 or /64, or the second if that is the client.
+ */
+static IpAddr
+gateway_for(IpAddr addr)
+{
+    IpPrefix net = ipprefix_network((IpPrefix){addr, ipaddr_is_v4(&addr) ? 24 : 64});
+    IpAddr first = ipaddr_add(net.addr, 1);
+
+    return ipaddr_eq(first, addr) ? ipaddr_add(net.addr, 2) : first;
+}
+
+static IpAddr
+on_link(IpAddr addr)
+{
+    return ipaddr_is_v4(&addr) ? IPADDR_ANY4 : IPADDR_ANY6;
+}
+
+/* One cable to the router, by a device ext0, ext1, ... of its own; addresses are host routes, so that two outside hosts
+ * may have addresses of one prefix. */
+Host *
+outside_attach(Cluster *c, const char *name, const IpAddr *addrs, size_t n, const LinkParams *link)
+{
+    g_autofree char *ext_name = g_strdup_printf("ext%u", c->n_ext++);
+    Host *host = host_new(c->sim, name);
+    NetDev *eth0 = netdev_new(host, "eth0", DEV_VETH);
+    NetDev *ext = netdev_new(c->router, ext_name, DEV_VETH);
+
+    netdev_connect(eth0, ext, link);
+    for (size_t i = 0; i < n; i++) {
+        IpAddr gateway = gateway_for(addrs[i]);
+        IpPrefix everything = {on_link(addrs[i]), 0};
+        netdev_add_addr(eth0, ipprefix_host(addrs[i]));
+        netdev_add_addr(ext, ipprefix_host(gateway));
+        route_add(c->router, ipprefix_host(addrs[i]), ext, on_link(addrs[i]));
+        route_add(host, ipprefix_host(gateway), eth0, on_link(gateway));
+        route_add(host, everything, eth0, gateway);
+    }
+    return host;
+}
+
+Host *
+cluster_add_outside_host(Cluster *c, const char *name, const IpAddr *addrs, size_t n, const LinkParams *link)
+{
+    Host *host = outside_attach(c, name, addrs, n, link);
+    HostOwner *owner = g_new0(HostOwner, 1);
+
+    owner->kind = OWNER_OUTSIDE;
+    host_set_user(host, owner);
+    g_ptr_array_add(c->outside, host);
+    return host;
+}
+
+static bool
+add_client(Cluster *c, const ClientSpec *spec)
+{
+    g_autofree char *host_name = g_strdup_printf("client/%s", spec->name);
+    LinkParams link = link_of(c->input->cluster.network.latency_client);
+    ClusterClient *client;
+    HostOwner *owner;
+
+    if (cluster_client(c, spec->name)) {
+        diag(c->input->diags, DIAG_ERROR, spec->mark, "client \"%s\" stands twice in Cluster.spec.clients", spec->name);
+        return false;
+    }
+    client = g_new0(ClusterClient, 1);
+    client->name = spec->name;
+    client->addrs = spec->addrs;
+    client->n_addrs = spec->n_addrs;
+    client->host = outside_attach(c, host_name, spec->addrs, spec->n_addrs, &link);
+    owner = g_new0(HostOwner, 1);
+    owner->kind = OWNER_CLIENT;
+    owner->client = client;
+    host_set_user(client->host, owner);
+    for (uint32_t i = 0; i < client->n_addrs; i++)
+        g_hash_table_insert(c->by_addr, &client->addrs[i], owner);
+    g_ptr_array_add(c->clients, client);
+    return true;
+}
+
+bool
+outside_build_clients(Cluster *c)
+{
+    bool ok = true;
+
+    for (uint32_t i = 0; i < c->input->cluster.n_clients; i++)
+        ok &= add_client(c, &c->input->cluster.clients[i]);
+    return ok;
+}
+
+/* The host `lb` on the nodes' first segment. */
+static Host *
+build_lb_host(Cluster *c)
+{
+    LinkParams link = link_of(c->input->cluster.network.latency_node / 2);
+    NetDev *port = netdev_new(c->router, "v-lb", DEV_VETH);
+    Host *lb = host_new(c->sim, "lb");
+    NetDev *eth0 = netdev_new(lb, "eth0", DEV_VETH);
+    HostOwner *owner = g_new0(HostOwner, 1);
+
+    netdev_connect(eth0, port, &link);
+    bridge_add_port(c->lan, port, false);
+    owner->kind = OWNER_OUTSIDE;
+    host_set_user(lb, owner);
+    g_ptr_array_add(c->outside, lb);
+    return lb;
+}
+
+static void
+give_lb_address(Cluster *c, Host *lb, IpAddr addr)
+{
+    NetDev *eth0 = host_dev(lb, "eth0");
+
+    if (fib_is_local(host_fib(lb), addr, NULL))
+        return;
+    netdev_add_addr(eth0, ipprefix_host(addr));
+    route_add(c->router, ipprefix_host(addr), c->lan, on_link(addr));
+    for (guint i = 0; i < c->segments->len; i++) {
+        const Segment *segment = &g_array_index(c->segments, Segment, i);
+        if (ipaddr_family(&segment->gateway) != ipaddr_family(&addr))
+            continue;
+        route_add(lb, ipprefix_host(segment->gateway), eth0, on_link(addr));
+        route_add(lb, (IpPrefix){on_link(addr), 0}, eth0, segment->gateway);
+        return;
+    }
+}
+
+/* Ingress addresses with ipMode Proxy belong to a host `lb`, which accepts their ports. */
+void
+outside_build_proxy_ingress(Cluster *c)
+{
+    Host *lb = NULL;
+    size_t n;
+    const ApiObject *const *objects = store_list(c->input->store, KIND_SERVICE, &n);
+
+    for (size_t i = 0; i < n; i++) {
+        const Service *s = (const Service *)objects[i];
+        for (uint32_t j = 0; j < s->n_ingress; j++) {
+            IpAddr addr;
+            if (s->ingress[j].ip_mode != IPMODE_PROXY || !s->ingress[j].ip ||
+                !ipaddr_parse_sloppy(s->ingress[j].ip, &addr))
+                continue;
+            if (!lb)
+                lb = build_lb_host(c);
+            give_lb_address(c, lb, addr);
+        }
+    }
+}
+
+void
+cluster_route_outside(Cluster *c, IpAddr addr, const ClusterNode *via)
+{
+    IpPrefix host_route = ipprefix_host(addr);
+
+    fib_remove(host_fib(c->router), &host_route, NULL);
+    for (uint32_t i = 0; via && i < via->n_ips; i++)
+        if (ipaddr_family(&via->ips[i]) == ipaddr_family(&addr))
+            route_add(c->router, host_route, c->lan, via->ips[i]);
+}
+
+void
+cluster_route_outside_host(Cluster *c, IpAddr addr, Host *host)
+{
+    IpPrefix host_route = ipprefix_host(addr);
+    NetDev *ext = netdev_peer(host_dev(host, "eth0"));
+
+    fib_remove(host_fib(c->router), &host_route, NULL);
+    route_add(c->router, host_route, ext, on_link(addr));
+}
