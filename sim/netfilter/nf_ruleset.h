@@ -20,6 +20,10 @@
 #define NF_MAX_DEPTH 64
 #define NF_NO_ID     UINT32_MAX
 
+typedef enum { NF_ERROR_EXISTS, NF_ERROR_REFERENCE, NF_ERROR_LOOP } NfError;
+#define NF_ERROR nf_error_quark()
+GQuark nf_error_quark(void);
+
 typedef enum { NF_DIALECT_IPTABLES, NF_DIALECT_NFT } NfDialect;
 typedef enum { NF_TYPE_FILTER_CHAIN, NF_TYPE_NAT_CHAIN, NF_TYPE_ROUTE_CHAIN } NfChainType;
 
@@ -28,7 +32,7 @@ NfNames *nf_names_new(void);
 NfNames *nf_names_ref(NfNames *names);
 void nf_names_unref(NfNames *names);
 
-/* Text ids: comments, interface names, list names.  Equal texts have equal ids. */
+/* Text ids: comments, interface names, list names.  Equal texts have equal ids; 0 is the empty text. */
 uint32_t nf_text_id(NfNames *names, const char *text);
 const char *nf_text(const NfNames *names, uint32_t id);
 /* Chain and set ids, each dense, by (table, name).  A new name takes the next id. */
@@ -39,6 +43,7 @@ const char *nf_chain_table(const NfNames *names, uint32_t chain_id);
 uint32_t nf_set_id(NfNames *names, const char *table, const char *name);
 uint32_t nf_set_find(const NfNames *names, const char *table, const char *name);
 const char *nf_set_name(const NfNames *names, uint32_t set_id);
+const char *nf_set_table(const NfNames *names, uint32_t set_id);
 
 /* --- Sets and maps ------------------------------------------------------------------------------------------- */
 
@@ -125,7 +130,7 @@ typedef struct {
     uint32_t comment; /* nft; text id or NF_NO_ID. */
 } NfChainSpec;
 
-/* A chain being written.  Usage:
+/* A chain being written.  Ids of side tables (ports, limits, ranges) count from 1; 0: none.  Usage:
  *     NfChainBuilder *b = nf_chain_builder_new(names, &spec);
  *     nf_rule_begin(b, origin);  nf_rule_expr(b, expr) ...;  nf_rule_end(b);
  *     NfChain *chain = nf_chain_seal(b);   // frees the builder
@@ -188,6 +193,8 @@ void nf_ruleset_put_set(NfRuleset *rs, NfSet *set); /* Takes the reference. */
 void nf_ruleset_remove_set(NfRuleset *rs, uint32_t set_id);
 /* Checks jump targets, set references, loops and depth; false with *error naming chain and rule. */
 bool nf_ruleset_seal(NfRuleset *rs, GError **error);
+/* True if any chain asks for connection tracking or is of type nat. */
+bool nf_ruleset_uses_ct(const NfRuleset *rs);
 
 const NfChain *nf_ruleset_chain(const NfRuleset *rs, uint32_t chain_id); /* NULL if none. */
 const NfSet *nf_ruleset_set(const NfRuleset *rs, uint32_t set_id);

@@ -1,0 +1,410 @@
+#include "sim/netfilter/nf_chain.h"
+
+#include <string.h>
+
+#include "sim/engine/rng.h"
+#include "sim/engine/vec.h"
+
+static void ids_seal(uint32_t **ids, uint32_t *n, const uint32_t *from, size_t from_n);
+static bool array_equal(const void *a, uint32_t n_a, const void *b, uint32_t n_b, size_t size);
+
+NfChain *
+nf_chain_ref(NfChain *chain)
+{
+    chain->refs++;
+    return chain;
+}
+
+void
+nf_chain_unref(NfChain *chain)
+{
+    if (!chain || --chain->refs)
+        return;
+    nf_chain_index_free(chain);
+    g_free(chain->rules);
+    g_free(chain->exprs);
+    g_free(chain->choices);
+    g_free(chain->ports);
+    g_free(chain->limits);
+    g_free(chain->ranges);
+    g_free(chain->targets);
+    g_free(chain->sets);
+    nf_names_unref(chain->names);
+    g_free(chain);
+}
+
+const NfChainSpec *
+nf_chain_spec(const NfChain *chain)
+{
+    return &chain->spec;
+}
+
+uint32_t
+nf_chain_n_rules(const NfChain *chain)
+{
+    return chain->n_rules;
+}
+
+const NfRule *
+nf_chain_rule(const NfChain *chain, uint32_t index)
+{
+    g_assert(index < chain->n_rules);
+    return &chain->rules[index];
+}
+
+const NfExpr *
+nf_chain_exprs(const NfChain *chain, const NfRule *rule)
+{
+    return &chain->exprs[rule->first];
+}
+
+const NfChoice *
+nf_chain_choices(const NfChain *chain, uint32_t first)
+{
+    return &chain->choices[first];
+}
+
+const NfPortList *
+nf_chain_ports(const NfChain *chain, uint32_t id)
+{
+    g_assert(id - 1 < chain->n_ports);
+    return &chain->ports[id - 1];
+}
+
+const NfLimit *
+nf_chain_limit(const NfChain *chain, uint32_t id)
+{
+    g_assert(id - 1 < chain->n_limits);
+    return &chain->limits[id - 1];
+}
+
+const NfAddrRange *
+nf_chain_range(const NfChain *chain, uint32_t id)
+{
+    g_assert(id - 1 < chain->n_ranges);
+    return &chain->ranges[id - 1];
+}
+
+bool
+nf_chain_equal(const NfChain *a, const NfChain *b)
+{
+    return a == b || (a->content_hash == b->content_hash && a->names == b->names && a->spec.id == b->spec.id &&
+                      a->spec.is_base == b->spec.is_base && a->spec.hook == b->spec.hook &&
+                      a->spec.type == b->spec.type && a->spec.priority == b->spec.priority &&
+                      a->spec.policy == b->spec.policy && a->spec.comment == b->spec.comment &&
+                      array_equal(a->rules, a->n_rules, b->rules, b->n_rules, sizeof(NfRule)) &&
+                      array_equal(a->exprs, a->n_exprs, b->exprs, b->n_exprs, sizeof(NfExpr)) &&
+                      array_equal(a->choices, a->n_choices, b->choices, b->n_choices, sizeof(NfChoice)) &&
+                      array_equal(a->ports, a->n_ports, b->ports, b->n_ports, sizeof(NfPortList)) &&
+                      array_equal(a->limits, a->n_limits, b->limits, b->n_limits, sizeof(NfLimit)) &&
+                      array_equal(a->ranges, a->n_ranges, b->ranges, b->n_ranges, sizeof(NfAddrRange)));
+}
+
+uint64_t
+nf_chain_content_hash(const NfChain *chain)
+{
+    return chain->content_hash;
+}
+
+uint64_t
+nf_chain_own_bytes(const NfChain *chain)
+{
+    uint64_t bytes = sizeof *chain + chain->n_rules * sizeof(NfRule) + chain->n_exprs * sizeof(NfExpr) +
+                     chain->n_choices * sizeof(NfChoice) + chain->n_ports * sizeof(NfPortList) +
+                     chain->n_limits * sizeof(NfLimit) + chain->n_ranges * sizeof(NfAddrRange) +
+                     (chain->n_targets + chain->n_sets + (chain->next ? chain->n_rules : 0)) * sizeof(uint32_t);
+
+    if (chain->refs > 1)
+        return 0;
+    for (uint32_t i = 0; i < chain->n_runs; i++)
+        bytes += sizeof(NfRun) + (chain->runs[i].mask + 1) * sizeof(NfRunSlot);
+    return bytes;
+}
+
+static bool
+array_equal(const void *a, uint32_t n_a, const void *b, uint32_t n_b, size_t size)
+{
+    return n_a == n_b && (n_a == 0 || memcmp(a, b, n_a * size) == 0);
+}
+
+/* --- Builder ------------------------------------------------------------------------------------------------------ */
+
+struct NfChainBuilder {
+    NfNames *names;
+    NfChainSpec spec;
+    VEC(NfRule) rules;
+    VEC(NfExpr) exprs;
+    VEC(NfChoice) choices;
+    VEC(NfPortList) ports;
+    VEC(NfLimit) limits;
+    VEC(NfAddrRange) ranges;
+    VEC(uint32_t) targets;
+    VEC(uint32_t) sets;
+    GHashTable *draws; /* Identities of draws so far, to tell equal rules of one chain apart. */
+    uint32_t n_state;
+    bool in_rule, uses_ct;
+};
+
+static void builder_note_refs(NfChainBuilder *b, const NfExpr *expr);
+static void builder_name_draws(NfChainBuilder *b, const NfRule *rule);
+static uint64_t rule_identity(const NfChainBuilder *b, const NfRule *rule);
+static uint64_t expr_mix(uint64_t hash, const NfExpr *expr);
+
+NfChainBuilder *
+nf_chain_builder_new(NfNames *names, const NfChainSpec *spec)
+{
+    NfChainBuilder *b = g_new0(NfChainBuilder, 1);
+
+    b->names = nf_names_ref(names);
+    b->spec = *spec;
+    return b;
+}
+
+void
+nf_chain_builder_free(NfChainBuilder *b)
+{
+    if (!b)
+        return;
+    vec_clear(&b->rules);
+    vec_clear(&b->exprs);
+    vec_clear(&b->choices);
+    vec_clear(&b->ports);
+    vec_clear(&b->limits);
+    vec_clear(&b->ranges);
+    vec_clear(&b->targets);
+    vec_clear(&b->sets);
+    g_clear_pointer(&b->draws, g_hash_table_unref);
+    nf_names_unref(b->names);
+    g_free(b);
+}
+
+void
+nf_rule_begin(NfChainBuilder *b, uint32_t origin)
+{
+    g_assert(!b->in_rule);
+    b->in_rule = true;
+    vec_push(&b->rules, (NfRule){.first = (uint32_t)b->exprs.len, .origin = origin});
+}
+
+void
+nf_rule_expr(NfChainBuilder *b, NfExpr expr)
+{
+    g_assert(b->in_rule);
+    switch (expr.op) {
+    case NFX_SADDR:
+    case NFX_DADDR:
+    case NFX_CT_ORIG:
+        expr.c = expr.len + (ipaddr_is_v4(&expr.addr) ? 96 : 0);
+        break;
+    case NFX_STATISTIC_NTH:
+    case NFX_LIMIT:
+        expr.b4 = b->n_state++;
+        break;
+    }
+    b->uses_ct |= (expr.op >= NFX_CT_STATE && expr.op <= NFX_CT_ORIG_PORT) || expr.op == NFX_CONNMARK ||
+                  expr.op == NFX_SET_CONNMARK || expr.op == NFX_NOTRACK || expr.op == NFX_CT_ZONE;
+    builder_note_refs(b, &expr);
+    vec_push(&b->exprs, expr);
+    vec_last(&b->rules)->n++;
+}
+
+uint32_t
+nf_rule_choices(NfChainBuilder *b, const NfChoice *choices, size_t n)
+{
+    uint32_t first = (uint32_t)b->choices.len;
+
+    for (size_t i = 0; i < n; i++)
+        vec_push(&b->choices, choices[i]);
+    return first;
+}
+
+uint32_t
+nf_rule_ports(NfChainBuilder *b, const NfPortList *ports)
+{
+    vec_push(&b->ports, *ports);
+    return (uint32_t)b->ports.len;
+}
+
+uint32_t
+nf_rule_limit(NfChainBuilder *b, const NfLimit *limit)
+{
+    NfLimit copy;
+
+    memset(&copy, 0, sizeof copy); /* Padding too: chains are compared as bytes. */
+    copy.interval_ns = limit->interval_ns;
+    copy.burst = limit->burst;
+    copy.name = limit->name;
+    copy.mode = limit->mode;
+    copy.unit = limit->unit;
+    copy.rate = limit->rate;
+    vec_reserve(&b->limits, b->limits.len + 1);
+    memcpy(&b->limits.data[b->limits.len++], &copy, sizeof copy);
+    return (uint32_t)b->limits.len;
+}
+
+uint32_t
+nf_rule_range(NfChainBuilder *b, const NfAddrRange *range)
+{
+    vec_push(&b->ranges, *range);
+    return (uint32_t)b->ranges.len;
+}
+
+void
+nf_rule_end(NfChainBuilder *b)
+{
+    g_assert(b->in_rule);
+    b->in_rule = false;
+    builder_name_draws(b, vec_last(&b->rules));
+}
+
+#define TAKE(chain, b, field)                                                                                          \
+    ((chain)->n_##field = (uint32_t)(b)->field.len,                                                                    \
+     (chain)->field = g_realloc_n((b)->field.data, (b)->field.len, sizeof *(b)->field.data), (b)->field.data = NULL)
+
+NfChain *
+nf_chain_seal(NfChainBuilder *b)
+{
+    NfChain *chain = g_new0(NfChain, 1);
+    uint64_t hash;
+
+    g_assert(!b->in_rule);
+    chain->refs = 1;
+    chain->names = nf_names_ref(b->names);
+    chain->spec = b->spec;
+    chain->n_state = b->n_state;
+    chain->uses_ct = b->uses_ct || chain->spec.type == NF_TYPE_NAT_CHAIN;
+    ids_seal(&chain->targets, &chain->n_targets, b->targets.data, b->targets.len);
+    ids_seal(&chain->sets, &chain->n_sets, b->sets.data, b->sets.len);
+    TAKE(chain, b, rules);
+    TAKE(chain, b, exprs);
+    TAKE(chain, b, choices);
+    TAKE(chain, b, ports);
+    TAKE(chain, b, limits);
+    TAKE(chain, b, ranges);
+    nf_chain_builder_free(b);
+    nf_chain_index(chain);
+
+    hash = rng_hash(chain->spec.id, chain->exprs, chain->n_exprs * sizeof(NfExpr));
+    hash = rng_hash(hash, chain->rules, chain->n_rules * sizeof(NfRule));
+    chain->content_hash = rng_hash(hash, chain->choices, chain->n_choices * sizeof(NfChoice));
+    return chain;
+}
+
+static void
+ids_seal(uint32_t **ids, uint32_t *n, const uint32_t *from, size_t from_n)
+{
+    *ids = g_memdup2(from, from_n * sizeof *from);
+    *n = nf_ids_sort(*ids, (uint32_t)from_n);
+    *ids = g_realloc_n(*ids, *n, sizeof **ids);
+}
+
+/* Collects the chains and sets that an expression names; what a verdict map names is checked with the map. */
+static void
+builder_note_refs(NfChainBuilder *b, const NfExpr *expr)
+{
+    switch (expr->op) {
+    case NFX_JUMP:
+    case NFX_GOTO:
+        vec_push(&b->targets, expr->a);
+        break;
+    case NFX_NUMGEN_VMAP:
+        for (uint32_t i = 0; i < expr->b; i++)
+            vec_push(&b->targets, b->choices.data[expr->a + i].chain);
+        break;
+    case NFX_SET:
+    case NFX_LOOKUP:
+    case NFX_VMAP:
+    case NFX_SET_UPDATE:
+        vec_push(&b->sets, expr->a);
+        break;
+    }
+}
+
+/* Gives each random expression of a rule its identity. */
+static void
+builder_name_draws(NfChainBuilder *b, const NfRule *rule)
+{
+    uint64_t point = 0;
+
+    for (uint32_t i = 0; i < rule->n; i++) {
+        NfExpr *expr = &b->exprs.data[rule->first + i];
+
+        if (expr->op != NFX_STATISTIC_RANDOM && expr->op != NFX_NUMGEN_VMAP && expr->op != NFX_NUMGEN_DNAT)
+            continue;
+        if (!point)
+            point = rule_identity(b, rule);
+        if (!b->draws)
+            b->draws = g_hash_table_new_full(g_int64_hash, g_int64_equal, g_free, NULL);
+        while (g_hash_table_contains(b->draws, &point)) /* An equal rule stands before it. */
+            point = rng_mix(point, 1);
+        g_hash_table_add(b->draws, g_memdup2(&point, sizeof point));
+        expr->b2 = (uint32_t)point;
+        expr->b3 = (uint32_t)(point >> 32);
+    }
+}
+
+/* A hash of what the rule says, by names and not by ids, without thresholds and numbers of choices. */
+static uint64_t
+rule_identity(const NfChainBuilder *b, const NfRule *rule)
+{
+    uint64_t hash =
+        rng_hash_str(rng_hash_str(1, nf_chain_table(b->names, b->spec.id)), nf_chain_name(b->names, b->spec.id));
+
+    for (uint32_t i = 0; i < rule->n; i++) {
+        NfExpr expr = b->exprs.data[rule->first + i];
+
+        switch (expr.op) {
+        case NFX_STATISTIC_RANDOM:
+        case NFX_NUMGEN_VMAP:
+        case NFX_NUMGEN_DNAT:
+            expr.a = expr.b = 0;
+            break;
+        case NFX_COMMENT:
+        case NFX_IIF:
+        case NFX_OIF:
+        case NFX_RECENT:
+        case NFX_NFACCT:
+        case NFX_LOG:
+        case NFX_PHYSDEV:
+        case NFX_UNKNOWN_MATCH:
+        case NFX_UNKNOWN_TARGET:
+            hash = rng_hash_str(hash, nf_text(b->names, expr.a));
+            expr.a = 0;
+            break;
+        case NFX_JUMP:
+        case NFX_GOTO:
+            hash = rng_hash_str(hash, nf_chain_name(b->names, expr.a));
+            expr.a = 0;
+            break;
+        case NFX_SET:
+        case NFX_LOOKUP:
+        case NFX_VMAP:
+        case NFX_SET_UPDATE:
+            hash = rng_hash_str(hash, nf_set_name(b->names, expr.a));
+            expr.a = 0;
+            break;
+        }
+        if (expr.op == NFX_STATISTIC_NTH || expr.op == NFX_LIMIT)
+            expr.b4 = 0;
+        hash = expr_mix(hash, &expr);
+    }
+    return hash;
+}
+
+/* By value, so that all machines agree. */
+static uint64_t
+expr_mix(uint64_t hash, const NfExpr *expr)
+{
+    hash = rng_mix(hash, (uint64_t)expr->op << 16 | (uint64_t)expr->neg << 8 | expr->len);
+    hash = rng_mix(hash, expr->a);
+    switch (expr->op) {
+    case NFX_SADDR:
+    case NFX_DADDR:
+    case NFX_CT_ORIG:
+    case NFX_DNAT:
+    case NFX_SNAT:
+        return rng_hash(hash, &expr->addr, sizeof expr->addr);
+    default:
+        return rng_mix(rng_mix(hash, (uint64_t)expr->b << 32 | expr->b2), (uint64_t)expr->b3 << 32 | expr->b4);
+    }
+}

@@ -1,0 +1,177 @@
+/* Runs of keyed rules: see nf_chain.h */
+
+#include "sim/netfilter/nf_chain.h"
+
+typedef enum { KEY_NONE, KEY_PORT, KEY_ADDR_PORT } KeyKind;
+
+typedef struct {
+    KeyKind kind;
+    IpAddr addr;
+    uint16_t port;
+    uint8_t proto;
+} RuleKey;
+
+static RuleKey rule_key(const NfChain *chain, const NfRule *rule);
+static bool is_pure(NfOp op);
+static void run_add(NfChain *chain, uint32_t first, uint32_t end, KeyKind kind);
+
+void
+nf_chain_index(NfChain *chain)
+{
+    uint32_t i = 0;
+
+    while (i < chain->n_rules) {
+        KeyKind kind = rule_key(chain, &chain->rules[i]).kind;
+        uint32_t end = i + 1;
+
+        if (kind != KEY_NONE)
+            while (end < chain->n_rules && rule_key(chain, &chain->rules[end]).kind == kind)
+                end++;
+        if (kind != KEY_NONE && end - i >= NF_RUN_MIN)
+            run_add(chain, i, end, kind);
+        i = end;
+    }
+}
+
+void
+nf_chain_index_free(NfChain *chain)
+{
+    for (uint32_t i = 0; i < chain->n_runs; i++)
+        g_free(chain->runs[i].slots);
+    g_free(chain->runs);
+    g_free(chain->next);
+}
+
+static void
+run_add(NfChain *chain, uint32_t first, uint32_t end, KeyKind kind)
+{
+    uint32_t cap = 16;
+    NfRun *run;
+
+    while (cap < (end - first) * 2)
+        cap *= 2;
+    if (!chain->next) {
+        chain->next = g_new(uint32_t, chain->n_rules);
+        for (uint32_t i = 0; i < chain->n_rules; i++)
+            chain->next[i] = i + 1;
+    }
+    chain->runs = g_renew(NfRun, chain->runs, chain->n_runs + 1);
+    run = &chain->runs[chain->n_runs++];
+    *run = (NfRun){first, end, cap - 1, kind == KEY_ADDR_PORT, g_new(NfRunSlot, cap)};
+    for (uint32_t i = 0; i < cap; i++)
+        run->slots[i].rule = NF_NO_ID;
+    /* Backwards, so that a slot comes to name the first rule of its hash and each rule the one after it. */
+    for (uint32_t i = end; i-- > first;) {
+        RuleKey key = rule_key(chain, &chain->rules[i]);
+        uint32_t hash = nf_run_hash(run->by_addr, &key.addr, key.proto, key.port);
+        uint32_t s = hash & run->mask;
+
+        while (run->slots[s].rule != NF_NO_ID && run->slots[s].hash != hash)
+            s = (s + 1) & run->mask;
+        chain->next[i] = run->slots[s].rule == NF_NO_ID ? end : run->slots[s].rule;
+        run->slots[s] = (NfRunSlot){hash, i};
+        chain->rules[i].flags |= NF_RULE_IN_RUN;
+    }
+    chain->rules[first].flags |= NF_RULE_RUN_HEAD;
+}
+
+/* The key that a packet must have for the rule to do anything at all: exact tests with only pure tests in front. */
+static RuleKey
+rule_key(const NfChain *chain, const NfRule *rule)
+{
+    RuleKey key = {.kind = KEY_NONE};
+    bool have_addr = false, have_proto = false, have_port = false;
+
+    for (uint32_t i = 0; i < rule->n; i++) {
+        const NfExpr *e = &chain->exprs[rule->first + i];
+
+        if (e->op == NFX_DADDR && !e->neg && e->c == 128 && !have_addr) {
+            have_addr = true;
+            key.addr = e->addr;
+        } else if (e->op == NFX_PROTO && !e->neg && !have_proto) {
+            have_proto = true;
+            key.proto = (uint8_t)e->a;
+        } else if (e->op == NFX_DPORT && !e->neg && e->a == e->b && !have_port) {
+            have_port = true;
+            key.port = (uint16_t)e->a;
+        } else if (!is_pure(e->op)) {
+            break;
+        }
+    }
+    if (have_proto && have_port)
+        key.kind = have_addr ? KEY_ADDR_PORT : KEY_PORT;
+    return key;
+}
+
+/* Tests that neither count, draw, change state nor report. */
+static bool
+is_pure(NfOp op)
+{
+    switch (op) {
+    case NFX_SADDR:
+    case NFX_DADDR:
+    case NFX_IIF:
+    case NFX_OIF:
+    case NFX_PROTO:
+    case NFX_SPORT:
+    case NFX_DPORT:
+    case NFX_MULTIPORT:
+    case NFX_TCP_FLAGS:
+    case NFX_L4_MATCH:
+    case NFX_ICMP_TYPE:
+    case NFX_CT_STATE:
+    case NFX_CT_STATUS:
+    case NFX_CT_DIR:
+    case NFX_CT_ORIG:
+    case NFX_CT_ORIG_PORT:
+    case NFX_MARK:
+    case NFX_CONNMARK:
+    case NFX_ADDRTYPE:
+    case NFX_COMMENT:
+    case NFX_PKTTYPE:
+    case NFX_LENGTH:
+    case NFX_TTL:
+    case NFX_IPRANGE:
+    case NFX_OWNER:
+    case NFX_FIB_TYPE:
+    case NFX_MARK_EQ0:
+        return true;
+    case NFX_STATISTIC_RANDOM:
+    case NFX_STATISTIC_NTH:
+    case NFX_SET:
+    case NFX_RECENT:
+    case NFX_LIMIT:
+    case NFX_HASHLIMIT:
+    case NFX_NFACCT:
+    case NFX_PHYSDEV:
+    case NFX_RPFILTER:
+    case NFX_SOCKET:
+    case NFX_UNKNOWN_MATCH:
+    case NFX_LOOKUP:
+    case NFX_SET_MARK:
+    case NFX_SET_CONNMARK:
+    case NFX_SET_UPDATE:
+    case NFX_COUNTER:
+    case NFX_LOG:
+    case NFX_TCPMSS:
+    case NFX_CT_ZONE:
+    case NFX_NOTRACK:
+    case NFX_CONTINUE:
+    case NFX_UNKNOWN_TARGET:
+    case NFX_ACCEPT:
+    case NFX_DROP:
+    case NFX_REJECT:
+    case NFX_RETURN:
+    case NFX_JUMP:
+    case NFX_GOTO:
+    case NFX_DNAT:
+    case NFX_SNAT:
+    case NFX_MASQUERADE:
+    case NFX_REDIRECT:
+    case NFX_VMAP:
+    case NFX_NUMGEN_VMAP:
+    case NFX_NUMGEN_DNAT:
+        return false;
+    }
+    return false;
+}

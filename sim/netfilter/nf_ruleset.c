@@ -1,0 +1,303 @@
+#include "sim/netfilter/nf_ruleset_int.h"
+
+#include <string.h>
+
+static void *chain_ref(void *chain);
+static void chain_unref(void *chain);
+static void *set_ref(void *set);
+static void set_unref(void *set);
+static void touch(NfRuleset *rs, bool is_set, uint32_t id, void *obj);
+static void note_base_chain(NfRuleset *rs, uint32_t id, bool is_base);
+static void hook_base_chains(NfRuleset *rs);
+
+static const NfObjOps chain_ops = {chain_ref, chain_unref};
+static const NfObjOps set_ops = {set_ref, set_unref};
+
+NfRuleset *
+nf_ruleset_new(NfNames *names, NfDialect dialect, IpFamily family)
+{
+    NfRuleset *rs = g_new0(NfRuleset, 1);
+
+    rs->refs = 1;
+    rs->dialect = dialect;
+    rs->family = family;
+    rs->names = nf_names_ref(names);
+    nf_ids_init(&rs->chains, &chain_ops);
+    nf_ids_init(&rs->sets, &set_ops);
+    return rs;
+}
+
+NfRuleset *
+nf_ruleset_derive(NfRuleset *base)
+{
+    NfRuleset *rs = nf_ruleset_new(base->names, base->dialect, base->family);
+
+    g_assert(base->sealed && !base->base);
+    rs->base = nf_ruleset_ref(base);
+    rs->uses_ct = base->uses_ct;
+    nf_ids_derive(&rs->chains, &base->chains);
+    nf_ids_derive(&rs->sets, &base->sets);
+    for (size_t i = 0; i < base->base_ids.len; i++)
+        vec_push(&rs->base_ids, base->base_ids.data[i]);
+    return rs;
+}
+
+NfRuleset *
+nf_ruleset_next(const NfRuleset *base)
+{
+    NfRuleset *rs = nf_ruleset_new(base->names, base->dialect, base->family);
+
+    g_assert(base->sealed);
+    rs->base = base->base ? nf_ruleset_ref(base->base) : NULL;
+    rs->uses_ct = base->uses_ct;
+    nf_ids_copy(&rs->chains, &base->chains);
+    nf_ids_copy(&rs->sets, &base->sets);
+    for (size_t i = 0; i < base->base_ids.len; i++)
+        vec_push(&rs->base_ids, base->base_ids.data[i]);
+    return rs;
+}
+
+NfRuleset *
+nf_ruleset_ref(NfRuleset *rs)
+{
+    rs->refs++;
+    return rs;
+}
+
+void
+nf_ruleset_unref(NfRuleset *rs)
+{
+    if (!rs || --rs->refs)
+        return;
+    nf_ids_clear(&rs->chains);
+    nf_ids_clear(&rs->sets);
+    nf_callers_free(rs->callers);
+    g_clear_pointer(&rs->named, g_hash_table_unref);
+    vec_clear(&rs->base_ids);
+    vec_clear(&rs->touched);
+    nf_ruleset_unref(rs->base);
+    nf_names_unref(rs->names);
+    g_free(rs);
+}
+
+NfNames *
+nf_ruleset_names(const NfRuleset *rs)
+{
+    return rs->names;
+}
+
+NfDialect
+nf_ruleset_dialect(const NfRuleset *rs)
+{
+    return rs->dialect;
+}
+
+IpFamily
+nf_ruleset_family(const NfRuleset *rs)
+{
+    return rs->family;
+}
+
+void
+nf_ruleset_put_chain(NfRuleset *rs, NfChain *chain)
+{
+    g_assert(chain->names == rs->names);
+    rs->uses_ct |= chain->uses_ct;
+    note_base_chain(rs, chain->spec.id, chain->spec.is_base);
+    touch(rs, false, chain->spec.id, chain);
+}
+
+void
+nf_ruleset_remove_chain(NfRuleset *rs, uint32_t chain_id)
+{
+    note_base_chain(rs, chain_id, false);
+    touch(rs, false, chain_id, NULL);
+}
+
+void
+nf_ruleset_put_set(NfRuleset *rs, NfSet *set)
+{
+    touch(rs, true, nf_set_spec(set)->id, set);
+}
+
+void
+nf_ruleset_remove_set(NfRuleset *rs, uint32_t set_id)
+{
+    touch(rs, true, set_id, NULL);
+}
+
+bool
+nf_ruleset_seal(NfRuleset *rs, GError **error)
+{
+    g_assert(!rs->sealed);
+    if (!nf_ruleset_check(rs, error))
+        return false;
+    vec_clear(&rs->touched);
+    hook_base_chains(rs);
+    rs->sealed = true;
+    return true;
+}
+
+bool
+nf_ruleset_uses_ct(const NfRuleset *rs)
+{
+    return rs->uses_ct;
+}
+
+const NfChain *
+nf_ruleset_chain(const NfRuleset *rs, uint32_t chain_id)
+{
+    return nf_ids_get(&rs->chains, chain_id);
+}
+
+const NfSet *
+nf_ruleset_set(const NfRuleset *rs, uint32_t set_id)
+{
+    return nf_ids_get(&rs->sets, set_id);
+}
+
+uint32_t *
+nf_ruleset_chain_ids(const NfRuleset *rs, size_t *ret_n)
+{
+    return nf_ids_list(&rs->chains, ret_n);
+}
+
+uint32_t *
+nf_ruleset_set_ids(const NfRuleset *rs, size_t *ret_n)
+{
+    return nf_ids_list(&rs->sets, ret_n);
+}
+
+size_t
+nf_ruleset_base_chains(const NfRuleset *rs, NfHook hook, const NfChain *ret_chains[static NF_MAX_BASE])
+{
+    for (size_t i = 0; i < rs->n_hooked[hook]; i++)
+        ret_chains[i] = rs->hooked[hook][i];
+    return rs->n_hooked[hook];
+}
+
+size_t
+nf_ruleset_tables(const NfRuleset *rs, const char *ret_tables[static 8])
+{
+    /* The order in which iptables-nft-save goes through its tables (nft.h: enum nft_table_type). */
+    static const char *const order[] = {"mangle", "security", "raw", "filter", "nat"};
+    const char *found[8];
+    size_t n_ids, n_found = 0, n = 0;
+    g_autofree uint32_t *chains = nf_ruleset_chain_ids(rs, &n_ids);
+
+    for (size_t i = 0, j; i < n_ids && n_found < 8; i++) {
+        const char *table = nf_chain_table(rs->names, chains[i]);
+        for (j = 0; j < n_found && found[j] != table; j++)
+            ;
+        if (j == n_found)
+            found[n_found++] = table;
+    }
+    if (rs->dialect == NF_DIALECT_IPTABLES)
+        for (size_t k = 0; k < G_N_ELEMENTS(order); k++)
+            for (size_t i = 0; i < n_found; i++)
+                if (found[i] && strcmp(found[i], order[k]) == 0) {
+                    ret_tables[n++] = found[i];
+                    found[i] = NULL;
+                }
+    for (size_t i = 0; i < n_found; i++)
+        if (found[i])
+            ret_tables[n++] = found[i];
+    return n;
+}
+
+uint64_t
+nf_ruleset_own_bytes(const NfRuleset *rs)
+{
+    uint64_t bytes = sizeof *rs + rs->base_ids.cap * sizeof(uint32_t);
+    const NfIds *both[2] = {&rs->chains, &rs->sets};
+
+    for (int k = 0; k < 2; k++) {
+        const NfIds *ids = both[k];
+        uint32_t n_slots = ids->over ? ids->over_mask + 1 : 0;
+
+        bytes += n_slots * sizeof(NfOver) + (ids->is_overlay ? 0 : ids->n_pages * sizeof(NfPage *));
+        for (uint32_t i = 0; i < n_slots; i++)
+            if (ids->over[i].id != UINT32_MAX && ids->over[i].obj)
+                bytes += k ? nf_set_own_bytes(ids->over[i].obj) : nf_chain_own_bytes(ids->over[i].obj);
+        for (uint32_t p = 0; !ids->is_overlay && p < ids->n_pages; p++) {
+            const NfPage *page = ids->pages[p];
+            if (!page || page->refs > 1)
+                continue;
+            bytes += sizeof *page;
+            for (uint32_t i = 0; i < NF_PAGE_LEN; i++)
+                if (page->obj[i])
+                    bytes += k ? nf_set_own_bytes(page->obj[i]) : nf_chain_own_bytes(page->obj[i]);
+        }
+    }
+    return bytes;
+}
+
+static void *
+chain_ref(void *chain)
+{
+    return nf_chain_ref(chain);
+}
+
+static void
+chain_unref(void *chain)
+{
+    nf_chain_unref(chain);
+}
+
+static void *
+set_ref(void *set)
+{
+    return nf_set_ref(set);
+}
+
+static void
+set_unref(void *set)
+{
+    nf_set_unref(set);
+}
+
+static void
+touch(NfRuleset *rs, bool is_set, uint32_t id, void *obj)
+{
+    NfIds *ids = is_set ? &rs->sets : &rs->chains;
+    NfNode node = {is_set, id};
+
+    g_assert(!rs->sealed);
+    if (!rs->base)
+        nf_ruleset_count_names(rs, node, -1);
+    nf_ids_put(ids, id, obj);
+    if (!rs->base)
+        nf_ruleset_count_names(rs, node, 1);
+    vec_push(&rs->touched, node);
+}
+
+static void
+note_base_chain(NfRuleset *rs, uint32_t id, bool is_base)
+{
+    size_t i;
+
+    for (i = 0; i < rs->base_ids.len && rs->base_ids.data[i] != id; i++)
+        ;
+    if (is_base && i == rs->base_ids.len)
+        vec_push(&rs->base_ids, id);
+    else if (!is_base && i < rs->base_ids.len)
+        vec_remove(&rs->base_ids, i);
+}
+
+/* Base chains per hook, by priority, then id. */
+static void
+hook_base_chains(NfRuleset *rs)
+{
+    for (size_t i = 0; i < rs->base_ids.len; i++) {
+        const NfChain *chain = nf_ruleset_chain(rs, rs->base_ids.data[i]);
+        const NfChain **list = rs->hooked[chain->spec.hook];
+        uint8_t n = rs->n_hooked[chain->spec.hook]++;
+
+        g_assert(n < NF_MAX_BASE);
+        for (; n > 0 && (list[n - 1]->spec.priority > chain->spec.priority ||
+                         (list[n - 1]->spec.priority == chain->spec.priority && list[n - 1]->spec.id > chain->spec.id));
+             n--)
+            list[n] = list[n - 1];
+        list[n] = chain;
+    }
+}

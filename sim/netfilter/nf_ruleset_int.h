@@ -1,0 +1,38 @@
+#ifndef SIM_NETFILTER_NF_RULESET_INT_H
+#define SIM_NETFILTER_NF_RULESET_INT_H
+
+/* A rule set, inside the room */
+
+#include "sim/engine/vec.h"
+#include "sim/netfilter/nf_chain.h"
+#include "sim/netfilter/nf_ids.h"
+
+/* An object of a rule set for the checks of seal(): chains and sets name each other. */
+typedef struct {
+    bool is_set;
+    uint32_t id;
+} NfNode;
+
+struct NfRuleset {
+    uint32_t refs;
+    NfDialect dialect;
+    IpFamily family;
+    bool sealed, uses_ct;
+    NfNames *names;
+    NfRuleset *base; /* Of an overlay. */
+    NfIds chains, sets;
+    VEC(uint32_t) base_ids; /* Base chains, of both base and overlay. */
+    VEC(NfNode) touched;    /* Since the last seal: what the next must check. */
+    GHashTable *named;      /* Since the last seal: how much more often is each named?  By seal's key; or NULL. */
+    uint8_t n_hooked[NF_N_HOOKS];
+    const NfChain *hooked[NF_N_HOOKS][NF_MAX_BASE]; /* Made by seal. */
+    struct NfCallers *callers;                      /* Of a base: made when an overlay's seal first needs it. */
+};
+
+/* nf_seal.c */
+bool nf_ruleset_check(NfRuleset *rs, GError **error);
+/* Notes that what 'node' names is named once more (+1) or less (-1); not for overlays. */
+void nf_ruleset_count_names(NfRuleset *rs, NfNode node, int delta);
+void nf_callers_free(struct NfCallers *callers);
+
+#endif

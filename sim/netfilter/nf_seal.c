@@ -1,0 +1,449 @@
+/* Checks before a rule set is walked: everything named exists, nothing that is named was removed, no loop, and calls at
+ * most NF_MAX_DEPTH deep.
+ *
+ * The proof of the last two is a height per chain and set, greater than the height of everything it names.  Only what
+ * was touched is computed anew.  If something that others name became higher, a generation recomputes all heights; an
+ * overlay raises the callers, found by an index that its base makes once.  So an overlay costs what it holds, not what
+ * its base holds.                                                                                                    */
+
+#include "sim/netfilter/nf_ruleset_int.h"
+
+/* Who names what, in a base: callers of a node are list[first[n] .. first[n + 1]), as keys. */
+struct NfCallers {
+    uint32_t *first[2]; /* By id: chains, sets. */
+    uint32_t *list[2];
+};
+
+typedef struct {
+    NfRuleset *rs;
+    VEC(NfNode) nodes;   /* To compute. */
+    GHashTable *heights; /* Key -> height of nodes in 'nodes'; IN_PROGRESS while below it. */
+    GHashTable *raised;  /* Key -> height; nodes of the base that an overlay raised. */
+    GError **error;
+} Seal;
+
+#define IN_PROGRESS 255
+#define TOO_HIGH    (NF_MAX_DEPTH + 2)
+
+static bool seal_generation(Seal *seal);
+static bool seal_overlay(Seal *seal);
+static bool check_names_exist(Seal *seal, NfNode node);
+static bool check_not_named(Seal *seal, NfNode node, int64_t n_named);
+static int node_height(Seal *seal, NfNode node);
+static bool raise_callers(Seal *seal, NfNode node, int height, bool *ret_overlay_changed);
+static bool fail_loop(Seal *seal, NfNode node);
+
+static uint32_t
+node_key(NfNode node)
+{
+    return node.id * 2 + node.is_set;
+}
+
+static NfNode
+key_node(uint32_t key)
+{
+    return (NfNode){.is_set = key & 1, .id = key / 2};
+}
+
+static NfIds *
+node_ids(NfRuleset *rs, NfNode node)
+{
+    return node.is_set ? &rs->sets : &rs->chains;
+}
+
+/* What an object names: chains (k = 0) and sets (k = 1). */
+static const uint32_t *
+object_names(NfNode node, const void *obj, int k, uint32_t *ret_n)
+{
+    const NfChain *chain = obj;
+
+    *ret_n = 0;
+    if (!obj || (node.is_set && k))
+        return NULL;
+    if (node.is_set)
+        return nf_set_targets(obj, ret_n);
+    *ret_n = k ? chain->n_sets : chain->n_targets;
+    return k ? chain->sets : chain->targets;
+}
+
+static int
+table_get(GHashTable *table, uint32_t key)
+{
+    return GPOINTER_TO_INT(g_hash_table_lookup(table, GUINT_TO_POINTER(key)));
+}
+
+static void
+table_set(GHashTable *table, uint32_t key, int value)
+{
+    g_hash_table_insert(table, GUINT_TO_POINTER(key), GINT_TO_POINTER(value));
+}
+
+static void
+count_names(GHashTable *counts, NfNode node, const void *obj, int delta)
+{
+    for (int k = 0; k < 2; k++) {
+        uint32_t n;
+        const uint32_t *names = object_names(node, obj, k, &n);
+
+        for (uint32_t i = 0; i < n; i++) {
+            uint32_t key = names[i] * 2 + k;
+            table_set(counts, key, table_get(counts, key) + delta);
+        }
+    }
+}
+
+void
+nf_ruleset_count_names(NfRuleset *rs, NfNode node, int delta)
+{
+    if (!rs->named)
+        rs->named = g_hash_table_new(NULL, NULL);
+    count_names(rs->named, node, nf_ids_get(node_ids(rs, node), node.id), delta);
+}
+
+bool
+nf_ruleset_check(NfRuleset *rs, GError **error)
+{
+    Seal seal = {.rs = rs, .error = error};
+    bool ok;
+
+    seal.heights = g_hash_table_new(NULL, NULL);
+    seal.raised = g_hash_table_new(NULL, NULL);
+    ok = rs->base ? seal_overlay(&seal) : seal_generation(&seal);
+    vec_clear(&seal.nodes);
+    g_hash_table_unref(seal.heights);
+    g_hash_table_unref(seal.raised);
+    return ok;
+}
+
+void
+nf_callers_free(struct NfCallers *callers)
+{
+    if (!callers)
+        return;
+    for (int k = 0; k < 2; k++) {
+        g_free(callers->first[k]);
+        g_free(callers->list[k]);
+    }
+    g_free(callers);
+}
+
+/* --- Generations -------------------------------------------------------------------------------------------------- */
+
+static void
+add_all_nodes(Seal *seal)
+{
+    seal->nodes.len = 0;
+    for (int k = 0; k < 2; k++) {
+        size_t n;
+        g_autofree uint32_t *ids = nf_ids_list(k ? &seal->rs->sets : &seal->rs->chains, &n);
+        for (size_t i = 0; i < n; i++)
+            vec_push(&seal->nodes, (NfNode){k, ids[i]});
+    }
+}
+
+static int
+compute_heights(Seal *seal)
+{
+    g_hash_table_remove_all(seal->heights);
+    for (size_t i = 0; i < seal->nodes.len; i++)
+        table_set(seal->heights, node_key(seal->nodes.data[i]), 0);
+    for (size_t i = 0; i < seal->nodes.len; i++)
+        if (node_height(seal, seal->nodes.data[i]) < 0)
+            return -1;
+    return 0;
+}
+
+static void
+apply_counts(NfRuleset *rs)
+{
+    GHashTableIter iter;
+    gpointer key, delta;
+
+    if (!rs->named)
+        return;
+    g_hash_table_iter_init(&iter, rs->named);
+    while (g_hash_table_iter_next(&iter, &key, &delta)) { /* Sums: in whatever order. */
+        NfNode node = key_node(GPOINTER_TO_UINT(key));
+
+        if (GPOINTER_TO_INT(delta))
+            nf_ids_page(node_ids(rs, node), node.id)->n_named[node.id % NF_PAGE_LEN] += GPOINTER_TO_INT(delta);
+    }
+    g_clear_pointer(&rs->named, g_hash_table_unref);
+}
+
+static bool
+seal_generation(Seal *seal)
+{
+    NfRuleset *rs = seal->rs;
+    bool grown = false;
+
+    for (size_t i = 0; i < rs->touched.len; i++) {
+        vec_push(&seal->nodes, rs->touched.data[i]);
+        if (!check_names_exist(seal, rs->touched.data[i]))
+            return false;
+    }
+    apply_counts(rs);
+    for (size_t i = 0; i < seal->nodes.len; i++) {
+        NfNode node = seal->nodes.data[i];
+        const NfPage *page = nf_ids_peek(node_ids(rs, node), node.id);
+
+        if (!check_not_named(seal, node, page->n_named[node.id % NF_PAGE_LEN]))
+            return false;
+    }
+    if (compute_heights(seal) < 0)
+        return false;
+    for (size_t i = 0; i < seal->nodes.len && !grown; i++) {
+        NfNode node = seal->nodes.data[i];
+        const NfPage *page = nf_ids_peek(node_ids(rs, node), node.id);
+        uint32_t at = node.id % NF_PAGE_LEN;
+
+        grown = page->height[at] && page->n_named[at] && page->height[at] < node_height(seal, node);
+    }
+    if (grown) {
+        add_all_nodes(seal);
+        if (compute_heights(seal) < 0)
+            return false;
+    }
+    for (size_t i = 0; i < seal->nodes.len; i++) {
+        NfNode node = seal->nodes.data[i];
+        NfIds *ids = node_ids(rs, node);
+        int height = nf_ids_get(ids, node.id) ? node_height(seal, node) : 0;
+
+        if (nf_ids_peek(ids, node.id)->height[node.id % NF_PAGE_LEN] != height)
+            nf_ids_page(ids, node.id)->height[node.id % NF_PAGE_LEN] = (uint8_t)height;
+    }
+    return true;
+}
+
+/* --- Overlays ----------------------------------------------------------------------------------------------------- */
+
+static uint32_t
+base_stored(const NfRuleset *rs, NfNode node, bool want_height)
+{
+    const NfPage *page = nf_ids_peek(node.is_set ? &rs->sets : &rs->chains, node.id);
+
+    if (!page)
+        return 0;
+    return want_height ? page->height[node.id % NF_PAGE_LEN] : page->n_named[node.id % NF_PAGE_LEN];
+}
+
+static bool
+seal_overlay(Seal *seal)
+{
+    NfRuleset *rs = seal->rs;
+    g_autoptr(GHashTable) counts = g_hash_table_new(NULL, NULL);
+    bool again = true;
+
+    for (int k = 0; k < 2; k++) {
+        const NfIds *ids = k ? &rs->sets : &rs->chains;
+
+        for (uint32_t i = 0; ids->over && i <= ids->over_mask; i++)
+            if (ids->over[i].id != UINT32_MAX)
+                vec_push(&seal->nodes, (NfNode){k, ids->over[i].id});
+    }
+    for (size_t i = 0; i < seal->nodes.len; i++) {
+        NfNode node = seal->nodes.data[i];
+        NfIds *ids = node_ids(rs, node);
+        const NfPage *page = nf_ids_peek(ids, node.id);
+
+        if (!check_names_exist(seal, node))
+            return false;
+        count_names(counts, node, page ? page->obj[node.id % NF_PAGE_LEN] : NULL, -1);
+        count_names(counts, node, nf_ids_get(ids, node.id), 1);
+    }
+    for (size_t i = 0; i < seal->nodes.len; i++) {
+        NfNode node = seal->nodes.data[i];
+
+        if (!check_not_named(seal, node, (int64_t)base_stored(rs, node, false) + table_get(counts, node_key(node))))
+            return false;
+    }
+    while (again) {
+        again = false;
+        if (compute_heights(seal) < 0)
+            return false;
+        for (size_t i = 0; i < seal->nodes.len; i++) {
+            NfNode node = seal->nodes.data[i];
+            int height = node_height(seal, node), known = table_get(seal->raised, node_key(node));
+
+            if (height <= MAX(known, (int)base_stored(rs, node, true)) || !base_stored(rs, node, false))
+                continue;
+            table_set(seal->raised, node_key(node), height);
+            if (!raise_callers(seal, node, height, &again))
+                return false;
+        }
+    }
+    return true;
+}
+
+static struct NfCallers *
+base_callers(NfRuleset *base)
+{
+    struct NfCallers *callers;
+
+    if (base->callers)
+        return base->callers;
+    callers = base->callers = g_new0(struct NfCallers, 1);
+    for (int k = 0; k < 2; k++) {
+        const NfIds *ids = k ? &base->sets : &base->chains;
+        uint32_t end = nf_ids_end(ids);
+
+        callers->first[k] = g_new0(uint32_t, end + 2);
+        for (uint32_t id = 0; id < end; id++) /* Shifted by one: the fill below moves each start to its place. */
+            callers->first[k][id + 2] = callers->first[k][id + 1] + base_stored(base, (NfNode){k, id}, false);
+        callers->list[k] = g_new(uint32_t, callers->first[k][end + 1] + 1);
+    }
+    for (int k = 0; k < 2; k++) {
+        size_t n;
+        g_autofree uint32_t *ids = nf_ids_list(k ? &base->sets : &base->chains, &n);
+
+        for (size_t i = 0; i < n; i++) {
+            NfNode node = {k, ids[i]};
+            const void *obj = nf_ids_get(node_ids(base, node), node.id);
+
+            for (int of = 0; of < 2; of++) {
+                uint32_t n_names;
+                const uint32_t *names = object_names(node, obj, of, &n_names);
+                for (uint32_t j = 0; j < n_names; j++)
+                    callers->list[of][callers->first[of][names[j] + 1]++] = node_key(node);
+            }
+        }
+    }
+    return callers;
+}
+
+/* A node of an overlay is higher than its base knows: so are those of the base that name it. */
+static bool
+raise_callers(Seal *seal, NfNode node, int height, bool *ret_overlay_changed)
+{
+    const struct NfCallers *callers = base_callers(seal->rs->base);
+    const uint32_t *first = callers->first[node.is_set];
+
+    if (height > TOO_HIGH)
+        return fail_loop(seal, node);
+    for (uint32_t i = first[node.id]; i < first[node.id + 1]; i++) {
+        uint32_t key = callers->list[node.is_set][i];
+        NfNode caller = key_node(key);
+        int raised = height + !caller.is_set;
+
+        if (nf_ids_over(node_ids(seal->rs, caller), caller.id)) {
+            *ret_overlay_changed = true;
+        } else if (raised > MAX(table_get(seal->raised, key), (int)base_stored(seal->rs, caller, true))) {
+            table_set(seal->raised, key, raised);
+            *ret_overlay_changed = true; /* Something of the overlay may name it. */
+            if (!raise_callers(seal, caller, raised, ret_overlay_changed))
+                return false;
+        }
+    }
+    return true;
+}
+
+/* --- Both --------------------------------------------------------------------------------------------------------- */
+
+/* Height of a node: of those to compute by what they name, of others as stored or raised.  -1: a loop, or too deep. */
+static int
+node_height(Seal *seal, NfNode node)
+{
+    uint32_t key = node_key(node);
+    gpointer value;
+    int height = 0;
+
+    if (!g_hash_table_lookup_extended(seal->heights, GUINT_TO_POINTER(key), NULL, &value))
+        return MAX(table_get(seal->raised, key), (int)base_stored(seal->rs, node, true));
+    if (GPOINTER_TO_INT(value) == IN_PROGRESS) {
+        fail_loop(seal, node);
+        return -1;
+    }
+    if (GPOINTER_TO_INT(value))
+        return GPOINTER_TO_INT(value);
+    table_set(seal->heights, key, IN_PROGRESS);
+    for (int k = 0; k < 2; k++) {
+        uint32_t n;
+        const uint32_t *names = object_names(node, nf_ids_get(node_ids(seal->rs, node), node.id), k, &n);
+
+        for (uint32_t i = 0; i < n; i++) {
+            int below = node_height(seal, (NfNode){k, names[i]});
+            if (below < 0)
+                return -1;
+            height = MAX(height, below);
+        }
+    }
+    height += !node.is_set || !height;
+    if (height > TOO_HIGH) {
+        fail_loop(seal, node);
+        return -1;
+    }
+    table_set(seal->heights, key, height);
+    return height;
+}
+
+static const char *
+node_name(const NfRuleset *rs, NfNode node)
+{
+    return node.is_set ? nf_set_name(rs->names, node.id) : nf_chain_name(rs->names, node.id);
+}
+
+/* The first rule of a chain that names a chain or set, by its expressions; n_rules if none does directly. */
+static uint32_t
+naming_rule(const NfChain *chain, NfNode named)
+{
+    for (uint32_t r = 0; r < chain->n_rules; r++)
+        for (uint32_t i = 0; i < chain->rules[r].n; i++) {
+            const NfExpr *e = &chain->exprs[chain->rules[r].first + i];
+            bool names_set = e->op == NFX_SET || e->op == NFX_LOOKUP || e->op == NFX_VMAP || e->op == NFX_SET_UPDATE;
+            bool names_chain = e->op == NFX_JUMP || e->op == NFX_GOTO;
+
+            if ((named.is_set ? names_set : names_chain) && e->a == named.id)
+                return r;
+            for (uint32_t j = 0; e->op == NFX_NUMGEN_VMAP && !named.is_set && j < e->b; j++)
+                if (chain->choices[e->a + j].chain == named.id)
+                    return r;
+        }
+    return chain->n_rules;
+}
+
+static bool
+check_names_exist(Seal *seal, NfNode node)
+{
+    NfRuleset *rs = seal->rs;
+    const void *obj = nf_ids_get(node_ids(rs, node), node.id);
+
+    for (int k = 0; k < 2; k++) {
+        uint32_t n;
+        const uint32_t *names = object_names(node, obj, k, &n);
+
+        for (uint32_t i = 0; i < n; i++) {
+            NfNode named = {k, names[i]};
+
+            if (nf_ids_get(node_ids(rs, named), named.id))
+                continue;
+            if (node.is_set)
+                g_set_error(seal->error, NF_ERROR, NF_ERROR_REFERENCE, "map %s: no chain %s", node_name(rs, node),
+                            node_name(rs, named));
+            else
+                g_set_error(seal->error, NF_ERROR, NF_ERROR_REFERENCE, "chain %s, rule %u: no %s %s",
+                            node_name(rs, node), naming_rule(obj, named) + 1, k ? "set" : "chain",
+                            node_name(rs, named));
+            return false;
+        }
+    }
+    return true;
+}
+
+static bool
+check_not_named(Seal *seal, NfNode node, int64_t n_named)
+{
+    if (n_named <= 0 || nf_ids_get(node_ids(seal->rs, node), node.id))
+        return true;
+    g_set_error(seal->error, NF_ERROR, NF_ERROR_REFERENCE, "%s %s was removed but is still in use",
+                node.is_set ? "set" : "chain", node_name(seal->rs, node));
+    return false;
+}
+
+static bool
+fail_loop(Seal *seal, NfNode node)
+{
+    if (seal->error && !*seal->error)
+        g_set_error(seal->error, NF_ERROR, NF_ERROR_LOOP, "%s %s: calls loop or are more than %d deep",
+                    node.is_set ? "map" : "chain", node_name(seal->rs, node), NF_MAX_DEPTH);
+    return false;
+}
