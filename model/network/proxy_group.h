@@ -1,0 +1,40 @@
+#ifndef MODEL_NETWORK_PROXY_GROUP_H
+#define MODEL_NETWORK_PROXY_GROUP_H
+
+/* What the proxies of several nodes share: an informer's view of the store, and the compilers on it
+ *
+ * A ProxyView is a mirror of the store that lags behind it: objects are shared (they are immutable), only the pointers
+ * are its own.  Nodes with about the same watch latency share a view; nodes of equal mode, version and configuration on
+ * one view share a ProxyGroup per IP family, and so the compiled rules. */
+
+#include "model/network/cluster.h"
+#include "model/proxy/proxier.h"
+
+typedef struct ProxyView ProxyView;
+typedef struct ProxyGroup ProxyGroup;
+
+struct ProxyGroup {
+    ProxyView *view;
+    ProxyMode mode;
+    IpFamily family;
+    KubeVersion version;
+    const ProxyConfig *config;
+    NfNames *names;
+    ServiceMap *services;
+    ProxyCompiler *compiler;
+};
+
+/* 'changed' is called when the view has taken in a change of a Service, EndpointSlice or Node. */
+ProxyView *proxy_view_new(Cluster *cluster, const char *name, SimTime lag, void (*changed)(ProxyView *view, void *user),
+                          void *user);
+void proxy_view_free(ProxyView *view);
+SimTime proxy_view_lag(const ProxyView *view);
+void proxy_view_set_lag(ProxyView *view, SimTime lag);
+Store *proxy_view_store(const ProxyView *view);
+/* The group of these properties on 'view'; made on first call. */
+ProxyGroup *proxy_view_group(ProxyView *view, ProxyMode mode, IpFamily family, KubeVersion version,
+                             const ProxyConfig *config);
+/* All groups take in what the view has seen. */
+void proxy_view_update(ProxyView *view);
+
+#endif
