@@ -20,9 +20,9 @@ typedef enum {
 
 typedef struct {
     ChanceKind kind;
-    uint32_t n;              /* Number of outcomes. */
+    uint32_t n;              /* Number of outcomes; 2 for BERNOULLI. */
     uint64_t yes;            /* BERNOULLI only. */
-    uint64_t total;          /* Sum of all weights. */
+    uint64_t total;          /* Sum of all weights; 2^32 for UNIFORM. */
     const uint64_t *weights; /* WEIGHTED only; borrowed during the call. */
     uint64_t point;          /* Identity of the branch point: stable over unrelated changes (hash of names). */
     uint64_t flow;           /* Identity of the connection, or 0. */
@@ -49,11 +49,12 @@ typedef struct {
 
 void chance_keyed_init(ChanceKeyed *keyed, uint64_t seed);
 
-/* Enumeration.  Use: chance_script_init(); do { run once with &script.base; weight is script_num/script_den...; }
- * while (chance_script_next(&script)).  Probabilities are exact: the caller multiplies weight/total of the steps
- * taken, as doubles for printing or as rationals. */
+/* Enumeration.  Use: chance_script_init(); do { run once with &script.base; its weight is
+ * chance_script_probability(); } while (chance_script_next(&script)).  A run must ask the same as long as it is
+ * answered the same.  For exact rationals multiply weight/total of the first 'pos' steps. */
 typedef struct {
     uint32_t choice, n;
+    uint32_t next; /* The next outcome of non-zero weight; n: none. */
     uint64_t weight, total;
 } ChanceStep;
 

@@ -48,7 +48,7 @@ struct Sim {
     uint32_t trace_mask; /* OR of the sinks' masks: test this before making a record. */
     PacketPool *packets;
     uint64_t next_packet_id;
-    struct TimerPool *timers;
+    struct TimerPool *timers;     /* sim/engine/timer.h */
     struct SimEntities *entities; /* Ids in use. */
 };
 

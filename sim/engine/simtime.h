@@ -26,7 +26,8 @@ typedef int64_t SimTime;
  * a negative duration or an overflow. */
 bool simtime_parse(const char *text, SimTime *ret_time);
 
-/* Writes the shortest exact text with one unit or a decimal fraction ("1.5s", "250us", "0s"); returns 'buf'. */
+/* Writes the exact value in the largest of s, ms, us, ns that is not above it ("90s", "1.5s", "250us", "0s"), or
+ * "never"; returns 'buf'.  simtime_parse() reads it back, unless negative or "never". */
 char *simtime_format(SimTime t, char buf[static SIMTIME_STR_SIZE]);
 
 #endif

@@ -14,6 +14,12 @@ typedef struct {
     uint32_t slot, gen; /* 0, 0: no timer. */
 } Timer;
 
+/* All timers of one Sim; made and freed by it. */
+typedef struct TimerPool TimerPool;
+TimerPool *timer_pool_new(void);
+void timer_pool_free(TimerPool *pool);
+uint32_t timer_pool_in_use(const TimerPool *pool);
+
 typedef void (*TimerFunc)(Sim *sim, void *owner);
 
 /* 'entity' (borrowed, outlives the timer) breaks ties; 'name' is a literal for profiles. */

@@ -74,7 +74,7 @@ typedef struct {
 typedef struct {
     IpAddr src, dst;
     uint16_t sport, dport; /* ICMP: id in sport. */
-    uint32_t seq;          /* TCP sequence number. */
+    uint32_t seq;          /* TCP or ICMP sequence number, SCTP verification tag. */
     uint32_t ack;
     uint16_t total_len, ip_id;
     uint16_t window;
@@ -86,13 +86,33 @@ typedef struct {
     uint16_t id, seq; /* Echo. */
     uint32_t mtu;     /* Fragmentation needed / packet too big. */
     bool has_quote;
+    bool quote_dont_fragment;
     QuotedPacket quote;
 } IcmpHeader;
 
+/* Chunk types (RFC 9260 3.2). */
+enum {
+    SCTP_DATA = 0,
+    SCTP_INIT = 1,
+    SCTP_INIT_ACK = 2,
+    SCTP_SACK = 3,
+    SCTP_HEARTBEAT = 4,
+    SCTP_HEARTBEAT_ACK = 5,
+    SCTP_ABORT = 6,
+    SCTP_SHUTDOWN = 7,
+    SCTP_SHUTDOWN_ACK = 8,
+    SCTP_ERROR = 9,
+    SCTP_COOKIE_ECHO = 10,
+    SCTP_COOKIE_ACK = 11,
+    SCTP_SHUTDOWN_COMPLETE = 14,
+};
+#define SCTP_COOKIE_SIZE 8 /* Of the state cookies that we write. */
+
 typedef struct {
     uint32_t vtag;
-    uint8_t chunk;     /* First chunk's type: 1 INIT, 2 INIT-ACK, 0 DATA, ... */
+    uint8_t chunk;     /* First chunk's type. */
     uint32_t init_tag; /* INIT and INIT-ACK. */
+    uint32_t tsn;      /* INIT, INIT-ACK, DATA, SACK, SHUTDOWN. */
 } SctpHeader;
 
 typedef enum { CKSUM_GOOD, CKSUM_BAD } ChecksumState; /* BAD is written wrong on purpose (broken offload). */
@@ -202,9 +222,13 @@ void packet_set_quote(Packet *icmp, const Packet *offender);
 void packet_enter_host(Sim *sim, Packet *pkt);
 
 /* Sizes in bytes on the wire. */
+#define VXLAN_PORT        4789 /* A UDP packet to it with 'inner' is VXLAN. */
+#define VXLAN_HEADER_SIZE 8
 uint32_t packet_l4_header_size(const Packet *pkt);
 uint32_t packet_ip_size(const Packet *pkt); /* IP header and all behind it: what the MTU limits, what counters count. */
 uint32_t packet_eth_size(const Packet *pkt); /* With the Ethernet header. */
+
+uint32_t packet_quote_l4_size(const QuotedPacket *quote); /* Transport header that a quote holds. */
 
 /* "TCP 10.0.0.1:1234 > 10.0.0.2:80 SYN ttl=64" (the form of the recorded traces); returns 'buf'. */
 #define PACKET_STR_SIZE 256
