@@ -32,6 +32,7 @@ typedef struct {
     uint64_t id;
     char *name, *from, *to, *dialed; /* dialed: "ip:port". */
     char *group;                     /* Name of the load it belongs to, or NULL. */
+    Host *client_host;
     uint8_t proto;
     FlowOutcome outcome;
     const char *reason; /* Stable code or NULL. */
@@ -65,7 +66,7 @@ FlowBook *flow_book_new(Cluster *cluster); /* Registers as a sink. */
 void flow_book_free(FlowBook *book);
 /* Begins a flow; returns its record (owned by the book, stable address). 'id' is what the socket's options.flow gets.
  */
-Flow *flow_begin(FlowBook *book, const char *name, const char *from, const char *to, uint8_t proto);
+Flow *flow_begin(FlowBook *book, const char *name, const char *from, const char *to, Host *client, uint8_t proto);
 void flow_finish(FlowBook *book, Flow *flow, FlowOutcome outcome, const char *reason);
 Flow *const *flow_book_flows(const FlowBook *book, size_t *ret_n); /* In order of beginning. */
 

@@ -1,0 +1,304 @@
+#include "model/report/flows.h"
+
+#include "model/network/node_proxy.h"
+#include "sim/engine/htable.h"
+#include "sim/engine/vec.h"
+#include "sim/netfilter/conntrack.h"
+
+/* The rule that matched last, for the rewrite that follows it in the same walk. */
+typedef struct {
+    uint64_t packet;
+    const Host *host;
+    const NfRuleset *ruleset;
+    const NfChain *chain;
+    uint32_t index;
+} LastRule;
+
+struct FlowBook {
+    TraceSink sink;
+    Cluster *cluster;
+    GPtrArray *flows; /* Flow. */
+    HTable by_id;     /* Flow id -> Flow *. */
+    LastRule last;
+};
+
+static const char *const outcome_names[] = {"pending", "connected", "refused", "timeout", "reset", "unresolved"};
+
+const char *
+flow_outcome_name(FlowOutcome outcome)
+{
+    return outcome_names[outcome];
+}
+
+/* --- What the trace says
+ * ------------------------------------------------------------------------------------------------ */
+
+static Flow *
+find_flow(const FlowBook *book, uint64_t id)
+{
+    Flow **slot = id ? htable_find(&book->by_id, &id) : NULL;
+
+    return slot ? *slot : NULL;
+}
+
+static char *
+short_rule(const NfRuleset *rs, const NfChain *chain, uint32_t index)
+{
+    const char *name = nf_chain_name(nf_ruleset_names(rs), nf_chain_spec(chain)->id);
+
+    return index < nf_chain_n_rules(chain) ? g_strdup_printf("%s %u", name, index + 1)
+                                           : g_strdup_printf("%s policy", name);
+}
+
+static void
+add_rewrite(const FlowBook *book, FlowRewrite **list, uint32_t *n, const TraceRecord *r)
+{
+    const LastRule *last = &book->last;
+    bool by_rule = last->packet == r->pkt->id && last->host == r->host;
+
+    for (uint32_t i = 0; i < *n; i++)
+        if (strcmp((*list)[i].host, host_name(r->host)) == 0 && ipaddr_eq((*list)[i].to, r->nat.to) &&
+            (*list)[i].to_port == r->nat.to_port)
+            return;
+    *list = g_realloc_n(*list, *n + 1, sizeof **list);
+    (*list)[(*n)++] = (FlowRewrite){.host = host_name(r->host),
+                                    .from = r->nat.from,
+                                    .to = r->nat.to,
+                                    .from_port = r->nat.from_port,
+                                    .to_port = r->nat.to_port,
+                                    .rule = by_rule ? short_rule(last->ruleset, last->chain, last->index) : NULL,
+                                    .at = r->at};
+}
+
+static void
+on_nat(FlowBook *book, Flow *flow, const TraceRecord *r)
+{
+    if (r->nat.undo)
+        return;
+    if (r->nat.manip == NAT_MANIP_DST)
+        add_rewrite(book, &flow->dnat, &flow->n_dnat, r);
+    else
+        add_rewrite(book, &flow->snat, &flow->n_snat, r);
+}
+
+static void
+on_drop(FlowBook *book, Flow *flow, const TraceRecord *r)
+{
+    flow->drops = g_realloc_n(flow->drops, flow->n_drops + 1, sizeof *flow->drops);
+    flow->drops[flow->n_drops++] = (FlowDrop){
+        .at = r->at,
+        .host = r->host ? host_name(r->host) : "",
+        .reason = r->drop.reason,
+        .reject = r->kind == TRACE_REJECT,
+        .rule = r->drop.chain ? flow_rule_text(book->cluster, r->host, r->drop.ruleset, r->drop.chain, r->drop.index)
+                              : NULL,
+    };
+}
+
+static void
+add_node(FlowBook *book, Flow *flow, const Host *host)
+{
+    const ClusterNode *node = cluster_node_of_host(book->cluster, host);
+
+    if (!node)
+        return;
+    for (uint32_t i = 0; i < flow->n_nodes; i++)
+        if (flow->nodes[i] == node->name)
+            return;
+    flow->nodes = g_realloc_n(flow->nodes, flow->n_nodes + 1, sizeof *flow->nodes);
+    flow->nodes[flow->n_nodes++] = node->name;
+}
+
+static void
+set_server(FlowBook *book, Flow *flow, const TraceRecord *r)
+{
+    const ClusterPod *pod = cluster_pod_by_ip(book->cluster, r->pkt->dst);
+    const ClusterNode *node = cluster_node_of_host(book->cluster, r->host);
+
+    flow->has_server = true;
+    g_free(flow->server_pod);
+    g_free(flow->server_node);
+    flow->server_pod = pod ? g_strdup_printf("%s/%s", pod->ns, pod->name) : NULL;
+    flow->server_node = g_strdup(pod ? pod->node->name : node ? node->name : NULL);
+    flow->server_addr = r->pkt->dst;
+    flow->server_port = r->pkt->dport;
+    flow->source_seen = r->pkt->src;
+    flow->source_seen_port = r->pkt->sport;
+}
+
+/* The server is where the connection's first packet is delivered (behind a proxying load balancer: the last such
+ * place); a later delivery to the client is the reply. */
+static void
+on_deliver(FlowBook *book, Flow *flow, const TraceRecord *r)
+{
+    const Packet *pkt = r->pkt;
+    bool opens;
+
+    if (packet_is_icmp(pkt) || (pkt->proto == IPPROTO_TCP_ && (pkt->tcp.flags & TCP_RST)))
+        return;
+    if (pkt->proto == IPPROTO_TCP_)
+        opens = (pkt->tcp.flags & (TCP_SYN | TCP_ACK)) == TCP_SYN;
+    else
+        opens = !flow->has_server;
+    if (opens) {
+        set_server(book, flow, r);
+    } else if (r->host == flow->client_host && !flow->has_reply) {
+        flow->has_reply = true;
+        flow->reply_from = pkt->src;
+        flow->reply_port = pkt->sport;
+    }
+}
+
+static void
+on_record(TraceSink *sink, const TraceRecord *r)
+{
+    FlowBook *book = (FlowBook *)sink;
+    Flow *flow;
+
+    if (!r->pkt)
+        return;
+    if (r->kind == TRACE_RULE) {
+        book->last = (LastRule){r->pkt->id, r->host, r->rule.ruleset, r->rule.chain, r->rule.index};
+        return;
+    }
+    flow = find_flow(book, r->pkt->flow);
+    if (!flow || flow->end >= 0)
+        return;
+    if (r->kind == TRACE_NAT)
+        on_nat(book, flow, r);
+    else if (r->kind == TRACE_DROP || r->kind == TRACE_REJECT)
+        on_drop(book, flow, r);
+    else if (r->kind == TRACE_DELIVER)
+        on_deliver(book, flow, r);
+    else if (r->kind == TRACE_HOOK)
+        add_node(book, flow, r->host);
+}
+
+/* --- The book
+ * ------------------------------------------------------------------------------------------------------------- */
+
+FlowBook *
+flow_book_new(Cluster *cluster)
+{
+    FlowBook *book = g_new0(FlowBook, 1);
+
+    book->cluster = cluster;
+    book->flows = g_ptr_array_new();
+    htable_init(&book->by_id, sizeof(uint64_t), sizeof(Flow *));
+    book->sink.mask = TRACE_BIT(TRACE_RULE) | TRACE_BIT(TRACE_NAT) | TRACE_BIT(TRACE_DROP) | TRACE_BIT(TRACE_REJECT) |
+                      TRACE_BIT(TRACE_DELIVER) | TRACE_BIT(TRACE_HOOK);
+    book->sink.record = on_record;
+    trace_add_sink(cluster_sim(cluster), &book->sink);
+    return book;
+}
+
+static void
+rewrites_free(FlowRewrite *list, uint32_t n)
+{
+    for (uint32_t i = 0; i < n; i++)
+        g_free(list[i].rule);
+    g_free(list);
+}
+
+static void
+flow_free(Flow *flow)
+{
+    for (uint32_t i = 0; i < flow->n_drops; i++)
+        g_free(flow->drops[i].rule);
+    g_free(flow->drops);
+    rewrites_free(flow->dnat, flow->n_dnat);
+    rewrites_free(flow->snat, flow->n_snat);
+    g_free(flow->nodes);
+    g_free(flow->name);
+    g_free(flow->from);
+    g_free(flow->to);
+    g_free(flow->dialed);
+    g_free(flow->group);
+    g_free(flow->blame);
+    g_free(flow->server_pod);
+    g_free(flow->server_node);
+    g_free(flow);
+}
+
+void
+flow_book_free(FlowBook *book)
+{
+    if (!book)
+        return;
+    trace_remove_sink(cluster_sim(book->cluster), &book->sink);
+    for (guint i = 0; i < book->flows->len; i++)
+        flow_free(book->flows->pdata[i]);
+    g_ptr_array_unref(book->flows);
+    htable_clear(&book->by_id);
+    g_free(book);
+}
+
+Flow *
+flow_begin(FlowBook *book, const char *name, const char *from, const char *to, Host *client, uint8_t proto)
+{
+    Sim *sim = cluster_sim(book->cluster);
+    Flow *flow = g_new0(Flow, 1);
+
+    /* From the name, so that an unrelated flow more or less does not move the choices of this one. */
+    flow->id = rng_mix(rng_hash_str(sim->seed, name), rng_hash_str(1, from));
+    while (flow->id == 0 || htable_find(&book->by_id, &flow->id))
+        flow->id = rng_mix(flow->id, 1);
+    flow->name = g_strdup(name);
+    flow->from = g_strdup(from);
+    flow->to = g_strdup(to);
+    flow->client_host = client;
+    flow->proto = proto;
+    flow->start = sim->now;
+    flow->connected_at = flow->end = -1;
+    g_ptr_array_add(book->flows, flow);
+    *(Flow **)htable_insert(&book->by_id, &flow->id, NULL) = flow;
+    return flow;
+}
+
+static char *
+blame_text(const Flow *flow)
+{
+    const FlowDrop *drop = flow->n_drops ? &flow->drops[flow->n_drops - 1] : NULL;
+
+    if (!drop)
+        return NULL;
+    if (drop->rule)
+        return g_strdup_printf("%s %s it: %s", drop->host, drop->reject ? "rejected" : "dropped", drop->rule);
+    return g_strdup_printf("%s: %s", drop->host, drop_reason_sentence(drop->reason));
+}
+
+void
+flow_finish(FlowBook *book, Flow *flow, FlowOutcome outcome, const char *reason)
+{
+    flow->outcome = outcome;
+    flow->reason = reason;
+    flow->end = cluster_sim(book->cluster)->now;
+    if (outcome != FLOW_CONNECTED)
+        flow->blame = blame_text(flow);
+}
+
+Flow *const *
+flow_book_flows(const FlowBook *book, size_t *ret_n)
+{
+    *ret_n = book->flows->len;
+    return (Flow *const *)book->flows->pdata;
+}
+
+char *
+flow_rule_text(const Cluster *cluster, const Host *host, const NfRuleset *rs, const NfChain *chain, uint32_t index)
+{
+    const NfNames *names = nf_ruleset_names(rs);
+    uint32_t id = nf_chain_spec(chain)->id;
+    const ClusterNode *node = cluster_node_of_host(cluster, host);
+    RuleOrigin origin;
+
+    if (index >= nf_chain_n_rules(chain))
+        return g_strdup_printf("%s %s policy", nf_chain_table(names, id), nf_chain_name(names, id));
+    if (!node || !node->proxy ||
+        !proxy_origin(node_proxy_compiler(node->proxy, nf_ruleset_family(rs)), nf_chain_rule(chain, index)->origin,
+                      &origin))
+        return g_strdup_printf("%s %s rule %u", nf_chain_table(names, id), nf_chain_name(names, id), index + 1);
+    return g_strdup_printf("%s %s rule %u (%s%s%s%s%s)", nf_chain_table(names, id), nf_chain_name(names, id), index + 1,
+                           origin.object, origin.detail ? ", " : "", origin.detail ? origin.detail : "",
+                           origin.field ? ", " : "", origin.field ? origin.field : "");
+}
