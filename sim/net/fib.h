@@ -5,8 +5,10 @@
  *
  * The base (e.g. every node's pod CIDR -> node address) is one object for all hosts; a host's own table holds what
  * differs: its addresses (local), connected prefixes, its own pods.  The longest match of both wins; on equal length
- * the host's own. Equal-cost next hops are chosen by flow hash (fib_multipath_hash_policy 1), as a Chance-free stable
- * function.          */
+ * the host's own. As in the kernel, the local table (types local and broadcast) is asked before everything else.
+ * Equal-cost next hops are chosen by flow hash (fib_multipath_hash_policy 1), as a Chance-free stable function.
+ *
+ * Tables are sorted arrays; big ones get a hash index per prefix length, made at the first look-up after a change. */
 
 #include "sim/packet/addr.h"
 #include "sim/packet/packet.h"
@@ -42,13 +44,24 @@ Fib *fib_new(void);
 void fib_free(Fib *fib);
 void fib_set_base(Fib *fib, FibBase *base); /* Takes a reference; may be NULL. */
 void fib_add(Fib *fib, const Route *route); /* Replaces a route of equal prefix, type and metric. */
+/* Adds one more next hop to the routes of equal prefix, type and metric (ECMP). */
+void fib_add_nexthop(Fib *fib, const Route *route);
 bool fib_remove(Fib *fib, const IpPrefix *prefix, const NetDev *dev);
+
+/* Removes all routes over 'dev'. */
+void fib_remove_dev(Fib *fib, const NetDev *dev);
 
 /* The route for 'dst', or NULL.  The result lives until the table changes. */
 const Route *fib_lookup(const Fib *fib, IpAddr dst);
+/* The same, with one of several equal next hops chosen by a hash of the packet's 5-tuple and 'seed'; 'flow' may be
+ * NULL (the first next hop). */
+const Route *fib_lookup_flow(const Fib *fib, IpAddr dst, const Packet *flow, uint64_t seed);
+/* The match in the local table only (types local and broadcast), or NULL. */
+const Route *fib_lookup_local(const Fib *fib, IpAddr dst);
 /* True if 'addr' is one of the host's own (type local), on 'dev' if not NULL. */
 bool fib_is_local(const Fib *fib, IpAddr addr, const NetDev *dev);
 /* Own routes in order of prefix, for `ip route`. */
+size_t fib_bytes(const Fib *fib); /* Memory of the own table. */
 void fib_each(const Fib *fib, void (*each)(const Route *route, void *user), void *user);
 
 #endif

@@ -20,6 +20,7 @@ typedef struct {
     bool route_localnet;
     bool send_redirects;
     bool accept_local;
+    uint8_t arp_ignore;      /* 0: answers ARP for any own address, 1: for addresses of that interface only. */
     uint32_t icmp_ratelimit; /* ms between errors to one target; 0: no limit. */
     uint32_t icmp6_ratelimit;
     uint32_t icmp_msgs_per_sec, icmp_msgs_burst; /* The global bucket: 1000 and 50. */
@@ -50,9 +51,12 @@ void host_set_down(Host *host, bool down);
 bool host_down(const Host *host);
 
 NetDev *host_dev(const Host *host, const char *name);
+/* By index - 1; holes (NULL) where a device was deleted. */
 NetDev *const *host_devs(const Host *host, size_t *ret_n);
 NetDev *host_loopback(Host *host); /* Made with the host, with 127.0.0.1/8 and ::1/128. */
 Fib *host_fib(Host *host);
+/* `ip route add PREFIX [via VIA] dev DEV`; 'via' may be IPADDR_ANY4 or IPADDR_ANY6 for on link. */
+void host_route_add(Host *host, IpPrefix prefix, IpAddr via, NetDev *dev);
 NfStack *host_netfilter(Host *host);            /* Made on first call. */
 NfStack *host_netfilter_peek(const Host *host); /* NULL if none was made. */
 
@@ -71,6 +75,8 @@ typedef enum { IP_SENT, IP_EPERM, IP_ENETUNREACH, IP_EHOSTUNREACH, IP_EINVAL, IP
 /* Sends a packet of this host: routes it (source filled in if any), OUTPUT, routes again if changed, POSTROUTING,
  * device. Takes the packet. */
 IpSendResult ip_send(Host *host, Packet *pkt);
+/* The same without the demand that the source be an own address (raw sockets with IP_HDRINCL, crafted packets). */
+IpSendResult ip_send_any_source(Host *host, Packet *pkt);
 
 /* Source address selection for a destination, without sending. */
 bool ip_source_for(Host *host, IpAddr dst, IpAddr *ret_src);
@@ -83,8 +89,18 @@ void icmp_send_unreachable(Host *host, const Packet *pkt, RejectWith code);
 void icmp_send_ttl_exceeded(Host *host, const Packet *pkt);
 void icmp_send_frag_needed(Host *host, const Packet *pkt, uint32_t mtu);
 
+/* Sends an echo request; 'payload_len' zero bytes follow the header. */
+IpSendResult icmp_send_echo(Host *host, IpAddr dst, uint16_t id, uint16_t seq, uint32_t payload_len);
+/* What REJECT does with 'pkt' (borrowed): ICMP error or TCP reset (nf_reject_ipv4.c, nf_reject_ipv6.c). */
+void ip_send_reject(Host *host, const Packet *pkt, RejectWith with);
+/* The RST that answers a segment (RFC 9293 3.10.7.1), addressed back, not sent; NULL if 'pkt' is itself a RST. */
+Packet *ip_make_tcp_reset(Host *host, const Packet *pkt);
+/* No socket takes 'pkt': answers with RST, port or protocol unreachable, and ends the packet. */
+void ip_answer_no_socket(Host *host, Packet *pkt);
+
 typedef struct {
-    uint64_t in_receives, in_delivers, forwarded, out_requests, dropped[DROP_N_REASONS];
+    uint64_t in_receives, in_delivers, forwarded, out_requests;
+    uint32_t dropped[DROP_N_REASONS];
 } HostStats;
 const HostStats *host_stats(const Host *host);
 

@@ -26,6 +26,8 @@ typedef struct NetDevAddr {
 } NetDevAddr;
 
 NetDev *netdev_new(Host *host, const char *name, NetDevKind kind); /* Owned by the host. */
+/* Removes a device with its addresses and routes: "ip link del".  No packet of this host may be under way in it. */
+void netdev_delete(NetDev *dev);
 const char *netdev_name(const NetDev *dev);
 Host *netdev_host(const NetDev *dev);
 NetDevKind netdev_kind(const NetDev *dev);
@@ -61,6 +63,11 @@ NetDev *netdev_master(const NetDev *dev);               /* The bridge of a port,
  */
 void vxlan_configure(NetDev *dev, uint32_t vni, IpAddr local, bool bad_checksum);
 void vxlan_add_remote(NetDev *dev, IpAddr next_hop, IpAddr endpoint);
+
+/* Answers neighbour requests for any address that the host routes elsewhere (proxy_arp, proxy_ndp). */
+void netdev_set_proxy_arp(NetDev *dev, bool on);
+/* Gratuitous ARP: hosts on the segment that know 'addr' by another MAC learn this one. */
+void netdev_announce(NetDev *dev, IpAddr addr);
 
 /* Sends a frame with its Ethernet addresses filled in; takes the packet. */
 void netdev_transmit(NetDev *dev, Packet *pkt);

@@ -1,0 +1,79 @@
+#include "sim/net/host_private.h"
+
+/* Answers to packets that nobody takes: REJECT (nf_reject_ipv4.c, nf_reject_ipv6.c) and missing sockets */
+
+static uint32_t segment_length(const Packet *pkt);
+static void attach_conntrack(Packet *answer, const Packet *pkt);
+
+void
+ip_send_reject(Host *host, const Packet *pkt, RejectWith with)
+{
+    if (pkt->cksum == CKSUM_BAD)
+        return; /* nf_ip_checksum(): no answer to garbage. */
+    if (with != REJECT_TCP_RESET) {
+        icmp_send_unreachable(host, pkt, with);
+        return;
+    }
+    Packet *reset = ip_make_tcp_reset(host, pkt);
+    if (!reset)
+        return;
+    attach_conntrack(reset, pkt);
+    ip_send_any_source(host, reset);
+}
+
+Packet *
+ip_make_tcp_reset(Host *host, const Packet *pkt)
+{
+    if (pkt->proto != IPPROTO_TCP_ || (pkt->tcp.flags & TCP_RST))
+        return NULL;
+    Packet *reset = packet_new(host->sim);
+
+    reset->src = pkt->dst;
+    reset->dst = pkt->src;
+    reset->ttl = host->sysctls.default_ttl;
+    reset->dont_fragment = true;
+    reset->proto = IPPROTO_TCP_;
+    reset->flow = pkt->flow;
+    reset->sport = pkt->dport;
+    reset->dport = pkt->sport;
+    if (pkt->tcp.flags & TCP_ACK) {
+        reset->tcp.flags = TCP_RST;
+        reset->tcp.seq = pkt->tcp.ack;
+    } else {
+        reset->tcp.flags = TCP_RST | TCP_ACK;
+        reset->tcp.ack = pkt->tcp.seq + segment_length(pkt);
+    }
+    return reset;
+}
+
+void
+ip_answer_no_socket(Host *host, Packet *pkt)
+{
+    if (pkt->proto == IPPROTO_TCP_) {
+        Packet *reset = ip_make_tcp_reset(host, pkt);
+        if (reset)
+            ip_send(host, reset);
+    } else {
+        icmp_send_unreachable(host, pkt, pkt->proto == IPPROTO_UDP_ ? REJECT_PORT_UNREACH : REJECT_PROTO_UNREACH);
+    }
+    host_drop(host, pkt, DROP_NO_SOCKET);
+}
+
+static uint32_t
+segment_length(const Packet *pkt)
+{
+    return pkt->payload.len + ((pkt->tcp.flags & TCP_SYN) != 0) + ((pkt->tcp.flags & TCP_FIN) != 0);
+}
+
+/* nf_ct_attach(): the answer belongs to the connection of the packet, in the other direction, so that NAT applies to
+ * it even though the connection was never confirmed. */
+static void
+attach_conntrack(Packet *answer, const Packet *pkt)
+{
+    if (!pkt->meta.ct)
+        return;
+    conn_ref(pkt->meta.ct);
+    answer->meta.ct = pkt->meta.ct;
+    answer->meta.ctinfo = CTINFO_RELATED;
+    answer->meta.ct_reply = !pkt->meta.ct_reply;
+}
