@@ -24,7 +24,6 @@ static void send_error(Host *host, const Packet *pkt, uint8_t type, uint8_t code
 static bool may_answer(const Host *host, const Packet *pkt);
 static bool limit_allows(Host *host, const Packet *pkt, uint8_t type, uint8_t code, const IpRoute *route);
 static IpAddr error_source(const Host *host, const Packet *pkt);
-static void quote(const Packet *pkt, IcmpHeader *ret_icmp);
 static void unreachable_code(RejectWith with, bool v4, uint8_t *ret_type, uint8_t *ret_code);
 static void send_echo_reply(Host *host, const Packet *request);
 static void learn_pmtu(Host *host, const Packet *pkt);
@@ -106,7 +105,7 @@ send_error(Host *host, const Packet *pkt, uint8_t type, uint8_t code, uint32_t m
     error->icmp.type = type;
     error->icmp.code = code;
     error->icmp.mtu = mtu;
-    quote(pkt, &error->icmp);
+    packet_set_quote(error, pkt);
     if (!limit_allows(host, pkt, type, code, &route)) {
         host_drop(host, error, DROP_ICMP_RATELIMIT);
         return;
@@ -157,36 +156,6 @@ error_source(const Host *host, const Packet *pkt)
         return fib_is_local(host->fib, pkt->dst, NULL) ? pkt->dst : IPADDR_ANY4;
     const NetDev *in = pkt->meta.in ? pkt->meta.in : host->devs[0];
     return netdev_has_addr(in, pkt->dst) ? pkt->dst : IPADDR_ANY6;
-}
-
-static void
-quote(const Packet *pkt, IcmpHeader *ret_icmp)
-{
-    QuotedPacket *quoted = &ret_icmp->quote;
-
-    ret_icmp->has_quote = true;
-    quoted->src = pkt->src;
-    quoted->dst = pkt->dst;
-    quoted->total_len = (uint16_t)MIN(packet_ip_size(pkt), UINT16_MAX);
-    quoted->ip_id = pkt->ip_id;
-    quoted->proto = pkt->proto;
-    quoted->ttl = pkt->ttl;
-    quoted->tos = pkt->tos;
-    if (packet_has_ports(pkt)) {
-        quoted->sport = pkt->sport;
-        quoted->dport = pkt->dport;
-    }
-    if (pkt->proto == IPPROTO_TCP_) {
-        quoted->seq = pkt->tcp.seq;
-        quoted->ack = pkt->tcp.ack;
-        quoted->window = pkt->tcp.window;
-        quoted->tcp_flags = pkt->tcp.flags;
-    } else if (packet_is_icmp(pkt)) {
-        quoted->sport = pkt->icmp.id;
-        quoted->seq = pkt->icmp.seq;
-        quoted->icmp_type = pkt->icmp.type;
-        quoted->icmp_code = pkt->icmp.code;
-    }
 }
 
 /* One name may stand for both families (nft's icmpx): the nearest code of the packet's own. */

@@ -273,7 +273,7 @@ netdev_arrive(NetDev *sender, Packet *pkt)
         pkt->meta.owner = NULL;
         pkt->meta.local_out = 0;
     } else {
-        packet_enter_host(pkt);
+        packet_enter_host(dev->host->sim, pkt);
     }
     dev->stats.rx_packets++;
     dev->stats.rx_bytes += packet_eth_size(pkt);

@@ -111,7 +111,7 @@ vxlan_transmit(NetDev *dev, Packet *pkt)
     outer->flow = pkt->flow;
     outer->cksum = vxlan->bad_checksum ? CKSUM_BAD : CKSUM_GOOD;
     outer->meta.mark = pkt->meta.mark;
-    packet_enter_host(pkt); /* The inner frame leaves the host's hands; its connection stays behind. */
+    packet_enter_host(host->sim, pkt); /* The inner frame leaves the host's hands; its connection stays behind. */
     outer->inner = pkt;
 
     host->depth++;
@@ -134,7 +134,7 @@ vxlan_input(Host *host, Packet *pkt)
         packet_free(host->sim, pkt);
         dev->stats.rx_packets++;
         dev->stats.rx_bytes += packet_eth_size(inner);
-        packet_enter_host(inner);
+        packet_enter_host(host->sim, inner);
         netdev_trace(dev, TRACE_DEV_IN, inner);
         if (dev->master)
             bridge_port_receive(dev, inner);
