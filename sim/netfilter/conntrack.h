@@ -51,8 +51,8 @@ typedef struct {
     uint32_t buckets; /* For early drop's look around. */
     bool tcp_be_liberal, tcp_ignore_invalid_rst;
     bool tcp_loose;
+    bool checksum; /* A bad transport checksum makes a packet INVALID in PREROUTING. */
     uint8_t tcp_max_retrans;
-    uint16_t port_min, port_max; /* ip_local_port_range is not used by NAT; kept for REDIRECT and tests. */
 } CtSysctls;
 
 void ct_sysctls_default(CtSysctls *ret_sysctls);
@@ -99,6 +99,10 @@ NfVerdict conntrack_in(Conntrack *ct, NfHook hook, Packet *pkt, uint16_t zone, D
 /* The last entry of INPUT and POSTROUTING. */
 NfVerdict conntrack_confirm(Conntrack *ct, NfHook hook, Packet *pkt, DropReason *ret_reason);
 
+/* nf_ct_attach(): an answer that the host makes to 'cause' while that is on its way (REJECT's RST) belongs to the same
+ * connection, in the other direction. */
+void conntrack_attach(Packet *answer, const Packet *cause);
+
 typedef struct {
     IpAddr addr_min, addr_max;   /* Any: keep the address. */
     uint16_t port_min, port_max; /* 0: keep the port if possible. */
@@ -118,13 +122,15 @@ NfVerdict nat_packet(Conntrack *ct, NfHook hook, Packet *pkt);
 uint32_t conntrack_state_bits(const Packet *pkt);
 uint32_t conntrack_status_bits(const Packet *pkt);
 
-const CtTuple *conn_tuple(const Conn *conn, CtDir dir);
+CtTuple conn_tuple(const Conn *conn, CtDir dir); /* By value: entries hold it packed. */
+uint32_t conn_status_bits(const Conn *conn);     /* NF_STATUS_*. */
 uint32_t conn_mark(const Conn *conn);
 void conn_set_mark(Conn *conn, uint32_t mark);
 uint64_t conn_id(const Conn *conn);   /* Serial number within its table. */
 uint64_t conn_flow(const Conn *conn); /* 'flow' of the packet that made it. */
 SimTime conn_expires(const Conn *conn);
-uint8_t conn_tcp_state(const Conn *conn);
+uint8_t conn_tcp_state(const Conn *conn);      /* CtTcpState; CT_TCP_NONE for other protocols. */
+const char *conn_state_name(const Conn *conn); /* "ESTABLISHED" (TCP, SCTP); NULL for other protocols. */
 void conn_ref(Conn *conn);
 void conn_unref(Conntrack *ct, Conn *conn);
 /* Packets let go of their reference through this: conntrack_new() gives it to packet_pool_set_conn_release(). */
@@ -141,7 +147,8 @@ char *conn_format(const Conntrack *ct, const Conn *conn); /* Caller frees. */
 size_t conntrack_delete(Conntrack *ct, bool (*match)(const Conn *conn, void *user), void *user);
 
 typedef struct {
-    uint64_t found, inserted, invalid, insert_failed, drop, early_drop, search_restart, clash_resolve, peak;
+    uint64_t found, inserted, invalid, insert_failed, drop, early_drop, clash_resolve;
+    uint64_t peak; /* Most entries at a time. */
 } CtStats;
 const CtStats *conntrack_stats(const Conntrack *ct);
 /* Debug and tests: invariants of the table. */
