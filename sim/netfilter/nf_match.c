@@ -200,7 +200,7 @@ static bool
 match_ct(const NfWalk *walk, const NfExpr *expr, bool *ret_known)
 {
     const Conn *conn = walk->pkt->meta.ct;
-    const CtTuple *tuple;
+    CtTuple tuple;
 
     *ret_known = conn != NULL;
     if (!conn)
@@ -215,12 +215,12 @@ match_ct(const NfWalk *walk, const NfExpr *expr, bool *ret_known)
     case NFX_CT_ORIG: {
         uint8_t bits = expr->len + (ipaddr_is_v4(&expr->addr) ? 96 : 0);
         tuple = conn_tuple(conn, expr->a & 2 ? CT_REPLY : CT_ORIG);
-        return nf_addr_in(expr->a & 1 ? tuple->dst : tuple->src, &expr->addr, bits);
+        return nf_addr_in(expr->a & 1 ? tuple.dst : tuple.src, &expr->addr, bits);
     }
     default: {
         uint16_t port;
         tuple = conn_tuple(conn, expr->a & 2 ? CT_REPLY : CT_ORIG);
-        port = expr->a & 1 ? tuple->dport : tuple->sport;
+        port = expr->a & 1 ? tuple.dport : tuple.sport;
         return port >= expr->b >> 16 && port <= (expr->b & 0xffff);
     }
     }
