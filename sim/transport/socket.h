@@ -5,7 +5,9 @@
  *
  * Event-driven: a socket calls its owner back, never from inside a call that the owner made (except where said).  All
  * callbacks may close the socket.  Demultiplexing is by hash (connections) and by port (listeners); bound wildcard
- * sockets take any local address.  Ephemeral ports come from the host's stream, like Linux's random ports. */
+ * sockets take any local address.  SocketCallbacks are borrowed: they live as long as the socket (static const).
+ * A host must not be freed from within a callback of its own sockets.  Ephemeral ports come from the host's stream,
+ * like Linux's random ports. */
 
 #include "sim/net/host.h"
 
@@ -70,16 +72,25 @@ Socket *tcp_listen(Host *host, const SocketOptions *options, uint32_t backlog, c
 Socket *tcp_connect(Host *host, IpAddr to, uint16_t port, const SocketOptions *options,
                     const SocketCallbacks *callbacks, void *user, SocketError *ret_error);
 void tcp_send(Socket *s, PayloadBuf *buf, uint32_t offset,
-              uint32_t len);  /* Queues; takes its own reference. buf NULL: zeros. */
+              uint32_t len); /* Queues; takes its own reference. buf NULL: zeros. */
+/* The owner of a listener stops taking connections (a process that is stopped or busy): they wait in the accept queue,
+ * beyond the backlog SYNs are dropped.  Un-pausing calls accepted() from within. */
+void tcp_listener_pause(Socket *s, bool paused);
 void tcp_shutdown(Socket *s); /* FIN after what is queued; receiving goes on. */
 void tcp_abort(Socket *s);    /* RST; no callback; frees. */
 void socket_close(Socket *s); /* Any kind; TCP: FIN when drained, no more callbacks; frees when over. */
 
 Socket *udp_open(Host *host, const SocketOptions *options, const SocketCallbacks *callbacks, void *user,
                  SocketError *ret_error);
+/* As udp_send(), for another flow than the socket's own: a server that answers later. */
+SocketError udp_send_flow(Socket *s, IpAddr to, uint16_t port, PayloadBuf *buf, uint32_t offset, uint32_t len,
+                          uint64_t flow);
+/* The flow of the datagram that received() is being called with, or was last. */
+uint64_t udp_received_flow(const Socket *s);
 /* Connected UDP: only that peer, ICMP errors reported. */
 void udp_connect(Socket *s, IpAddr to, uint16_t port);
 /* SOCK_OK, or the error of the local send (SOCK_EPERM when a rule rejects it in OUTPUT). */
+/* A send back to the last sender carries that datagram's flow. */
 SocketError udp_send(Socket *s, IpAddr to, uint16_t port, PayloadBuf *buf, uint32_t offset, uint32_t len);
 
 /* SCTP as far as Services carry it: INIT / INIT-ACK, echo of DATA. */
@@ -87,6 +98,9 @@ Socket *sctp_listen(Host *host, const SocketOptions *options, const SocketCallba
                     SocketError *ret_error);
 Socket *sctp_connect(Host *host, IpAddr to, uint16_t port, const SocketOptions *options,
                      const SocketCallbacks *callbacks, void *user, SocketError *ret_error);
+
+/* One DATA chunk; received() gives it to the peer's owner. */
+void sctp_send(Socket *s, PayloadBuf *buf, uint32_t offset, uint32_t len);
 
 void socket_set_user(Socket *s, const SocketCallbacks *callbacks, void *user);
 void *socket_user(const Socket *s);
