@@ -239,5 +239,5 @@ topology_detach_pod(Cluster *c, ClusterPod *pod)
         fib_remove(host_fib(pod->node->host), &host_route, port);
     }
     netdev_disconnect(eth0);
-    netdev_free(port);
+    netdev_delete(port);
 }
