@@ -4,7 +4,8 @@
 /* Captures: nanosecond pcap per interface (libpcap), pcapng with all interfaces (ours), filters (libpcap)
  *
  * Time starts at 2000-01-01T00:00:00Z, so that files are identical between runs.  A failed write is kept and reported
- * by close(); opening fails at once. */
+ * by close(); opening fails at once.  Same packets, same bytes, but for byte order: little-endian on all machines
+ * that matter. */
 
 #include <glib.h>
 
@@ -17,7 +18,7 @@ typedef struct CaptureFilter CaptureFilter;
 /* Compiles a tcpdump expression; NULL and *error when libpcap refuses it.  Empty or NULL: everything. */
 CaptureFilter *capture_filter_new(const char *expression, GError **error);
 void capture_filter_free(CaptureFilter *filter);
-bool capture_filter_match(const CaptureFilter *filter, const Packet *pkt);
+bool capture_filter_match(CaptureFilter *filter, const Packet *pkt);
 
 typedef struct PcapWriter PcapWriter;
 PcapWriter *pcap_writer_open(const char *path, uint32_t snaplen, GError **error);

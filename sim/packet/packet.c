@@ -8,12 +8,14 @@
 #include <stdlib.h>
 
 #include "sim/engine/pool.h"
+#include "sim/packet/wire.h"
 
 #define CACHE_LINE       64
 #define PACKETS_PER_SLAB 256
 #define QUOTE_MAX_V4     576  /* RFC 1812 4.3.2.3, as icmp_send() does. */
 #define QUOTE_MAX_V6     1280 /* RFC 4443 2.4 (c). */
 #define ETH_HEADER       14
+#define TCP_FIXED_HEADER 20
 #define ARP_SIZE         28
 
 struct PacketPool {
@@ -30,6 +32,8 @@ static const struct {
 };
 
 static void release_conn(Sim *sim, Packet *pkt);
+static PayloadBuf *payload_buf_new_uninit(size_t size);
+static void quote_tcp(Packet *icmp, const Packet *offender, uint32_t room);
 static uint32_t ip_header_size(const IpAddr *src);
 static uint32_t quote_size(const QuotedPacket *quote);
 static uint32_t sctp_chunk_size(uint8_t type);
@@ -71,11 +75,8 @@ ipproto_parse(const char *text, uint8_t *ret_proto)
 PayloadBuf *
 payload_buf_new(const void *data, size_t size)
 {
-    PayloadBuf *buf = g_malloc(sizeof *buf + size);
+    PayloadBuf *buf = payload_buf_new_uninit(size);
 
-    assert(size <= UINT32_MAX);
-    buf->refs = 1;
-    buf->size = (uint32_t)size;
     if (size > 0)
         memcpy(buf->data, data, size);
     return buf;
@@ -192,7 +193,7 @@ packet_set_quote(Packet *icmp, const Packet *offender)
     bool v4 = packet_family(offender) == FAMILY_IPV4;
     uint32_t limit = v4 ? QUOTE_MAX_V4 : QUOTE_MAX_V6;
     QuotedPacket *quote = &icmp->icmp.quote;
-    uint32_t headers;
+    uint32_t room;
 
     icmp->icmp.has_quote = true;
     icmp->icmp.quote_dont_fragment = offender->dont_fragment;
@@ -221,12 +222,12 @@ packet_set_quote(Packet *icmp, const Packet *offender)
         quote->seq = offender->icmp.seq;
     }
     /* The error's own headers count too. */
-    headers = packet_ip_size(icmp) - icmp->payload.len;
-    if (offender->proto == IPPROTO_UDP_ || (packet_is_icmp(offender) && !packet_is_icmp_error(offender)))
-        packet_set_payload(icmp, offender->payload.buf, offender->payload.offset,
-                           MIN(offender->payload.len, limit - headers));
-    else
-        packet_set_payload(icmp, NULL, 0, 0); /* Options stand between; the quoted length tells what is left out. */
+    packet_set_payload(icmp, NULL, 0, 0);
+    room = limit - packet_ip_size(icmp);
+    if (offender->proto == IPPROTO_TCP_)
+        quote_tcp(icmp, offender, room);
+    else if (offender->proto == IPPROTO_UDP_ || packet_is_icmp(offender))
+        packet_set_payload(icmp, offender->payload.buf, offender->payload.offset, MIN(offender->payload.len, room));
 }
 
 void
@@ -244,7 +245,7 @@ packet_l4_header_size(const Packet *pkt)
     switch (pkt->proto) {
     case IPPROTO_TCP_:
         /* As Linux lays them out: in a SYN, SACK-permitted stands in for the two NOPs before the timestamps. */
-        size = 20;
+        size = TCP_FIXED_HEADER;
         if (pkt->tcp.mss)
             size += 4;
         if (pkt->tcp.has_ts)
@@ -332,6 +333,37 @@ release_conn(Sim *sim, Packet *pkt)
     if (pkt->meta.ct && sim->packets->release_conn)
         sim->packets->release_conn(pkt);
     pkt->meta.ct = NULL;
+}
+
+static void
+quote_tcp(Packet *icmp, const Packet *offender, uint32_t room)
+{
+    uint32_t header = packet_l4_header_size(offender);
+    uint32_t options = header - TCP_FIXED_HEADER;
+    uint32_t data = MIN(offender->payload.len, room - options);
+    PayloadBuf *buf;
+
+    icmp->icmp.quote_tcp_header = (uint8_t)header;
+    if (options + data == 0)
+        return;
+    buf = payload_buf_new_uninit(options + data);
+    wire_tcp_options(&offender->tcp, buf->data);
+    if (offender->payload.buf)
+        memcpy(buf->data + options, offender->payload.buf->data + offender->payload.offset, data);
+    else
+        memset(buf->data + options, 0, data);
+    icmp->payload = (Payload){buf, 0, options + data};
+}
+
+static PayloadBuf *
+payload_buf_new_uninit(size_t size)
+{
+    PayloadBuf *buf = g_malloc(sizeof *buf + size);
+
+    assert(size <= UINT32_MAX);
+    buf->refs = 1;
+    buf->size = (uint32_t)size;
+    return buf;
 }
 
 static uint32_t

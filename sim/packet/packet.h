@@ -87,6 +87,7 @@ typedef struct {
     uint32_t mtu;     /* Fragmentation needed / packet too big. */
     bool has_quote;
     bool quote_dont_fragment;
+    uint8_t quote_tcp_header; /* Size of the quoted TCP header; its options stand at the start of 'payload'. */
     QuotedPacket quote;
 } IcmpHeader;
 
@@ -173,7 +174,7 @@ struct Packet {
             MacAddr target_mac;
         } arp;
     };
-    Payload payload; /* Of an ICMP error: what it quotes behind the quoted transport header. */
+    Payload payload; /* Of an ICMP error: what it quotes behind the fixed part of the quoted transport header. */
     Packet *inner;   /* Owned, or NULL. */
 };
 _Static_assert(sizeof(Packet) <= 224, "packets stay small");
@@ -215,7 +216,8 @@ void packet_free(Sim *sim, Packet *pkt);                                        
 void packet_set_payload(Packet *pkt, PayloadBuf *buf, uint32_t offset, uint32_t len); /* Takes a new reference. */
 
 /* Makes 'icmp' (its IP and type fields set) quote 'offender' as Linux does: headers, and payload up to 576 bytes of
- * packet in all (IPv6: 1280).  Shares the payload's bytes. */
+ * packet in all (IPv6: 1280).  Shares the payload's bytes, but for TCP, whose options and data are copied (the one
+ * place where the packet path allocates).  Of SCTP chunks nothing is quoted. */
 void packet_set_quote(Packet *icmp, const Packet *offender);
 
 /* Resets 'meta' as a new host receives the packet; drops the conntrack reference. */
