@@ -408,6 +408,27 @@ cluster_hosts(Cluster *c, size_t *ret_n)
     return (Host *const *)c->hosts->pdata;
 }
 
+void
+cluster_set_storyteller(Cluster *c, Storyteller tell, void *user)
+{
+    c->tell = tell;
+    c->tell_user = user;
+}
+
+void
+cluster_story(Cluster *c, const char *format, ...)
+{
+    va_list args;
+    g_autofree char *text = NULL;
+
+    if (!c->tell)
+        return;
+    va_start(args, format);
+    text = g_strdup_vprintf(format, args);
+    va_end(args);
+    c->tell(c->tell_user, text);
+}
+
 static bool
 any_conn(const Conn *conn, void *user)
 {

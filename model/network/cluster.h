@@ -102,6 +102,11 @@ void cluster_route_outside_host(Cluster *cluster, IpAddr addr, Host *host);
 /* Forgets connections, affinity and counters, keeps the rules: the next flow starts fresh. */
 void cluster_flush_flows(Cluster *cluster);
 
+/* The story of a run, in words: whoever tells it listens here. */
+typedef void (*Storyteller)(void *user, const char *text);
+void cluster_set_storyteller(Cluster *cluster, Storyteller tell, void *user);
+void cluster_story(Cluster *cluster, const char *format, ...) G_GNUC_PRINTF(2, 3);
+
 /* resolv.conf of a pod (cluster DNS, search list of its namespace, ndots 5) or of a node or client. */
 void cluster_resolv_conf(const Cluster *cluster, const Host *host, ResolvConf *ret_conf);
 

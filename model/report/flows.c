@@ -277,6 +277,12 @@ flow_finish(FlowBook *book, Flow *flow, FlowOutcome outcome, const char *reason)
         flow->blame = blame_text(flow);
 }
 
+Flow *
+flow_book_find(const FlowBook *book, uint64_t id)
+{
+    return find_flow(book, id);
+}
+
 Flow *const *
 flow_book_flows(const FlowBook *book, size_t *ret_n)
 {

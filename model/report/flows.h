@@ -68,6 +68,7 @@ void flow_book_free(FlowBook *book);
  */
 Flow *flow_begin(FlowBook *book, const char *name, const char *from, const char *to, Host *client, uint8_t proto);
 void flow_finish(FlowBook *book, Flow *flow, FlowOutcome outcome, const char *reason);
+Flow *flow_book_find(const FlowBook *book, uint64_t id);           /* NULL if none. */
 Flow *const *flow_book_flows(const FlowBook *book, size_t *ret_n); /* In order of beginning. */
 
 /* Sentence about a rule: chain, number, object behind it. Caller frees. */

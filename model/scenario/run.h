@@ -40,7 +40,4 @@ Controllers *scenario_run_controllers(const ScenarioRun *run);
 const LoadResult *scenario_run_loads(ScenarioRun *run, size_t *ret_n);
 const ExpectResult *scenario_run_expectations(ScenarioRun *run, size_t *ret_n); /* Evaluates on first call. */
 const StoryLine *scenario_run_story(const ScenarioRun *run, size_t *ret_n);
-/* A line of the story from elsewhere (load balancers, controllers). */
-void scenario_story(Cluster *cluster, const char *format, ...) G_GNUC_PRINTF(2, 3);
-
 #endif

@@ -35,8 +35,8 @@ struct Traffic {
 /* --- Outcomes
  * ----------------------------------------------------------------------------------------------------------- */
 
-static FlowOutcome
-outcome_of(SocketError error, bool connected)
+FlowOutcome
+traffic_outcome(SocketError error, bool connected)
 {
     switch (error) {
     case SOCK_OK:
@@ -97,7 +97,7 @@ report(Dial *d, FlowOutcome outcome, const char *reason)
 static void
 fail(Dial *d, SocketError error, bool connected)
 {
-    report(d, outcome_of(error, connected), socket_error_code(error));
+    report(d, traffic_outcome(error, connected), socket_error_code(error));
 }
 
 /* --- HTTP over TCP
@@ -112,11 +112,9 @@ close_http(Dial *d)
     dial_free(d);
 }
 
-static void
-note_result(Dial *d, const HttpResult *result)
+void
+traffic_note_result(Flow *flow, const HttpResult *result)
 {
-    Flow *flow = d->flow;
-
     flow->retransmits = result->retransmits;
     flow->client_addr = result->local;
     flow->client_port = result->local_port;
@@ -158,7 +156,7 @@ on_http(HttpClient *client, const HttpResult *result, void *user)
     Sim *sim = cluster_sim(d->traffic->cluster);
 
     (void)client;
-    note_result(d, result);
+    traffic_note_result(d->flow, result);
     d->done++;
     if (d->requested)
         d->requested(d->flow, result, d->user);
@@ -231,7 +229,7 @@ on_socket_error(Socket *s, SocketError error, void *user)
     Dial *d = user;
 
     (void)s;
-    end_socket(d, outcome_of(error, false), socket_error_code(error));
+    end_socket(d, traffic_outcome(error, false), socket_error_code(error));
 }
 
 static void
@@ -280,7 +278,7 @@ dial_udp(Dial *d)
     error = udp_send(d->socket, d->to.addr, d->to.port, buf, 0, buf->size);
     payload_buf_unref(buf);
     if (error != SOCK_OK)
-        end_socket(d, outcome_of(error, false), socket_error_code(error));
+        end_socket(d, traffic_outcome(error, false), socket_error_code(error));
     else
         timer_arm(sim, d->timer, sim->now + d->timeout);
 }

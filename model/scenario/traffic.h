@@ -39,4 +39,9 @@ uint32_t traffic_active(const Traffic *traffic);
 /* Flows still pending get the outcome that their client would report now. */
 void traffic_finish_pending(Traffic *traffic);
 
+/* What a client's error means for its flow. */
+FlowOutcome traffic_outcome(SocketError error, bool connected);
+/* Copies what the client's connection measured. */
+void traffic_note_result(Flow *flow, const HttpResult *result);
+
 #endif

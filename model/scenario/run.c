@@ -1,0 +1,274 @@
+#include "model/scenario/run_private.h"
+
+#include <stdlib.h>
+
+/* A run without a duration ends this long after the last step and the last traffic. */
+#define QUIET_TIME (5 * SIMTIME_SEC)
+/* ... and not later than this after the last step. */
+#define LONGEST_TAIL (3600 * SIMTIME_SEC)
+
+static void
+tell(void *user, const char *text)
+{
+    ScenarioRun *run = user;
+
+    vec_push(&run->story, (StoryLine){.at = cluster_sim(run->cluster)->now, .text = g_strdup(text)});
+}
+
+static void
+on_timer(Sim *sim, void *owner)
+{
+    ScenarioRun *run = owner;
+
+    while (run->next_step < run->spec->n_steps && run->spec->steps[run->next_step].at <= sim->now)
+        run_step(run, &run->spec->steps[run->next_step++]);
+    if (run->next_step < run->spec->n_steps)
+        timer_arm(sim, run->timer, run->spec->steps[run->next_step].at);
+}
+
+/* --- Calls of applications are flows too
+ * --------------------------------------------------------------------------------- */
+
+static Flow *
+flow_of_id(const ScenarioRun *run, uint64_t id)
+{
+    return flow_book_find(run->book, id);
+}
+
+static uint64_t
+on_call_begin(void *user, ClusterPod *from, const char *to, uint64_t parent)
+{
+    ScenarioRun *run = user;
+    const Flow *parent_flow = flow_of_id(run, parent);
+    g_autofree char *who = strcmp(from->ns, "default") == 0 ? g_strdup_printf("pod/%s", from->name)
+                                                            : g_strdup_printf("pod/%s/%s", from->ns, from->name);
+    g_autofree char *name = g_strdup_printf("%s/%s", parent_flow ? parent_flow->name : from->name, to);
+
+    return flow_begin(run->book, name, who, to, from->host, IPPROTO_TCP_)->id;
+}
+
+static void
+on_call_dial(void *user, uint64_t id, IpAddr to, uint16_t port)
+{
+    Flow *flow = flow_of_id(user, id);
+    char text[IPPORT_STR_SIZE];
+
+    if (flow && !flow->dialed)
+        flow->dialed = g_strdup(ipport_format(to, port, text));
+}
+
+static void
+on_call_end(void *user, uint64_t id, const HttpResult *result)
+{
+    ScenarioRun *run = user;
+    Flow *flow = flow_of_id(run, id);
+
+    if (!flow || flow->end >= 0)
+        return;
+    if (!result) {
+        flow_finish(run->book, flow, FLOW_UNRESOLVED, "nxdomain");
+        return;
+    }
+    traffic_note_result(flow, result);
+    flow_finish(run->book, flow, traffic_outcome(result->error, result->connected),
+                result->ok ? NULL : socket_error_code(result->error));
+}
+
+/* --- The run
+ * ---------------------------------------------------------------------------------------------------------------- */
+
+ScenarioRun *
+scenario_run_new(Cluster *cluster, const ScenarioSpec *spec)
+{
+    ScenarioRun *run = g_new0(ScenarioRun, 1);
+    Sim *sim = cluster_sim(cluster);
+    ControlClocks clocks;
+
+    run->cluster = cluster;
+    run->spec = spec;
+    run->book = flow_book_new(cluster);
+    run->traffic = traffic_new(cluster, run->book);
+    control_clocks_decode(cluster_input(cluster)->diags, spec->clocks, &clocks);
+    run->controllers = controllers_new(cluster, &clocks);
+    run->loads = g_ptr_array_new_with_free_func(load_free);
+    run->dials = g_ptr_array_new_with_free_func(run_series_free);
+    run->entity = sim_entity(sim, "scenario");
+    run->timer = timer_new(sim, "scenario.step", &run->entity, on_timer, run);
+    if (spec->n_steps > 0)
+        timer_arm(sim, run->timer, spec->steps[0].at);
+    cluster_set_storyteller(cluster, tell, run);
+    cluster_set_call_observer(
+        cluster, &(AppCallObserver){.begin = on_call_begin, .dial = on_call_dial, .end = on_call_end, .user = run});
+    return run;
+}
+
+void
+scenario_run_free(ScenarioRun *run)
+{
+    Sim *sim;
+
+    if (!run)
+        return;
+    sim = cluster_sim(run->cluster);
+    cluster_set_storyteller(run->cluster, NULL, NULL);
+    cluster_set_call_observer(run->cluster, NULL);
+    g_ptr_array_unref(run->loads);
+    g_ptr_array_unref(run->dials);
+    traffic_free(run->traffic);
+    controllers_free(run->controllers);
+    flow_book_free(run->book);
+    timer_free(sim, &run->timer);
+    sim_entity_free(sim, run->entity);
+    for (size_t i = 0; i < run->story.len; i++)
+        g_free(run->story.data[i].text);
+    for (size_t i = 0; i < run->expected.len; i++) {
+        g_free(run->expected.data[i].text);
+        g_free(run->expected.data[i].why);
+    }
+    vec_clear(&run->story);
+    vec_clear(&run->results);
+    vec_clear(&run->expected);
+    g_free(run);
+}
+
+static bool
+is_quiet(const ScenarioRun *run)
+{
+    if (run->next_step < run->spec->n_steps || run->n_repeating > 0 || traffic_active(run->traffic) > 0)
+        return false;
+    for (guint i = 0; i < run->loads->len; i++)
+        if (!load_over(run->loads->pdata[i]))
+            return false;
+    return true;
+}
+
+/* Without a duration: until all steps are done and traffic is over, and a little longer. */
+static bool
+run_until_quiet(ScenarioRun *run, SimTime until)
+{
+    Sim *sim = cluster_sim(run->cluster);
+    SimTime last = run->spec->n_steps ? run->spec->steps[run->spec->n_steps - 1].at : 0;
+    SimTime limit = MIN(until, last + LONGEST_TAIL);
+
+    while (sim->now < limit && !is_quiet(run))
+        if (!sim_run_until(sim, MIN(limit, sim->now + SIMTIME_SEC)))
+            return false;
+    return sim_run_until(sim, MIN(limit, sim->now + QUIET_TIME));
+}
+
+bool
+scenario_run_until(ScenarioRun *run, SimTime until)
+{
+    bool whole = until == SIMTIME_NEVER || (run->spec->duration > 0 && until >= run->spec->duration);
+    bool ok;
+
+    if (run->spec->duration > 0)
+        ok = sim_run_until(cluster_sim(run->cluster), MIN(until, run->spec->duration));
+    else
+        ok = run_until_quiet(run, until);
+    if (whole)
+        traffic_finish_pending(run->traffic);
+    return ok;
+}
+
+FlowBook *
+scenario_run_flows(const ScenarioRun *run)
+{
+    return run->book;
+}
+
+Controllers *
+scenario_run_controllers(const ScenarioRun *run)
+{
+    return run->controllers;
+}
+
+const ExpectResult *
+scenario_run_expectations(ScenarioRun *run, size_t *ret_n)
+{
+    if (!run->evaluated)
+        run_evaluate(run);
+    run->evaluated = true;
+    *ret_n = run->expected.len;
+    return run->expected.data;
+}
+
+const StoryLine *
+scenario_run_story(const ScenarioRun *run, size_t *ret_n)
+{
+    *ret_n = run->story.len;
+    return run->story.data;
+}
+
+/* --- Results of loads
+ * --------------------------------------------------------------------------------------------------------- */
+
+SimTime
+percentile(const SimTime *sorted, size_t n, double p)
+{
+    size_t rank;
+
+    if (n == 0)
+        return 0;
+    rank = (size_t)(p / 100 * (double)n + 0.5);
+    return sorted[rank == 0 ? 0 : MIN(rank, n) - 1];
+}
+
+static int
+compare_times(gconstpointer a, gconstpointer b, gpointer unused)
+{
+    SimTime x = *(const SimTime *)a, y = *(const SimTime *)b;
+
+    (void)unused;
+    return (x > y) - (x < y);
+}
+
+static void
+count_flow(LoadResult *result, const Flow *flow)
+{
+    result->tried++;
+    result->connected += flow->outcome == FLOW_CONNECTED;
+    result->refused += flow->outcome == FLOW_REFUSED;
+    result->timed_out += flow->outcome == FLOW_TIMEOUT;
+    result->reset += flow->outcome == FLOW_RESET;
+    result->unresolved += flow->outcome == FLOW_UNRESOLVED;
+    result->requests += flow->requests;
+    result->retransmits += flow->retransmits;
+}
+
+static void
+sum_load(ScenarioRun *run, const char *name, LoadResult *result)
+{
+    size_t n;
+    Flow *const *flows = flow_book_flows(run->book, &n);
+    VEC(SimTime) times = {0};
+
+    *result = (LoadResult){.name = name};
+    for (size_t i = 0; i < n; i++) {
+        if (g_strcmp0(flows[i]->group, name) != 0)
+            continue;
+        count_flow(result, flows[i]);
+        if (flows[i]->connected_at >= 0)
+            vec_push(&times, flows[i]->connected_at - flows[i]->start);
+    }
+    if (times.len > 0)
+        g_qsort_with_data(times.data, (gint)times.len, sizeof(SimTime), compare_times, NULL);
+    result->p50 = percentile(times.data, times.len, 50);
+    result->p90 = percentile(times.data, times.len, 90);
+    result->p99 = percentile(times.data, times.len, 99);
+    result->max = percentile(times.data, times.len, 100);
+    vec_clear(&times);
+}
+
+const LoadResult *
+scenario_run_loads(ScenarioRun *run, size_t *ret_n)
+{
+    run->results.len = 0;
+    for (guint i = 0; i < run->loads->len; i++) {
+        LoadResult result;
+        sum_load(run, load_step(run->loads->pdata[i])->name, &result);
+        vec_push(&run->results, result);
+    }
+    *ret_n = run->results.len;
+    return run->results.data;
+}

@@ -1,0 +1,44 @@
+#ifndef MODEL_SCENARIO_RUN_PRIVATE_H
+#define MODEL_SCENARIO_RUN_PRIVATE_H
+
+/* The inside of a ScenarioRun, for this room's own files only */
+
+#include "model/scenario/run.h"
+#include "model/scenario/traffic.h"
+#include "sim/engine/timer.h"
+#include "sim/engine/vec.h"
+
+typedef struct Load Load;
+
+struct ScenarioRun {
+    Cluster *cluster;
+    const ScenarioSpec *spec;
+    FlowBook *book;
+    Traffic *traffic;
+    Controllers *controllers;
+    SimEntity entity;
+    Timer timer;
+    uint32_t next_step;
+    uint32_t n_repeating; /* Steps with more dials to come. */
+    GPtrArray *loads;     /* Load. */
+    GPtrArray *dials;     /* Repeated connects (DialSeries). */
+    VEC(StoryLine) story;
+    VEC(LoadResult) results;
+    VEC(ExpectResult) expected;
+    bool evaluated;
+};
+
+/* steps.c: carries out one step now. */
+void run_step(ScenarioRun *run, const Step *step);
+void run_series_free(gpointer series);
+/* load.c */
+Load *load_start(ScenarioRun *run, const Step *step, const Who *from, const Where *to);
+void load_free(gpointer load);
+bool load_over(const Load *load);
+const Step *load_step(const Load *load);
+/* expect.c */
+void run_evaluate(ScenarioRun *run);
+/* Percentile (0..100) of sorted times. */
+SimTime percentile(const SimTime *sorted, size_t n, double p);
+
+#endif
