@@ -5,6 +5,7 @@
 
 #include "model/network/cluster.h"
 #include "model/network/node_proxy.h"
+#include "model/network/pod_apps.h"
 
 /* One L2 segment of nodes: those whose addresses share a /24 (IPv4) or /64 (IPv6). */
 typedef struct {
@@ -36,6 +37,9 @@ struct Cluster {
     NetDev *lan;    /* The router's bridge towards the nodes. */
     uint32_t n_ext; /* Devices ext0, ext1, ... so far. */
     ProxyFleet *proxies;
+    Storyteller tell; /* NULL: nobody listens. */
+    void *tell_user;
+    AppCallObserver calls; /* Functions NULL: nobody listens. */
 };
 
 /* What host->user points to. */

@@ -17,6 +17,16 @@ bool pod_runtime_listening(const PodRuntime *runtime);
 bool pod_runtime_healthy(const PodRuntime *runtime);
 void pod_runtime_set_healthy(PodRuntime *runtime, bool healthy);
 
+/* Calls that applications make themselves: whoever keeps books on connections gives them their identity and hears the
+ * end. */
+typedef struct {
+    uint64_t (*begin)(void *user, ClusterPod *from, const char *to, uint64_t parent_flow); /* Returns the flow id. */
+    void (*dial)(void *user, uint64_t flow, IpAddr to, uint16_t port);
+    void (*end)(void *user, uint64_t flow, const HttpResult *result); /* NULL: the name did not resolve. */
+    void *user;
+} AppCallObserver;
+void cluster_set_call_observer(Cluster *cluster, const AppCallObserver *observer); /* NULL removes. */
+
 typedef struct {
     uint64_t connections, requests, active;
 } PodAppStats;

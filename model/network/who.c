@@ -73,7 +73,8 @@ take_pod(Who *who, ClusterPod *pod)
     who->pod = pod;
     who->node = pod->node;
     who->host = pod->host;
-    who->text = g_strdup_printf(strcmp(pod->ns, "default") == 0 ? "pod/%2$s" : "pod/%s/%s", pod->ns, pod->name);
+    who->text = strcmp(pod->ns, "default") == 0 ? g_strdup_printf("pod/%s", pod->name)
+                                                : g_strdup_printf("pod/%s/%s", pod->ns, pod->name);
 }
 
 static void

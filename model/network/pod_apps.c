@@ -1,0 +1,325 @@
+#include "model/network/pod_apps.h"
+
+#include "model/network/app_work.h"
+#include "model/network/cluster_dns.h"
+#include "model/network/cluster_private.h"
+#include "sim/engine/timer.h"
+#include "sim/engine/vec.h"
+
+typedef struct {
+    PodRuntime *runtime;
+    App *app;
+    uint16_t port;
+    uint8_t proto;
+} PodServer;
+
+struct PodRuntime {
+    ClusterPod *pod;
+    const ApplicationSpec *spec; /* NULL: the default application. */
+    VEC(PodServer *) servers;
+    SimEntity entity;
+    Timer startup;
+    AppWorkList works; /* Requests being worked on. */
+    char *body;        /* What it answers. */
+    bool healthy, terminating;
+    uint64_t connections, requests;
+};
+
+static const ApplicationSpec *
+application_of(Cluster *c, const ClusterPod *pod)
+{
+    Input *input = cluster_input(c);
+    const ApiObject *object = store_get(cluster_store(c), KIND_POD, pod->ns, pod->name);
+
+    for (uint32_t i = 0; object && i < input->n_applications; i++) {
+        const ApplicationSpec *a = &input->applications[i];
+        if (a->ns && strcmp(a->ns, pod->ns) != 0)
+            continue;
+        if (a->selector.n == 0 || labels_match(&a->selector, &object->labels))
+            return a;
+    }
+    return NULL;
+}
+
+/* --- HTTP
+ * ----------------------------------------------------------------------------------------------------------------- */
+
+static void
+answer_now(PodRuntime *runtime, HttpExchange *exchange, int status, const char *body)
+{
+    g_autoptr(GString) padded = NULL;
+    uint32_t want = runtime->spec ? runtime->spec->response_bytes : 0;
+
+    if (want > strlen(body)) {
+        padded = g_string_new(body);
+        while (padded->len + 1 < want)
+            g_string_append_c(padded, ' ');
+        g_string_append_c(padded, '\n');
+    }
+    http_respond(exchange, status, "application/json", NULL, padded ? padded->str : body,
+                 padded ? padded->len : strlen(body));
+}
+
+static void
+on_work_done(void *user, HttpExchange *exchange, int status, const char *answers)
+{
+    PodRuntime *runtime = user;
+    g_autofree char *body = NULL;
+
+    if (runtime->spec->n_http_calls == 0) {
+        answer_now(runtime, exchange, 200, runtime->body);
+        return;
+    }
+    body = g_strdup_printf("{\"pod\":\"%s\",\"calls\":[%s]}\n", runtime->pod->name, answers);
+
+    answer_now(runtime, exchange, status, body);
+}
+
+static void
+on_request(App *app, HttpExchange *exchange, const HttpRequest *request, void *user)
+{
+    PodServer *server = user;
+    PodRuntime *runtime = server->runtime;
+
+    (void)app;
+    runtime->requests++;
+    if (!runtime->healthy) {
+        answer_now(runtime, exchange, 503, "{\"error\":\"unhealthy\"}\n");
+        return;
+    }
+    if (runtime->spec)
+        app_work_start(&runtime->works, runtime->pod, runtime->spec, exchange, request->flow, on_work_done, runtime);
+    else
+        answer_now(runtime, exchange, 200, runtime->body);
+}
+
+static void
+on_connection(App *app, Socket *conn, bool opened, void *user)
+{
+    PodServer *server = user;
+
+    (void)app;
+    (void)conn;
+    if (opened)
+        server->runtime->connections++;
+}
+
+/* --- Which ports
+ * ------------------------------------------------------------------------------------------------------------ */
+
+static bool
+is_dns_pod(const ClusterPod *pod)
+{
+    const ApiObject *object = store_get(cluster_store(pod->cluster), KIND_POD, pod->ns, pod->name);
+
+    return object && g_strcmp0(labels_get(&object->labels, "k8s-app"), "kube-dns") == 0;
+}
+
+static bool
+has_server(const PodRuntime *runtime, uint16_t port, uint8_t proto)
+{
+    for (size_t i = 0; i < runtime->servers.len; i++)
+        if (runtime->servers.data[i]->port == port && runtime->servers.data[i]->proto == proto)
+            return true;
+    return false;
+}
+
+static App *
+start_app(PodServer *server, IpAddr addr, SocketError *ret_error)
+{
+    PodRuntime *runtime = server->runtime;
+    Host *host = runtime->pod->host;
+    const ApplicationSpec *spec = runtime->spec;
+
+    if (server->port == 53 && is_dns_pod(runtime->pod))
+        return cluster_dns_server(runtime->pod->cluster, host, addr, server->port, ret_error);
+    if (server->proto == IPPROTO_TCP_)
+        return http_server_new(host, addr, server->port,
+                               &(HttpServerOptions){.request = on_request,
+                                                    .connection = on_connection,
+                                                    .accept_proxy = spec && spec->accept_proxy,
+                                                    .idle_timeout = spec ? spec->idle_timeout : 0},
+                               server, ret_error);
+    return echo_server_new(host, server->proto, addr, server->port, runtime->pod->name, NULL, NULL, ret_error);
+}
+
+static void
+listen_on(PodRuntime *runtime, uint16_t port, uint8_t proto)
+{
+    PodServer *server;
+    SocketError error;
+
+    if (has_server(runtime, port, proto) ||
+        (port == 53 && proto == IPPROTO_TCP_ && has_server(runtime, 53, IPPROTO_UDP_)))
+        return;
+    server = g_new0(PodServer, 1);
+    server->runtime = runtime;
+    server->port = port;
+    server->proto = proto;
+    server->app = start_app(server, IPADDR_ANY6, &error);
+    /* Two hostNetwork pods may want one port: the second fails to bind, as it would. */
+    if (server->app)
+        vec_push(&runtime->servers, server);
+    else
+        g_free(server);
+}
+
+static void
+listen_on_container_ports(PodRuntime *runtime)
+{
+    const Pod *object =
+        (const Pod *)store_get(cluster_store(runtime->pod->cluster), KIND_POD, runtime->pod->ns, runtime->pod->name);
+
+    for (uint32_t i = 0; object && i < object->spec.n_containers; i++)
+        for (uint32_t j = 0; j < object->spec.containers[i].n_ports; j++)
+            listen_on(runtime, object->spec.containers[i].ports[j].port, object->spec.containers[i].ports[j].proto);
+}
+
+static bool
+slice_has_pod(const EndpointSlice *slice, const ClusterPod *pod)
+{
+    for (uint32_t i = 0; i < slice->n_endpoints; i++)
+        for (uint32_t j = 0; j < pod->n_ips; j++)
+            if (ipaddr_eq(slice->endpoints[i].addr, pod->ips[j]))
+                return true;
+    return false;
+}
+
+static void
+listen_on_slice_ports(PodRuntime *runtime)
+{
+    size_t n;
+    const ApiObject *const *slices = store_list(cluster_store(runtime->pod->cluster), KIND_ENDPOINTSLICE, &n);
+
+    for (size_t i = 0; i < n; i++) {
+        const EndpointSlice *slice = (const EndpointSlice *)slices[i];
+        if (!slice_has_pod(slice, runtime->pod))
+            continue;
+        for (uint32_t j = 0; j < slice->n_ports; j++)
+            if (slice->ports[j].port)
+                listen_on(runtime, slice->ports[j].port, slice->ports[j].proto);
+    }
+}
+
+static void
+listen_on_all(Sim *sim, void *owner)
+{
+    PodRuntime *runtime = owner;
+
+    (void)sim;
+    if (runtime->spec && runtime->spec->n_ports > 0) {
+        for (uint32_t i = 0; i < runtime->spec->n_ports; i++)
+            listen_on(runtime, runtime->spec->ports[i], IPPROTO_TCP_);
+        return;
+    }
+    listen_on_container_ports(runtime);
+    listen_on_slice_ports(runtime);
+}
+
+/* --- Life
+ * -------------------------------------------------------------------------------------------------------------------
+ */
+
+PodRuntime *
+pod_runtime_start(ClusterPod *pod)
+{
+    PodRuntime *runtime = g_new0(PodRuntime, 1);
+    Sim *sim = cluster_sim(pod->cluster);
+
+    runtime->pod = pod;
+    runtime->spec = application_of(pod->cluster, pod);
+    runtime->healthy = true;
+    runtime->body = runtime->spec && runtime->spec->http_body ? g_strdup(runtime->spec->http_body)
+                                                              : g_strdup_printf("{\"pod\":\"%s\"}\n", pod->name);
+    if (runtime->spec && runtime->spec->startup > 0 && sim->now > 0) {
+        g_autofree char *name = g_strdup_printf("pod-app/%s/%s", pod->ns, pod->name);
+        runtime->entity = sim_entity(sim, name);
+        runtime->startup = timer_new(sim, "pod.startup", &runtime->entity, listen_on_all, runtime);
+        timer_arm(sim, runtime->startup, sim->now + runtime->spec->startup);
+    } else {
+        listen_on_all(sim, runtime);
+    }
+    return runtime;
+}
+
+static void
+close_servers(PodRuntime *runtime)
+{
+    for (size_t i = 0; i < runtime->servers.len; i++) {
+        app_free(runtime->servers.data[i]->app);
+        g_free(runtime->servers.data[i]);
+    }
+    runtime->servers.len = 0;
+}
+
+void
+pod_runtime_term(PodRuntime *runtime)
+{
+    OnTerm on_term = runtime->spec ? runtime->spec->on_term : ON_TERM_DRAIN;
+
+    runtime->terminating = true;
+    switch (on_term) {
+    case ON_TERM_DRAIN:
+        for (size_t i = 0; i < runtime->servers.len; i++)
+            app_drain(runtime->servers.data[i]->app);
+        break;
+    case ON_TERM_ABRUPT:
+        close_servers(runtime);
+        break;
+    case ON_TERM_IGNORE:
+        break;
+    }
+}
+
+void
+pod_runtime_kill(PodRuntime *runtime)
+{
+    Sim *sim;
+
+    if (!runtime)
+        return;
+    sim = cluster_sim(runtime->pod->cluster);
+    app_work_cancel_all(&runtime->works);
+    close_servers(runtime);
+    vec_clear(&runtime->servers);
+    if (runtime->startup.gen) {
+        timer_free(sim, &runtime->startup);
+        sim_entity_free(sim, runtime->entity);
+    }
+    g_free(runtime->body);
+    g_free(runtime);
+}
+
+bool
+pod_runtime_listening(const PodRuntime *runtime)
+{
+    return runtime->servers.len > 0 && !runtime->terminating;
+}
+
+bool
+pod_runtime_healthy(const PodRuntime *runtime)
+{
+    return runtime->healthy;
+}
+
+void
+pod_runtime_set_healthy(PodRuntime *runtime, bool healthy)
+{
+    runtime->healthy = healthy;
+}
+
+PodAppStats
+pod_runtime_stats(const PodRuntime *runtime)
+{
+    PodAppStats stats = {.connections = runtime->connections, .requests = runtime->requests};
+
+    for (size_t i = 0; i < runtime->servers.len; i++)
+        stats.active += app_active(runtime->servers.data[i]->app);
+    return stats;
+}
+
+void
+cluster_set_call_observer(Cluster *cluster, const AppCallObserver *observer)
+{
+    cluster->calls = observer ? *observer : (AppCallObserver){0};
+}
