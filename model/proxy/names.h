@@ -6,6 +6,9 @@
 
 #include "model/proxy/service_port.h"
 
+/* "tcp", "udp", "sctp". */
+const char *proxy_proto_name(uint8_t proto);
+
 #define IPT_HASH_SIZE 17
 /* 16 base32 characters of SHA-256(text + proto). */
 void ipt_service_hash(const ProxyServicePort *port, char ret_hash[static IPT_HASH_SIZE]);

@@ -15,7 +15,8 @@
 
 typedef struct ServiceMap ServiceMap;
 
-typedef struct {
+typedef struct ProxyEndpoint ProxyEndpoint;
+struct ProxyEndpoint {
     IpAddr addr;
     uint16_t port;
     uint8_t conditions;    /* EP_*. */
@@ -26,8 +27,10 @@ typedef struct {
     const char *const *hint_zones; /* NULL-terminated or NULL. */
     const char *const *hint_nodes;
     const char *target; /* Pod, or NULL. */
-    uint32_t origin;    /* For explanations. */
-} ProxyEndpoint;
+    /* The same address and port given again with other conditions or another node: a node takes the last occurrence
+     * that is local to it, else the first (SEMANTICS 1.9).  In order of occurrence. */
+    const ProxyEndpoint *again;
+};
 
 typedef struct {
     const Service *service; /* Borrowed from the store's object (referenced by the map). */
@@ -50,15 +53,19 @@ typedef struct {
     bool hints_enabled;             /* The annotation that v1.30 wants is set and not disabled. */
     const ProxyEndpoint *endpoints; /* Sorted, without duplicates. */
     uint32_t n_endpoints;
-    uint64_t generation; /* Changes whenever this service port or its endpoints change. */
+    uint64_t generation; /* Never given twice; new whenever its Service or any of the Service's endpoints change. */
 } ProxyServicePort;
 
-/* Builds the map of a family from the store. */
+/* Builds the map of a family from the store, which it watches. */
 ServiceMap *service_map_new(Store *store, IpFamily family, KubeVersion version);
 void service_map_free(ServiceMap *map);
 /* Takes in the changes since the last update; returns true if anything changed. */
 bool service_map_update(ServiceMap *map);
 const ProxyServicePort *service_map_ports(const ServiceMap *map, size_t *ret_n);
+/* True if the last update changed the UDP endpoints of a service port, or removed a UDP service port: what makes
+ * kube-proxy look for stale conntrack entries (SEMANTICS 8.1, 8.2). */
+bool service_map_udp_changed(const ServiceMap *map);
+IpFamily service_map_family(const ServiceMap *map);
 /* Sum of all endpoints of all service ports (large-cluster mode). */
 size_t service_map_total_endpoints(const ServiceMap *map);
 

@@ -1,0 +1,59 @@
+#include "model/proxy/arena.h"
+
+#include <glib.h>
+#include <stdalign.h>
+#include <string.h>
+
+#define ARENA_BLOCK_SIZE 2048
+
+struct ArenaBlock {
+    ArenaBlock *next;
+    size_t used, size;
+    alignas(16) char data[];
+};
+
+void *
+arena_alloc(Arena *arena, size_t size)
+{
+    ArenaBlock *block = arena->blocks;
+    void *p;
+
+    size = (size + 15) & ~(size_t)15;
+    if (!block || block->size - block->used < size) {
+        size_t want = MAX(size, arena->block_size ? arena->block_size : ARENA_BLOCK_SIZE);
+        block = g_malloc(sizeof *block + want);
+        block->next = arena->blocks;
+        block->used = 0;
+        block->size = want;
+        arena->blocks = block;
+    }
+    p = block->data + block->used;
+    block->used += size;
+    return memset(p, 0, size);
+}
+
+void *
+arena_copy(Arena *arena, const void *data, size_t size)
+{
+    void *p = arena_alloc(arena, size);
+
+    if (size)
+        memcpy(p, data, size);
+    return p;
+}
+
+char *
+arena_strdup(Arena *arena, const char *text)
+{
+    return text ? arena_copy(arena, text, strlen(text) + 1) : NULL;
+}
+
+void
+arena_clear(Arena *arena)
+{
+    for (ArenaBlock *block = arena->blocks, *next; block; block = next) {
+        next = block->next;
+        g_free(block);
+    }
+    arena->blocks = NULL;
+}

@@ -1,0 +1,21 @@
+#ifndef MODEL_PROXY_SERVICE_PORT_BUILD_H
+#define MODEL_PROXY_SERVICE_PORT_BUILD_H
+
+/* From a Service object to service ports of one family: what service_map.c is made of
+ *
+ * Source: kube-proxy pkg/proxy/serviceport.go newBaseServiceInfo(), pkg/proxy/util ShouldSkipService(); SEMANTICS 1.1
+ * to 1.6. */
+
+#include "model/proxy/arena.h"
+#include "model/proxy/endpoint_list.h"
+#include "model/proxy/service_port.h"
+
+/* Neither has chains nor REJECT: headless, ExternalName, or not for kube-proxy. */
+bool service_is_skipped(const Service *service);
+/* Service ports in the order of spec.ports, without endpoints; returns their number (0 for another family).  Memory is
+ * the arena's; 'service' is borrowed. */
+uint32_t service_ports_build(const Service *service, IpFamily family, Arena *arena, ProxyServicePort **ret_ports);
+/* Equal in all that rules depend on, endpoints aside. */
+bool service_port_equal(const ProxyServicePort *a, const ProxyServicePort *b);
+
+#endif
