@@ -37,12 +37,20 @@ typedef struct {
     uint32_t n_service_cidrs;
 } ProxyParams;
 
+#define PROXY_ERROR proxy_error_quark()
+GQuark proxy_error_quark(void);
+
 ProxyCompiler *proxy_compiler_new(const ProxyParams *params, NfNames *names);
 void proxy_compiler_free(ProxyCompiler *compiler);
+const ProxyParams *proxy_compiler_params(const ProxyCompiler *compiler);
 
 /* The rules of a node for the state of 'map' now.  Caller unrefs.  NULL with *error if the sync would fail as a whole
  * (nftables: duplicate element), as the real one does. */
 NfRuleset *proxy_compile(ProxyCompiler *compiler, const ServiceMap *map, const ProxyNode *node, GError **error);
+
+/* Forgets all chains made so far, so that the next rule sets are new throughout: what a full sync writes.  (Without it,
+ * chains of unchanged Services stay the same objects from one state of 'map' to the next.) */
+void proxy_compiler_forget(ProxyCompiler *compiler);
 
 /* kube-proxy's own input to iptables-restore for a sync from 'before' (NULL: nothing there) to 'after'; 'full': full
  * sync. The form of `rules --as restore`. */

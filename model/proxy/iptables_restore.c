@@ -1,0 +1,118 @@
+/* kube-proxy's own input to iptables-restore
+ *
+ * Source: kube-proxy pkg/proxy/iptables/proxier.go syncProxyRules(); SEMANTICS 5.15, 5.16, 6.2, 6.3.  The lines stand
+ * in the normalised order of kube-proxy's own tests: tables by name; KUBE-NODEPORTS, KUBE-SERVICES, then the other
+ * chains, alphabetically; rules; deletions. */
+
+#include <stdlib.h>
+
+#include "model/proxy/iptables_compiler.h"
+#include "sim/netfilter/nf_text.h"
+
+/* Chains of single service ports: what an incremental sync leaves alone, and what is deleted when stale. */
+static const char *const PORT_PREFIXES[] = {"KUBE-SVC-", "KUBE-SVL-", "KUBE-SEP-", "KUBE-FW-", "KUBE-EXT-", NULL};
+
+static bool
+is_port_chain(const char *name)
+{
+    for (const char *const *prefix = PORT_PREFIXES; *prefix; prefix++)
+        if (g_str_has_prefix(name, *prefix))
+            return true;
+    return false;
+}
+
+/* Rewritten by every sync. */
+static bool
+is_fixed_chain(const NfChain *chain, const char *table, const char *name)
+{
+    if (strcmp(name, "KUBE-FIREWALL") == 0)
+        return nf_chain_n_rules(chain) > 0;
+    if (strcmp(table, IPT_FILTER) == 0)
+        return strcmp(name, "KUBE-SERVICES") == 0 || strcmp(name, "KUBE-EXTERNAL-SERVICES") == 0 ||
+               strcmp(name, "KUBE-FORWARD") == 0 || strcmp(name, "KUBE-NODEPORTS") == 0 ||
+               strcmp(name, "KUBE-PROXY-FIREWALL") == 0;
+    return strcmp(table, IPT_NAT) == 0 &&
+           (strcmp(name, "KUBE-SERVICES") == 0 || strcmp(name, "KUBE-NODEPORTS") == 0 ||
+            strcmp(name, "KUBE-POSTROUTING") == 0 || strcmp(name, "KUBE-MARK-MASQ") == 0);
+}
+
+typedef struct {
+    const char *name;
+    const NfChain *chain; /* NULL: stale. */
+} Line;
+
+static int
+rank(const char *name)
+{
+    return strcmp(name, "KUBE-NODEPORTS") == 0 ? 0 : strcmp(name, "KUBE-SERVICES") == 0 ? 1 : 2;
+}
+
+static int
+line_cmp(const void *a, const void *b)
+{
+    const Line *x = a, *y = b;
+    int c = rank(x->name) - rank(y->name);
+
+    return c ? c : strcmp(x->name, y->name);
+}
+
+/* The chains of a table that this sync names, in order. */
+static GArray *
+lines_of(const NfRuleset *before, const NfRuleset *after, const char *table, bool full)
+{
+    const NfNames *names = nf_ruleset_names(after);
+    GArray *lines = g_array_new(FALSE, FALSE, sizeof(Line));
+    size_t n;
+    uint32_t *ids = nf_ruleset_chain_ids(after, &n);
+
+    for (size_t i = 0; i < n; i++) {
+        Line line = {nf_chain_name(names, ids[i]), nf_ruleset_chain(after, ids[i])};
+        bool written;
+        if (strcmp(nf_chain_table(names, ids[i]), table) != 0)
+            continue;
+        written = is_port_chain(line.name) ? full || !before || nf_ruleset_chain(before, ids[i]) != line.chain
+                                           : is_fixed_chain(line.chain, table, line.name);
+        if (written)
+            g_array_append_val(lines, line);
+    }
+    g_free(ids);
+    ids = before ? nf_ruleset_chain_ids(before, &n) : NULL;
+    for (size_t i = 0; ids && i < n; i++) {
+        Line line = {nf_chain_name(names, ids[i]), NULL};
+        if (strcmp(nf_chain_table(names, ids[i]), table) == 0 && is_port_chain(line.name) &&
+            !nf_ruleset_chain(after, ids[i]))
+            g_array_append_val(lines, line);
+    }
+    g_free(ids);
+    g_array_sort(lines, line_cmp);
+    return lines;
+}
+
+static void
+print_table(GString *out, const NfRuleset *before, const NfRuleset *after, const char *table, bool full)
+{
+    GArray *lines = lines_of(before, after, table, full);
+
+    g_string_append_printf(out, "*%s\n", table);
+    for (guint i = 0; i < lines->len; i++)
+        g_string_append_printf(out, ":%s - [0:0]\n", g_array_index(lines, Line, i).name);
+    for (guint i = 0; i < lines->len; i++) {
+        const Line *line = &g_array_index(lines, Line, i);
+        for (uint32_t r = 0; line->chain && r < nf_chain_n_rules(line->chain); r++) {
+            nf_print_restore_rule(out, after, line->chain, r);
+            g_string_append_c(out, '\n');
+        }
+    }
+    for (guint i = 0; i < lines->len; i++)
+        if (!g_array_index(lines, Line, i).chain)
+            g_string_append_printf(out, "-X %s\n", g_array_index(lines, Line, i).name);
+    g_string_append(out, "COMMIT\n");
+    g_array_unref(lines);
+}
+
+void
+proxy_print_iptables_restore(GString *out, const NfRuleset *before, const NfRuleset *after, bool full)
+{
+    print_table(out, before, after, IPT_FILTER, full);
+    print_table(out, before, after, IPT_NAT, full);
+}

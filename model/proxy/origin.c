@@ -1,0 +1,170 @@
+#include "model/proxy/origin.h"
+
+#include <glib.h>
+#include <string.h>
+
+#include "sim/engine/vec.h"
+
+typedef struct {
+    uint32_t first;
+    uint32_t n_endpoints;
+    const char *ns, *name, *port_name;
+    const ProxyEndpoint *endpoints; /* Copies: text, target and node_name only. */
+    const char *object;             /* Words, made on demand. */
+    const char **details;
+} Owner;
+
+typedef struct {
+    const char *file;
+    int line;
+    const char *words;
+} Site;
+
+struct Origins {
+    Arena arena;
+    VEC(Owner) owners; /* By 'first', ascending. */
+    uint32_t next;
+    Site sites[ORIGIN_N_SITES];
+};
+
+static const char *const FIELDS[ORIGIN_N_SITES] = {
+#define ORIGIN_FIELD(id, field) [SITE_##id] = field,
+    ORIGIN_SITES(ORIGIN_FIELD)
+#undef ORIGIN_FIELD
+};
+
+Origins *
+origins_new(void)
+{
+    Origins *origins = g_new0(Origins, 1);
+
+    origins->next = ORIGIN_N_SITES;
+    origins->arena.block_size = 256 * 1024;
+    return origins;
+}
+
+void
+origins_free(Origins *origins)
+{
+    if (!origins)
+        return;
+    vec_clear(&origins->owners);
+    arena_clear(&origins->arena);
+    g_free(origins);
+}
+
+uint32_t
+origins_add_port(Origins *origins, const ProxyServicePort *port)
+{
+    Owner owner = {.first = origins->next, .n_endpoints = port->n_endpoints, .ns = port->ns, .name = port->name};
+    ProxyEndpoint *copies = arena_alloc(&origins->arena, port->n_endpoints * sizeof *copies);
+
+    for (uint32_t i = 0; i < port->n_endpoints; i++) {
+        copies[i].text = arena_strdup(&origins->arena, port->endpoints[i].text);
+        copies[i].target = port->endpoints[i].target;
+        copies[i].node_name = port->endpoints[i].node_name;
+    }
+    owner.endpoints = copies;
+    owner.port_name = arena_strdup(&origins->arena, port->port_name);
+    vec_push(&origins->owners, owner);
+    origins->next += ORIGIN_N_SITES * (port->n_endpoints + 1);
+    return owner.first;
+}
+
+uint32_t
+origin_at(Origins *origins, uint32_t first, int64_t endpoint, OriginSite site, const char *file, int line)
+{
+    origins->sites[site].file = file;
+    origins->sites[site].line = line;
+    return first + (uint32_t)(endpoint + 1) * ORIGIN_N_SITES + site;
+}
+
+static Owner *
+owner_of(Origins *origins, uint32_t origin)
+{
+    size_t low = 0, high = origins->owners.len;
+
+    while (low < high) {
+        size_t mid = low + (high - low) / 2;
+        if (origins->owners.data[mid].first <= origin)
+            low = mid + 1;
+        else
+            high = mid;
+    }
+    return low ? &origins->owners.data[low - 1] : NULL;
+}
+
+static const char *
+keep(Origins *origins, char *text)
+{
+    const char *kept = arena_strdup(&origins->arena, text);
+
+    g_free(text);
+    return kept;
+}
+
+static const char *
+object_words(Origins *origins, Owner *owner)
+{
+    if (!owner->object)
+        owner->object = keep(origins, owner->port_name[0] ? g_strdup_printf("Service %s/%s port %s", owner->ns,
+                                                                            owner->name, owner->port_name)
+                                                          : g_strdup_printf("Service %s/%s", owner->ns, owner->name));
+    return owner->object;
+}
+
+static const char *
+endpoint_words(Origins *origins, Owner *owner, uint32_t index)
+{
+    const ProxyEndpoint *ep;
+    GString *text;
+
+    if (index >= owner->n_endpoints)
+        return NULL;
+    if (!owner->details)
+        owner->details = arena_alloc(&origins->arena, owner->n_endpoints * sizeof *owner->details);
+    if (owner->details[index])
+        return owner->details[index];
+    ep = &owner->endpoints[index];
+    text = g_string_new("endpoint ");
+    g_string_append(text, ep->text);
+    if (ep->target)
+        g_string_append_printf(text, " (pod %s", ep->target);
+    if (ep->target && ep->node_name)
+        g_string_append_printf(text, " on %s", ep->node_name);
+    if (ep->target)
+        g_string_append_c(text, ')');
+    else if (ep->node_name)
+        g_string_append_printf(text, " (on %s)", ep->node_name);
+    return owner->details[index] = keep(origins, g_string_free(text, FALSE));
+}
+
+static const char *
+site_words(Origins *origins, Site *site)
+{
+    const char *slash;
+
+    if (!site->file)
+        return NULL;
+    slash = strrchr(site->file, '/');
+    if (!site->words)
+        site->words = keep(origins, g_strdup_printf("%s:%d", slash ? slash + 1 : site->file, site->line));
+    return site->words;
+}
+
+bool
+origins_resolve(Origins *origins, uint32_t origin, OriginWords *ret_words)
+{
+    Owner *owner = owner_of(origins, origin);
+    uint32_t offset = origin - (owner ? owner->first : 0);
+    OriginSite site = offset % ORIGIN_N_SITES;
+
+    if (origin == 0 || origin >= origins->next || site == SITE_NONE)
+        return false;
+    ret_words->object = owner ? object_words(origins, owner) : "kube-proxy";
+    ret_words->detail =
+        owner && offset >= ORIGIN_N_SITES ? endpoint_words(origins, owner, offset / ORIGIN_N_SITES - 1) : NULL;
+    ret_words->field = FIELDS[site];
+    ret_words->source = site_words(origins, &origins->sites[site]);
+    return true;
+}
