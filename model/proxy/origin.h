@@ -22,6 +22,12 @@
     X(INVALID, "nf_conntrack_tcp_be_liberal")                                                                          \
     X(NODEPORTS, "nodePortAddresses")                                                                                  \
     X(SERVICE_CIDR, "Cluster serviceCIDRs")                                                                            \
+    X(MASQUERADE_ALL, "masqueradeAll")                                                                                 \
+    X(MASQUERADE_OUTSIDE, "clusterCIDR: sources outside are masqueraded")                                              \
+    X(HAIRPINS, "hairpin: an endpoint that reaches itself")                                                            \
+    X(NO_EXTERNAL_PORT, "no usable endpoints for externalTrafficPolicy")                                               \
+    X(FIREWALL_IP, "spec.loadBalancerSourceRanges")                                                                    \
+    X(HAIRPIN_ELEM, "hairpin: an endpoint that reaches itself")                                                        \
     X(CLUSTER_IP, "spec.clusterIP")                                                                                    \
     X(CLUSTER_IP_MASQ, "clusterCIDR: sources outside are masqueraded")                                                 \
     X(CLUSTER_IP_MASQ_ALL, "masqueradeAll")                                                                            \

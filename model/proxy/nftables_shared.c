@@ -1,0 +1,218 @@
+/* nftables mode: the sets and maps with elements of all service ports
+ *
+ * Source: kube-proxy pkg/proxy/nftables/proxier.go syncProxyRules(); SEMANTICS 9.3, 9.5, 9.6, 9.10. */
+
+#include "model/proxy/nftables_compiler.h"
+
+typedef VEC(NfElem) Elems;
+typedef void (*RowElems)(const ProxyView *view, const PortRow *row, Elems *elems);
+
+typedef struct {
+    const char *name, *comment;
+    unsigned depends; /* PART_*. */
+    NfSetKind kind;
+    uint32_t fields;
+    uint8_t n_fields;
+    RowElems row; /* NULL: nothing of a service port. */
+} SharedSet;
+
+static void
+push(Elems *elems, IpAddr addr, uint8_t proto, uint16_t port, NfOp verdict, uint32_t chain, uint32_t comment,
+     uint32_t origin)
+{
+    NfElem elem;
+
+    memset(&elem, 0, sizeof elem);
+    elem.key.addr = addr;
+    elem.key.proto = proto;
+    elem.key.port = port;
+    elem.addr_len = 255;
+    elem.verdict = (uint8_t)verdict;
+    elem.chain = chain;
+    elem.comment = comment;
+    elem.origin = origin;
+    vec_push(elems, elem);
+}
+
+/* "addr . proto . port : goto CHAIN" */
+static void
+push_goto(Elems *elems, const PortRow *row, IpAddr addr, uint32_t chain, uint32_t origin)
+{
+    push(elems, addr, row->port->proto, row->port->port, NFX_GOTO, chain, NF_NO_ID, origin);
+}
+
+/* "addr . proto . port : goto reject-chain" if nobody serves at all, "drop" if only this node may not use those who do.
+ */
+static void
+push_refusal(const ProxyView *view, Elems *elems, const PortRow *row, IpAddr addr, uint16_t port, uint32_t origin)
+{
+    bool drop = row->verdict.has_endpoints;
+
+    push(elems, addr, row->port->proto, port, drop ? NFX_DROP : NFX_GOTO,
+         drop ? 0 : nft_chain_named(view, "reject-chain"), row->names->text, origin);
+}
+
+static void
+cluster_ips_row(const ProxyView *view, const PortRow *row, Elems *elems)
+{
+    push(elems, row->port->cluster_ip, 0, 0, NFX_ACCEPT, 0, NF_NO_ID, PORT_ORIGIN(view, row, -1, CLUSTER_IP));
+}
+
+static void
+service_ips_row(const ProxyView *view, const PortRow *row, Elems *elems)
+{
+    const ProxyServicePort *port = row->port;
+    const PortNames *names = row->names;
+
+    if (row->verdict.has_internal)
+        push_goto(elems, row, port->cluster_ip, port->itp_local ? names->local_chain : names->cluster_chain,
+                  PORT_ORIGIN(view, row, -1, CLUSTER_IP));
+    if (!row->verdict.has_endpoints)
+        return;
+    for (uint32_t i = 0; i < port->n_external_ips; i++)
+        push_goto(elems, row, port->external_ips[i], names->external_chain, PORT_ORIGIN(view, row, -1, EXTERNAL_IP));
+    for (uint32_t i = 0; i < port->n_lb_vips; i++)
+        push_goto(elems, row, port->lb_vips[i], names->external_chain, PORT_ORIGIN(view, row, -1, LB_VIP));
+}
+
+static void
+no_endpoint_services_row(const ProxyView *view, const PortRow *row, Elems *elems)
+{
+    const ProxyServicePort *port = row->port;
+    uint32_t origin = PORT_ORIGIN(view, row, -1, NO_EXTERNAL);
+
+    if (!row->verdict.has_internal)
+        push_refusal(view, elems, row, port->cluster_ip, port->port, PORT_ORIGIN(view, row, -1, NO_INTERNAL));
+    if (row->verdict.has_external)
+        return;
+    for (uint32_t i = 0; i < port->n_external_ips; i++)
+        push_refusal(view, elems, row, port->external_ips[i], port->port, origin);
+    for (uint32_t i = 0; i < port->n_lb_vips; i++)
+        push_refusal(view, elems, row, port->lb_vips[i], port->port, origin);
+}
+
+/* Keys without an address. */
+static const IpAddr NO_ADDR = {{0}};
+
+static void
+service_nodeports_row(const ProxyView *view, const PortRow *row, Elems *elems)
+{
+    if (row->verdict.has_endpoints && row->port->node_port)
+        push(elems, NO_ADDR, row->port->proto, row->port->node_port, NFX_GOTO, row->names->external_chain, NF_NO_ID,
+             PORT_ORIGIN(view, row, -1, NODE_PORT));
+}
+
+static void
+no_endpoint_nodeports_row(const ProxyView *view, const PortRow *row, Elems *elems)
+{
+    if (!row->verdict.has_external && row->port->node_port)
+        push_refusal(view, elems, row, NO_ADDR, row->port->node_port, PORT_ORIGIN(view, row, -1, NO_EXTERNAL_PORT));
+}
+
+static void
+firewall_ips_row(const ProxyView *view, const PortRow *row, Elems *elems)
+{
+    for (uint32_t i = 0; nft_uses_firewall(row) && i < row->port->n_lb_vips; i++)
+        push_goto(elems, row, row->port->lb_vips[i], row->names->firewall_chain,
+                  PORT_ORIGIN(view, row, -1, FIREWALL_IP));
+}
+
+/* v1.36 masquerades a connection from an endpoint to itself, if the endpoint is on this node. */
+static void
+hairpin_row(const ProxyView *view, const PortRow *row, Elems *elems)
+{
+    const ProxyServicePort *port = row->port;
+    bool any_local = false;
+    EndpointChoice choice;
+
+    for (uint32_t i = 0; i < port->n_endpoints && !any_local; i++)
+        any_local = endpoint_is_local(endpoint_on_node(&port->endpoints[i], &view->node), &view->node);
+    if (!any_local)
+        return;
+    endpoint_choice(port, &view->node, &choice);
+    for (uint32_t i = 0; i < choice.n_reachable; i++) {
+        const ProxyEndpoint *ep = choice.reachable[i];
+        if (!endpoint_is_local(ep, &view->node))
+            continue;
+        push(elems, ep->addr, port->proto, ep->port, NFX_ACCEPT, 0, NF_NO_ID,
+             PORT_ORIGIN(view, row, row_endpoint_index(row, ep), HAIRPIN_ELEM));
+        vec_last(elems)->key.addr2 = ep->addr;
+    }
+    endpoint_choice_clear(&choice);
+}
+
+/* NodePorts on loopback addresses do not work in this mode. */
+static void
+nodeport_ips(const ProxyView *view, Elems *elems)
+{
+    for (uint32_t i = 0; i < view->node_ports.n_addrs; i++)
+        if (!ipaddr_is_loopback(view->node_ports.addrs[i]))
+            push(elems, *view->node_ports.addrs[i], 0, 0, NFX_ACCEPT, 0, NF_NO_ID, FIXED_ORIGIN(view, NODEPORTS));
+}
+
+static const SharedSet CLUSTER_IPS = {"cluster-ips",  "Active ClusterIPs", 0, NF_SET_PLAIN, NFT_KEY_DADDR, 1,
+                                      cluster_ips_row};
+static const SharedSet NODEPORT_IPS = {
+    "nodeport-ips", "IPs that accept NodePort traffic", PART_NODE, NF_SET_PLAIN, NFT_KEY_DADDR, 1, NULL};
+static const SharedSet HAIRPIN_CONNECTIONS = {
+    "hairpin-connections", "service hairpin connections", PART_LOCAL, NF_SET_PLAIN, NFT_KEY_HAIRPIN, 4, hairpin_row};
+static const SharedSet MAPS[] = {
+    {"firewall-ips", "destinations that are subject to LoadBalancerSourceRanges", 0, NF_SET_MAP, NFT_KEY_ADDR_PORT, 3,
+     firewall_ips_row},
+    {"no-endpoint-nodeports", "vmap to drop or reject packets to service nodeports with no endpoints",
+     PART_EXTERNAL | PART_ENDPOINTS, NF_SET_MAP, NFT_KEY_PORT, 2, no_endpoint_nodeports_row},
+    {"no-endpoint-services", "vmap to drop or reject packets to services with no endpoints",
+     PART_INTERNAL | PART_EXTERNAL | PART_ENDPOINTS, NF_SET_MAP, NFT_KEY_ADDR_PORT, 3, no_endpoint_services_row},
+    {"service-ips", "ClusterIP, ExternalIP and LoadBalancer IP traffic", PART_INTERNAL | PART_ENDPOINTS, NF_SET_MAP,
+     NFT_KEY_ADDR_PORT, 3, service_ips_row},
+    {"service-nodeports", "NodePort traffic", PART_ENDPOINTS, NF_SET_MAP, NFT_KEY_PORT, 2, service_nodeports_row},
+};
+
+static bool
+make_set(const ProxyView *view, const SharedSet *set, const PortRow *rows, size_t n_rows, unsigned part_mask,
+         Parts *parts, GError **error)
+{
+    NfSetSpec spec = {.id = nft_set_named(view, set->name),
+                      .kind = set->kind,
+                      .fields = set->fields,
+                      .n_fields = set->n_fields,
+                      .comment = nf_text_id(view->names, set->comment),
+                      .ipset_type = NF_NO_ID};
+    Elems elems = {0};
+    NfSet *made;
+
+    if (part_mask != PART_ALL && !(set->depends & part_mask))
+        return true;
+    for (size_t i = 0; set->row && i < n_rows; i++)
+        set->row(view, &rows[i], &elems);
+    if (set == &NODEPORT_IPS)
+        nodeport_ips(view, &elems);
+    made = nf_set_new(&spec, elems.data, elems.len, error);
+    vec_clear(&elems);
+    if (!made)
+        return false;
+    vec_push(&parts->sets, made);
+    return true;
+}
+
+bool
+nftables_shared(const ProxyView *view, const PortRow *rows, size_t n_rows, unsigned part_mask, Parts *parts,
+                GError **error)
+{
+    if (!make_set(view, &CLUSTER_IPS, rows, n_rows, part_mask, parts, error))
+        return false;
+    if (!view->node_ports.all && !make_set(view, &NODEPORT_IPS, rows, n_rows, part_mask, parts, error))
+        return false;
+    if (nft_v36(view) && !make_set(view, &HAIRPIN_CONNECTIONS, rows, n_rows, part_mask, parts, error))
+        return false;
+    for (size_t i = 0; i < G_N_ELEMENTS(MAPS); i++)
+        if (!make_set(view, &MAPS[i], rows, n_rows, part_mask, parts, error))
+            return false;
+    return true;
+}
+
+unsigned
+nftables_per_node(const ProxyView *view)
+{
+    return (view->node_ports.all ? 0 : PART_NODE) | (nft_v36(view) ? PART_LOCAL : 0);
+}
