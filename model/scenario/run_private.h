@@ -3,6 +3,7 @@
 
 /* The inside of a ScenarioRun, for this room's own files only */
 
+#include "model/network/pod_apps.h"
 #include "model/scenario/run.h"
 #include "model/scenario/traffic.h"
 #include "sim/engine/timer.h"
@@ -31,6 +32,8 @@ struct ScenarioRun {
 /* steps.c: carries out one step now. */
 void run_step(ScenarioRun *run, const Step *step);
 void run_series_free(gpointer series);
+/* inject.c: sends a crafted packet. */
+void run_inject(ScenarioRun *run, const Step *step);
 /* load.c */
 Load *load_start(ScenarioRun *run, const Step *step, const Who *from, const Where *to);
 void load_free(gpointer load);
