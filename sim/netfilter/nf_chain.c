@@ -193,7 +193,6 @@ nf_rule_expr(NfChainBuilder *b, NfExpr expr)
     switch (expr.op) {
     case NFX_SADDR:
     case NFX_DADDR:
-    case NFX_CT_ORIG:
         expr.c = expr.len + (ipaddr_is_v4(&expr.addr) ? 96 : 0);
         break;
     case NFX_STATISTIC_NTH:
@@ -364,7 +363,6 @@ rule_identity(const NfChainBuilder *b, const NfRule *rule)
         case NFX_OIF:
         case NFX_RECENT:
         case NFX_NFACCT:
-        case NFX_LOG:
         case NFX_PHYSDEV:
         case NFX_UNKNOWN_MATCH:
         case NFX_UNKNOWN_TARGET:

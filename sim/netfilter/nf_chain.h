@@ -4,7 +4,7 @@
 /* A sealed chain, inside the room: what the evaluator reads
  *
  * Rules and expressions lie in one block each, in order.  seal() adds to expressions what evaluation wants at hand:
- *   c    of address tests: the prefix length in bits of the 16-byte form;
+ *   c    of SADDR and DADDR: the prefix length in bits of the 16-byte form;
  *   b4   of stateful ones: their slot in the chain's state block (nf_state.h);
  *   b2/3 of random ones: the identity of the draw, a hash of names and the rule's content, thresholds aside, so that
  *        another endpoint elsewhere moves no draw.

@@ -77,6 +77,16 @@ nf_text_id(NfNames *names, const char *text)
     return names->texts->len - 1;
 }
 
+uint32_t
+nf_text_find(const NfNames *names, const char *text)
+{
+    gpointer id;
+
+    if (g_hash_table_lookup_extended(names->text_ids, text, NULL, &id))
+        return GPOINTER_TO_UINT(id);
+    return NF_NO_ID;
+}
+
 const char *
 nf_text(const NfNames *names, uint32_t id)
 {

@@ -1,0 +1,164 @@
+#include "sim/netfilter/nf_eval.h"
+
+#include "sim/netfilter/nf_ruleset_int.h"
+
+typedef struct {
+    const NfChain *chain;
+    NfBlock *block;
+    uint32_t next; /* Rule to go on with. */
+} Frame;
+
+static inline bool quick_match(NfWalk *walk, const NfExpr *expr);
+static void trace_rule(NfWalk *walk, TraceKind kind, uint32_t depth);
+
+static inline uint32_t
+next_rule(const NfWalk *walk)
+{
+    return walk->linear || !walk->chain->next ? walk->index + 1 : walk->chain->next[walk->index];
+}
+
+static inline void
+enter(NfWalk *walk, const NfChain *chain, NfBlock *block, uint32_t index)
+{
+    walk->chain = chain;
+    walk->block = block;
+    walk->index = index;
+}
+
+void
+nf_eval(NfWalk *walk, const NfChain *base, NfResult *ret_result)
+{
+    const bool counts_rules = walk->rs->dialect == NF_DIALECT_IPTABLES;
+    Frame frames[NF_MAX_DEPTH + 4];
+    uint32_t depth = 0, target = 0;
+
+    ret_result->verdict = NF_ACCEPT;
+    enter(walk, base, NULL, 0);
+    for (;;) {
+        const NfRule *rule;
+        const NfExpr *expr, *end;
+        NfStep step = STEP_ON;
+        bool acted;
+
+        if (walk->index >= walk->chain->n_rules)
+            goto chain_end;
+        rule = &walk->chain->rules[walk->index];
+        if ((rule->flags & NF_RULE_RUN_HEAD) && !walk->linear) {
+            const NfRun *run = nf_chain_run(walk->chain, walk->index);
+
+            walk->index = nf_run_probe(run, walk->pkt);
+            if (walk->index == run->end)
+                continue;
+            rule = &walk->chain->rules[walk->index];
+        }
+        walk->draw_n = walk->draw = walk->set_elem = 0;
+        expr = &walk->chain->exprs[rule->first];
+        end = expr + rule->n;
+        while (expr < end && expr->op < NFX_FIRST_ACTION && quick_match(walk, expr))
+            expr++;
+        if (expr < end && expr->op < NFX_FIRST_ACTION) {
+            if (walk->traced)
+                trace_rule(walk, TRACE_RULE_MISS, depth);
+            walk->index = next_rule(walk);
+            continue;
+        }
+        if (counts_rules)
+            nf_block_count(nf_walk_block(walk), walk->index, walk->ip_size);
+        acted = counts_rules;
+        for (; expr < end && step == STEP_ON; expr++) {
+            if (expr->op < NFX_FIRST_ACTION)
+                step = nf_match(walk, expr) ? STEP_ON : STEP_MISS;
+            else
+                step = nf_action(walk, expr, &target, ret_result);
+            acted |= step != STEP_MISS && expr->op >= NFX_FIRST_ACTION;
+        }
+        if (walk->traced)
+            trace_rule(walk, acted ? TRACE_RULE : TRACE_RULE_MISS, depth);
+
+        switch (step) {
+        case STEP_ON:
+        case STEP_MISS:
+            walk->index = next_rule(walk);
+            continue;
+        case STEP_ACCEPT:
+            return;
+        case STEP_DROP:
+        case STEP_REJECT:
+            ret_result->verdict = step == STEP_DROP ? NF_DROP : NF_REJECT;
+            ret_result->ruleset = walk->rs;
+            ret_result->chain = walk->chain;
+            ret_result->rule = walk->index;
+            return;
+        case STEP_JUMP:
+            frames[depth++] = (Frame){walk->chain, walk->block, next_rule(walk)};
+            enter(walk, nf_ids_get(&walk->rs->chains, target), NULL, 0);
+            continue;
+        case STEP_GOTO:
+            enter(walk, nf_ids_get(&walk->rs->chains, target), NULL, 0);
+            continue;
+        case STEP_RETURN:
+            break;
+        }
+
+    chain_end:
+        walk->draw_n = walk->draw = walk->set_elem = 0;
+        walk->index = walk->chain->n_rules;
+        if (depth == 0)
+            break;
+        if (walk->traced)
+            trace_rule(walk, TRACE_CHAIN_END, depth);
+        depth--;
+        enter(walk, frames[depth].chain, frames[depth].block, frames[depth].next);
+    }
+    if (walk->chain != base) /* Left by goto: its caller's caller is the policy. */
+        enter(walk, base, NULL, base->n_rules);
+    nf_block_count(nf_walk_block(walk), base->n_rules, walk->ip_size);
+    if (walk->traced)
+        trace_rule(walk, TRACE_CHAIN_END, 0);
+    ret_result->verdict = base->spec.policy;
+    if (ret_result->verdict == NF_DROP)
+        ret_result->reason = DROP_POLICY;
+}
+
+/* The tests that long chains consist of; the others are nf_match()'s. */
+static inline bool
+quick_match(NfWalk *walk, const NfExpr *expr)
+{
+    const Packet *pkt = walk->pkt;
+
+    switch (expr->op) {
+    case NFX_SADDR:
+        return nf_addr_in(pkt->src, &expr->addr, expr->c) != expr->neg;
+    case NFX_DADDR:
+        return nf_addr_in(pkt->dst, &expr->addr, expr->c) != expr->neg;
+    case NFX_PROTO:
+        return (pkt->proto == expr->a) != expr->neg;
+    case NFX_DPORT:
+        return packet_has_ports(pkt) && (pkt->dport >= expr->a && pkt->dport <= expr->b) != expr->neg;
+    case NFX_COMMENT:
+    case NFX_L4_MATCH:
+        return true;
+    default:
+        return nf_match(walk, expr);
+    }
+}
+
+static void
+trace_rule(NfWalk *walk, TraceKind kind, uint32_t depth)
+{
+    TraceRecord record;
+
+    if (!trace_wants(walk->sim, kind))
+        return;
+    record = (TraceRecord){.kind = kind, .host = walk->host, .pkt = walk->pkt};
+    record.rule.ruleset = walk->rs;
+    record.rule.chain = walk->chain;
+    record.rule.index = walk->index;
+    record.rule.tried = MIN(walk->index + 1, walk->chain->n_rules);
+    record.rule.hook = walk->hook;
+    record.rule.depth = (uint8_t)depth;
+    record.rule.set_elem = walk->set_elem;
+    record.rule.draw = walk->draw;
+    record.rule.draw_n = walk->draw_n;
+    trace_emit(walk->sim, &record);
+}

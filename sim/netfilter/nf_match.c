@@ -1,0 +1,408 @@
+/* Single tests.  Each case names the kernel file whose behaviour it follows where that is not plain. */
+
+#include <string.h>
+
+#include "sim/netfilter/nf_eval.h"
+#include "sim/netfilter/nf_ruleset_int.h"
+
+static bool test(NfWalk *walk, const NfExpr *expr);
+static bool match_dev(const NfWalk *walk, const NetDev *dev, const NfExpr *expr, bool prefix);
+static bool match_ports(const NfWalk *walk, const NfExpr *expr);
+static bool match_icmp(const Packet *pkt, const NfExpr *expr);
+static bool match_ct(const NfWalk *walk, const NfExpr *expr, bool *ret_known);
+static bool match_addrtype(const NfWalk *walk, const NfExpr *expr);
+static bool match_random(NfWalk *walk, const NfExpr *expr);
+static bool match_nth(NfWalk *walk, const NfExpr *expr);
+static bool match_physdev(const NfWalk *walk, const NfExpr *expr);
+static bool match_pkttype(const Packet *pkt, uint32_t type);
+static bool match_hashlimit(NfWalk *walk, const NfExpr *expr);
+static bool match_ipset(const NfWalk *walk, const NfExpr *expr);
+static bool match_lookup(NfWalk *walk, const NfExpr *expr);
+
+bool
+nf_match(NfWalk *walk, const NfExpr *expr)
+{
+    const Packet *pkt = walk->pkt;
+    bool known = true, result;
+
+    /* Where the kernel gives up on a packet that lacks what the test is about, negation does not help it. */
+    switch (expr->op) {
+    case NFX_SPORT:
+    case NFX_DPORT:
+    case NFX_MULTIPORT:
+        known = packet_has_ports(pkt);
+        break;
+    case NFX_TCP_FLAGS:
+        known = pkt->proto == IPPROTO_TCP_;
+        break;
+    case NFX_CT_STATUS:
+    case NFX_CT_DIR:
+    case NFX_CT_ORIG:
+    case NFX_CT_ORIG_PORT:
+    case NFX_CONNMARK:
+        result = match_ct(walk, expr, &known);
+        return known && result != expr->neg;
+    case NFX_RECENT: /* Its own 'neg' takes part in whether it updates. */
+        return nf_state_recent_match(walk->state, walk->rs->names, expr, pkt);
+    case NFX_SOCKET: /* Depends on what cannot be known here. */
+    case NFX_UNKNOWN_MATCH:
+        walk->unknown_hits++;
+        return false;
+    }
+    return known && test(walk, expr) != expr->neg;
+}
+
+static bool
+test(NfWalk *walk, const NfExpr *expr)
+{
+    const Packet *pkt = walk->pkt;
+
+    switch ((NfOp)expr->op) {
+    case NFX_SADDR:
+        return nf_addr_in(pkt->src, &expr->addr, expr->c);
+    case NFX_DADDR:
+        return nf_addr_in(pkt->dst, &expr->addr, expr->c);
+    case NFX_IIF:
+        return match_dev(walk, pkt->meta.in, expr, expr->len);
+    case NFX_OIF:
+        return match_dev(walk, pkt->meta.out, expr, expr->len);
+    case NFX_PROTO:
+        return pkt->proto == expr->a;
+    case NFX_SPORT:
+        return pkt->sport >= expr->a && pkt->sport <= expr->b;
+    case NFX_DPORT:
+        return pkt->dport >= expr->a && pkt->dport <= expr->b;
+    case NFX_MULTIPORT:
+        return match_ports(walk, expr);
+    case NFX_TCP_FLAGS:
+        return (pkt->tcp.flags & expr->a) == expr->b;
+    case NFX_ICMP_TYPE:
+        return match_icmp(pkt, expr);
+    case NFX_CT_STATE:
+        return (conntrack_state_bits(pkt) & expr->a) != 0;
+    case NFX_MARK:
+        return (pkt->meta.mark & expr->b) == expr->a;
+    case NFX_MARK_EQ0:
+        return (pkt->meta.mark & expr->a) == 0;
+    case NFX_STATISTIC_RANDOM:
+        return match_random(walk, expr);
+    case NFX_STATISTIC_NTH:
+        return match_nth(walk, expr);
+    case NFX_ADDRTYPE:
+        return match_addrtype(walk, expr);
+    case NFX_SET:
+        return match_ipset(walk, expr);
+    case NFX_LIMIT: {
+        const NfLimit *limit = nf_chain_limit(walk->chain, expr->a);
+        return nf_bucket_take(nf_block_aux(nf_walk_block(walk), expr->b4), walk->sim->now, limit->interval_ns,
+                              limit->burst);
+    }
+    case NFX_HASHLIMIT:
+        return match_hashlimit(walk, expr);
+    case NFX_L4_MATCH:
+    case NFX_COMMENT:
+    case NFX_NFACCT:
+        return true;
+    case NFX_PHYSDEV:
+        return match_physdev(walk, expr);
+    case NFX_PKTTYPE:
+        return match_pkttype(pkt, expr->a);
+    case NFX_LENGTH:
+        return walk->ip_size >= expr->a && walk->ip_size <= expr->b;
+    case NFX_TTL:
+        return expr->len == 0 ? pkt->ttl == expr->a : expr->len == 1 ? pkt->ttl < expr->a : pkt->ttl > expr->a;
+    case NFX_RPFILTER:
+        return walk->ops->rpfilter(walk->host, pkt, expr->a);
+    case NFX_IPRANGE: {
+        const NfAddrRange *range = nf_chain_range(walk->chain, expr->a);
+        const IpAddr *addr = expr->len ? &pkt->dst : &pkt->src;
+        return ipaddr_cmp(addr, &range->low) >= 0 && ipaddr_cmp(addr, &range->high) <= 0;
+    }
+    case NFX_OWNER: /* xt_owner.c; all that is modelled runs as root. */
+        return pkt->meta.owner && (expr->len == 2 || expr->a == 0);
+    case NFX_LOOKUP:
+        return match_lookup(walk, expr);
+    case NFX_FIB_TYPE:
+        return walk->ops->addr_type(walk->host, expr->len ? pkt->dst : pkt->src, NULL) == expr->a;
+    case NFX_CT_STATUS:
+    case NFX_CT_DIR:
+    case NFX_CT_ORIG:
+    case NFX_CT_ORIG_PORT:
+    case NFX_CONNMARK:
+    case NFX_RECENT:
+    case NFX_SOCKET:
+    case NFX_UNKNOWN_MATCH:
+    case NFX_SET_MARK:
+    case NFX_SET_CONNMARK:
+    case NFX_SET_UPDATE:
+    case NFX_COUNTER:
+    case NFX_LOG:
+    case NFX_TCPMSS:
+    case NFX_CT_ZONE:
+    case NFX_NOTRACK:
+    case NFX_CONTINUE:
+    case NFX_UNKNOWN_TARGET:
+    case NFX_ACCEPT:
+    case NFX_DROP:
+    case NFX_REJECT:
+    case NFX_RETURN:
+    case NFX_JUMP:
+    case NFX_GOTO:
+    case NFX_DNAT:
+    case NFX_SNAT:
+    case NFX_MASQUERADE:
+    case NFX_REDIRECT:
+    case NFX_VMAP:
+    case NFX_NUMGEN_VMAP:
+    case NFX_NUMGEN_DNAT:
+        break;
+    }
+    g_assert_not_reached();
+}
+
+/* A packet without the interface has the name "" in the kernel's eyes. */
+static bool
+match_dev(const NfWalk *walk, const NetDev *dev, const NfExpr *expr, bool prefix)
+{
+    const char *want = nf_text(walk->rs->names, expr->a);
+    const char *name = dev ? walk->ops->dev_name(dev) : "";
+
+    return prefix ? strncmp(name, want, strlen(want)) == 0 : strcmp(name, want) == 0;
+}
+
+static bool
+match_ports(const NfWalk *walk, const NfExpr *expr)
+{
+    const NfPortList *list = nf_chain_ports(walk->chain, expr->a);
+    const Packet *pkt = walk->pkt;
+
+    for (uint32_t i = 0; i < list->n; i++) {
+        bool src = pkt->sport >= list->v[i][0] && pkt->sport <= list->v[i][1];
+        bool dst = pkt->dport >= list->v[i][0] && pkt->dport <= list->v[i][1];
+        if ((src && expr->len != 1) || (dst && expr->len != 0))
+            return true;
+    }
+    return false;
+}
+
+static bool
+match_icmp(const Packet *pkt, const NfExpr *expr)
+{
+    if (!packet_is_icmp(pkt))
+        return false;
+    if (expr->a == 255 && pkt->proto == IPPROTO_ICMP_)
+        return true;
+    return pkt->icmp.type == expr->a && pkt->icmp.code >= expr->b >> 8 && pkt->icmp.code <= (expr->b & 0xff);
+}
+
+/* xt_conntrack.c, xt_connmark.c, nft_ct.c: nothing holds of a packet that has no connection. */
+static bool
+match_ct(const NfWalk *walk, const NfExpr *expr, bool *ret_known)
+{
+    const Conn *conn = walk->pkt->meta.ct;
+    CtTuple tuple;
+
+    *ret_known = conn != NULL;
+    if (!conn)
+        return false;
+    switch (expr->op) {
+    case NFX_CT_STATUS:
+        return (conntrack_status_bits(walk->pkt) & expr->a) != 0;
+    case NFX_CT_DIR:
+        return walk->pkt->meta.ct_reply == expr->a;
+    case NFX_CONNMARK:
+        return (conn_mark(conn) & expr->b) == expr->a;
+    case NFX_CT_ORIG: {
+        uint8_t bits = expr->len + (ipaddr_is_v4(&expr->addr) ? 96 : 0);
+        tuple = conn_tuple(conn, expr->a & 2 ? CT_REPLY : CT_ORIG);
+        return nf_addr_in(expr->a & 1 ? tuple.dst : tuple.src, &expr->addr, bits);
+    }
+    default: {
+        uint16_t port;
+        tuple = conn_tuple(conn, expr->a & 2 ? CT_REPLY : CT_ORIG);
+        port = expr->a & 1 ? tuple.dport : tuple.sport;
+        return port >= expr->b >> 16 && port <= (expr->b & 0xffff);
+    }
+    }
+}
+
+/* xt_addrtype.c, revision 1. */
+static bool
+match_addrtype(const NfWalk *walk, const NfExpr *expr)
+{
+    const Packet *pkt = walk->pkt;
+    const NetDev *dev = expr->b & 1 ? pkt->meta.in : expr->b & 2 ? pkt->meta.out : NULL;
+    uint32_t src = expr->a >> 16, dst = expr->a & 0xffff;
+    bool ok = true;
+
+    if (src)
+        ok = ((walk->ops->addr_type(walk->host, pkt->src, dev) & src) != 0) != ((expr->b & 4) != 0);
+    if (ok && dst)
+        ok = ((walk->ops->addr_type(walk->host, pkt->dst, dev) & dst) != 0) != ((expr->b & 8) != 0);
+    return ok;
+}
+
+static bool
+match_random(NfWalk *walk, const NfExpr *expr)
+{
+    ChancePoint point = {.kind = CHANCE_BERNOULLI, .n = 2, .yes = expr->a, .total = UINT64_C(1) << 31};
+
+    return nf_walk_draw(walk, expr, &point) != 0;
+}
+
+/* xt_statistic.c: of every 'a' packets that come here, number 'b' (from 0). */
+static bool
+match_nth(NfWalk *walk, const NfExpr *expr)
+{
+    NfAux *aux = nf_block_aux(nf_walk_block(walk), expr->b4);
+    uint32_t n = aux->n_seen;
+
+    aux->n_seen = n + 1 >= expr->a ? 0 : n + 1;
+    return n == expr->b;
+}
+
+static bool
+match_physdev(const NfWalk *walk, const NfExpr *expr)
+{
+    const PacketMeta *meta = &walk->pkt->meta;
+
+    switch (expr->len) {
+    case 0:
+        return meta->phys_in && match_dev(walk, meta->phys_in, expr, expr->b);
+    case 2:
+        return meta->nf_bridge && meta->phys_in;
+    case 3:
+        return meta->phys_in != NULL;
+    default: /* Which port a bridge will choose is not known yet. */
+        return false;
+    }
+}
+
+static bool
+match_pkttype(const Packet *pkt, uint32_t type)
+{
+    static const MacAddr broadcast = {{0xff, 0xff, 0xff, 0xff, 0xff, 0xff}};
+    bool is_broadcast = memcmp(&pkt->eth_dst, &broadcast, sizeof broadcast) == 0;
+    bool is_multicast = (pkt->eth_dst.b[0] & 1) && !is_broadcast;
+
+    return type == (is_broadcast ? 1 : is_multicast ? 2 : 0);
+}
+
+static bool
+match_hashlimit(NfWalk *walk, const NfExpr *expr)
+{
+    const NfLimit *limit = nf_chain_limit(walk->chain, expr->a);
+    const Packet *pkt = walk->pkt;
+    bool above = limit->mode >> 31;
+    NfKey key;
+
+    memset(&key, 0, sizeof key);
+    if (limit->mode & 1)
+        key.addr = pkt->src;
+    if (limit->mode & 2)
+        key.addr2 = pkt->dst;
+    if (limit->mode & 4)
+        key.word = pkt->sport;
+    if (limit->mode & 8)
+        key.port = pkt->dport;
+    if (limit->mode & 12)
+        key.proto = pkt->proto;
+    return nf_state_hashlimit(walk->state, nf_text(walk->rs->names, limit->name), &key, limit) != above;
+}
+
+/* xt_set.c: each dimension takes its field from the packet's source or destination side. */
+static bool
+match_ipset(const NfWalk *walk, const NfExpr *expr)
+{
+    const NfSet *set = nf_ids_get(&walk->rs->sets, expr->a);
+    const NfSetSpec *spec = nf_set_spec(set);
+    const Packet *pkt = walk->pkt;
+    uint32_t fields = 0, dim = 0;
+    NfKey key;
+
+    for (uint32_t i = 0; i < spec->n_fields; i++) {
+        uint32_t field = spec->fields >> (4 * i) & 0xf;
+        bool src = (expr->b >> (2 * dim) & 3) == 1;
+
+        switch (field) {
+        case NF_KEY_SADDR:
+        case NF_KEY_DADDR:
+            field = src ? NF_KEY_SADDR : NF_KEY_DADDR;
+            dim++;
+            break;
+        case NF_KEY_SPORT:
+        case NF_KEY_DPORT:
+            if (!packet_has_ports(pkt))
+                return false;
+            field = src ? NF_KEY_SPORT : NF_KEY_DPORT;
+            dim++;
+            break;
+        case NF_KEY_IIF:
+        case NF_KEY_OIF:
+            field = src ? NF_KEY_IIF : NF_KEY_OIF;
+            dim++;
+            break;
+        case NF_KEY_MARK:
+            dim++;
+            break;
+        default: /* The protocol comes with the port. */
+            break;
+        }
+        fields |= field << (4 * i);
+    }
+    key = nf_walk_key(walk, fields, spec->n_fields);
+    return nf_set_lookup(set, &key) != NULL;
+}
+
+static bool
+match_lookup(NfWalk *walk, const NfExpr *expr)
+{
+    const NfSet *set = nf_ids_get(&walk->rs->sets, expr->a);
+    NfKey key = nf_walk_key(walk, expr->b, expr->len);
+
+    return nf_set_lookup(set, &key) || (nf_set_spec(set)->dynamic && nf_state_set_has(walk->state, expr->a, &key));
+}
+
+NfKey
+nf_walk_key(const NfWalk *walk, uint32_t fields, uint8_t n)
+{
+    const Packet *pkt = walk->pkt;
+    IpAddr *addr;
+    NfKey key;
+
+    memset(&key, 0, sizeof key);
+    addr = &key.addr;
+    for (uint32_t i = 0; i < n; i++) {
+        switch ((NfKeyField)(fields >> (4 * i) & 0xf)) {
+        case NF_KEY_NONE:
+            break;
+        case NF_KEY_SADDR:
+            *addr = pkt->src;
+            addr = &key.addr2;
+            break;
+        case NF_KEY_DADDR:
+            *addr = pkt->dst;
+            addr = &key.addr2;
+            break;
+        case NF_KEY_PROTO:
+            key.proto = pkt->proto;
+            break;
+        case NF_KEY_SPORT:
+            key.port = packet_has_ports(pkt) ? pkt->sport : 0;
+            break;
+        case NF_KEY_DPORT:
+            key.port = packet_has_ports(pkt) ? pkt->dport : 0;
+            break;
+        case NF_KEY_IIF:
+            key.word = nf_text_find(walk->rs->names, pkt->meta.in ? walk->ops->dev_name(pkt->meta.in) : "");
+            break;
+        case NF_KEY_OIF:
+            key.word = nf_text_find(walk->rs->names, pkt->meta.out ? walk->ops->dev_name(pkt->meta.out) : "");
+            break;
+        case NF_KEY_MARK:
+            key.word = pkt->meta.mark;
+            break;
+        }
+    }
+    return key;
+}

@@ -1,0 +1,334 @@
+#include "sim/netfilter/nf_stack.h"
+
+#include <string.h>
+
+#include "sim/netfilter/nf_eval.h"
+#include "sim/netfilter/nf_ruleset_int.h"
+
+#define N_FAMILIES  2
+#define MAX_SLOTS   8
+#define MAX_ENTRIES (MAX_SLOTS * NF_MAX_BASE + 3)
+
+typedef enum { ENTRY_CONNTRACK, ENTRY_CHAIN, ENTRY_NAT, ENTRY_CONFIRM } EntryKind;
+
+typedef struct {
+    int32_t priority;
+    EntryKind kind;
+    const NfRuleset *rs; /* ENTRY_CHAIN. */
+    const NfChain *chain;
+} Entry;
+
+/* What is hooked, in order.  nat base chains stand apart: the NAT entry consults them. */
+typedef struct {
+    uint32_t n, n_nat;
+    Entry *entries; /* Owned; one block with 'nat'. */
+    Entry *nat;
+} HookList;
+
+typedef struct {
+    char *name;
+    NfRuleset *rs; /* NULL: empty. */
+} Slot;
+
+struct NfStack {
+    Sim *sim;
+    Host *host;
+    const NfHostOps *ops;
+    NfState *state;
+    Conntrack *ct; /* Made when first needed; then stays. */
+    uint64_t host_hash;
+    uint32_t unknown_hits;
+    bool linear, force_ct;
+    bool active[N_FAMILIES];
+    uint32_t n_slots[N_FAMILIES];
+    Slot slots[N_FAMILIES][MAX_SLOTS];
+    HookList hooks[N_FAMILIES][NF_N_HOOKS];
+};
+
+static uint32_t family_index(IpFamily family);
+static void rebuild(NfStack *nf, uint32_t family);
+static void run_nat(NfStack *nf, NfWalk *walk, const HookList *list, NfResult *ret_result);
+static void trace_hook(NfStack *nf, NfHook hook, const Packet *pkt);
+
+NfStack *
+nf_stack_new(Sim *sim, Host *host, const NfHostOps *ops)
+{
+    NfStack *nf = g_new0(NfStack, 1);
+
+    nf->sim = sim;
+    nf->host = host;
+    nf->ops = ops;
+    nf->state = nf_state_new(sim);
+    nf->host_hash = rng_hash_str(0, ops->host_name(host));
+    return nf;
+}
+
+void
+nf_stack_free(NfStack *nf)
+{
+    if (!nf)
+        return;
+    for (uint32_t f = 0; f < N_FAMILIES; f++) {
+        for (uint32_t h = 0; h < NF_N_HOOKS; h++)
+            g_free(nf->hooks[f][h].entries);
+        for (uint32_t s = 0; s < nf->n_slots[f]; s++) {
+            g_free(nf->slots[f][s].name);
+            nf_ruleset_unref(nf->slots[f][s].rs);
+        }
+    }
+    nf_state_free(nf->state);
+    if (nf->ct)
+        conntrack_free(nf->ct);
+    g_free(nf);
+}
+
+void
+nf_stack_set_ruleset(NfStack *nf, IpFamily family, const char *slot, NfRuleset *rs)
+{
+    uint32_t f = family_index(family), s;
+    NfRuleset *old;
+
+    g_assert(!rs || (rs->sealed && rs->family == family));
+    for (s = 0; s < nf->n_slots[f] && strcmp(nf->slots[f][s].name, slot) != 0; s++)
+        ;
+    if (s == nf->n_slots[f]) {
+        if (!rs)
+            return;
+        g_assert(s < MAX_SLOTS);
+        nf->slots[f][nf->n_slots[f]++] = (Slot){.name = g_strdup(slot)};
+    }
+    old = nf->slots[f][s].rs;
+    nf->slots[f][s].rs = rs ? nf_ruleset_ref(rs) : NULL;
+    if (old && old != rs)
+        nf_state_replaced(nf->state, old, rs);
+    nf_ruleset_unref(old);
+    rebuild(nf, f);
+}
+
+NfRuleset *
+nf_stack_ruleset(const NfStack *nf, IpFamily family, const char *slot)
+{
+    uint32_t f = family_index(family);
+
+    for (uint32_t s = 0; s < nf->n_slots[f]; s++)
+        if (strcmp(nf->slots[f][s].name, slot) == 0)
+            return nf->slots[f][s].rs;
+    return NULL;
+}
+
+void
+nf_stack_force_conntrack(NfStack *nf)
+{
+    nf->force_ct = true;
+    for (uint32_t f = 0; f < N_FAMILIES; f++)
+        rebuild(nf, f);
+}
+
+Conntrack *
+nf_stack_conntrack(const NfStack *nf)
+{
+    return nf->ct;
+}
+
+NfState *
+nf_stack_state(const NfStack *nf)
+{
+    return nf->state;
+}
+
+Sim *
+nf_stack_sim(const NfStack *nf)
+{
+    return nf->sim;
+}
+
+Host *
+nf_stack_host(const NfStack *nf)
+{
+    return nf->host;
+}
+
+bool
+nf_stack_active(const NfStack *nf, IpFamily family)
+{
+    return nf->active[family_index(family)];
+}
+
+NfResult
+nf_stack_hook(NfStack *nf, NfHook hook, Packet *pkt)
+{
+    const HookList *list = &nf->hooks[family_index(packet_family(pkt))][hook];
+    const uint32_t rule_bits = TRACE_BIT(TRACE_RULE) | TRACE_BIT(TRACE_RULE_MISS) | TRACE_BIT(TRACE_CHAIN_END);
+    bool announced = !trace_wants(nf->sim, TRACE_HOOK);
+    NfResult result = {.verdict = NF_ACCEPT};
+    NfWalk walk = {
+        .sim = nf->sim,
+        .host = nf->host,
+        .ops = nf->ops,
+        .state = nf->state,
+        .ct = nf->ct,
+        .pkt = pkt,
+        .host_hash = nf->host_hash,
+        .ip_size = packet_ip_size(pkt),
+        .hook = hook,
+        .linear = nf->linear || trace_wants(nf->sim, TRACE_RULE_MISS),
+        .traced = (nf->sim->trace_mask & rule_bits) != 0,
+    };
+
+    for (uint32_t i = 0; i < list->n && result.verdict == NF_ACCEPT; i++) {
+        const Entry *entry = &list->entries[i];
+
+        /* The record says what conntrack found: it comes behind it where there is one. */
+        if (!announced && entry->kind != ENTRY_CONNTRACK && entry->priority > NF_PRI_CONNTRACK) {
+            trace_hook(nf, hook, pkt);
+            announced = true;
+        }
+        switch (entry->kind) {
+        case ENTRY_CONNTRACK:
+            result.verdict = conntrack_in(nf->ct, hook, pkt, walk.zone, &result.reason);
+            break;
+        case ENTRY_CHAIN:
+            walk.rs = entry->rs;
+            nf_eval(&walk, entry->chain, &result);
+            break;
+        case ENTRY_NAT:
+            run_nat(nf, &walk, list, &result);
+            break;
+        case ENTRY_CONFIRM:
+            result.verdict = conntrack_confirm(nf->ct, hook, pkt, &result.reason);
+            break;
+        }
+    }
+    if (!announced && list->n)
+        trace_hook(nf, hook, pkt);
+    nf->unknown_hits = walk.unknown_hits;
+    return result;
+}
+
+void
+nf_stack_set_linear(NfStack *nf, bool linear)
+{
+    nf->linear = linear;
+}
+
+uint32_t
+nf_stack_unknown_hits(const NfStack *nf)
+{
+    return nf->unknown_hits;
+}
+
+static uint32_t
+family_index(IpFamily family)
+{
+    return family == FAMILY_IPV6;
+}
+
+/* nf_nat_core.c: nf_nat_inet_fn() */
+static void
+run_nat(NfStack *nf, NfWalk *walk, const HookList *list, NfResult *ret_result)
+{
+    NfHook hook = (NfHook)walk->hook;
+    uint8_t manip = hook == NF_PREROUTING || hook == NF_OUTPUT ? NAT_MANIP_DST : NAT_MANIP_SRC;
+    Packet *pkt = walk->pkt;
+    bool first;
+
+    if (!pkt->meta.ct || pkt->meta.ctinfo == CTINFO_UNTRACKED || pkt->meta.ctinfo == CTINFO_INVALID)
+        return;
+    first = (pkt->meta.ctinfo == CTINFO_NEW || (pkt->meta.ctinfo == CTINFO_RELATED && !packet_is_icmp_error(pkt))) &&
+            nat_needs_setup(pkt, manip);
+    for (uint32_t i = 0; first && i < list->n_nat && nat_needs_setup(pkt, manip); i++) {
+        walk->rs = list->nat[i].rs;
+        nf_eval(walk, list->nat[i].chain, ret_result);
+        if (ret_result->verdict != NF_ACCEPT)
+            return;
+    }
+    if (first && nat_needs_setup(pkt, manip)) {
+        ret_result->verdict = nat_setup(nf->ct, hook, pkt, manip, NULL, &ret_result->reason);
+        if (ret_result->verdict != NF_ACCEPT)
+            return;
+    }
+    ret_result->verdict = nat_packet(nf->ct, hook, pkt);
+    if (ret_result->verdict == NF_DROP)
+        ret_result->reason = DROP_CT_INVALID;
+}
+
+static void
+trace_hook(NfStack *nf, NfHook hook, const Packet *pkt)
+{
+    TraceRecord record = {.kind = TRACE_HOOK, .host = nf->host, .pkt = pkt};
+
+    record.hook.hook = hook;
+    trace_emit(nf->sim, &record);
+}
+
+/* --- What is hooked ----------------------------------------------------------------------------------------------- */
+
+/* Stable: equal priorities keep the order of slots and of ids within one. */
+static void
+insert_entry(Entry *entries, uint32_t *n, Entry entry)
+{
+    uint32_t i = (*n)++;
+
+    for (; i > 0 && entries[i - 1].priority > entry.priority; i--)
+        entries[i] = entries[i - 1];
+    entries[i] = entry;
+}
+
+static void
+rebuild_hook(NfStack *nf, uint32_t f, NfHook hook, bool has_ct, bool has_nat)
+{
+    bool enters = hook == NF_PREROUTING || hook == NF_OUTPUT, leaves = hook == NF_INPUT || hook == NF_POSTROUTING;
+    Entry entries[MAX_ENTRIES], nat[MAX_ENTRIES];
+    HookList *list = &nf->hooks[f][hook];
+    uint32_t n = 0, n_nat = 0;
+
+    if (has_ct && enters)
+        insert_entry(entries, &n, (Entry){NF_PRI_CONNTRACK, ENTRY_CONNTRACK, NULL, NULL});
+    for (uint32_t s = 0; s < nf->n_slots[f]; s++) {
+        const NfChain *chains[NF_MAX_BASE];
+        const NfRuleset *rs = nf->slots[f][s].rs;
+        size_t n_chains = rs ? nf_ruleset_base_chains(rs, hook, chains) : 0;
+
+        for (size_t i = 0; i < n_chains; i++) {
+            Entry entry = {chains[i]->spec.priority, ENTRY_CHAIN, rs, chains[i]};
+            if (chains[i]->spec.type == NF_TYPE_NAT_CHAIN)
+                insert_entry(nat, &n_nat, entry);
+            else
+                insert_entry(entries, &n, entry);
+        }
+    }
+    if (has_nat && (enters || leaves))
+        insert_entry(entries, &n, (Entry){enters ? NF_PRI_NAT_DST : NF_PRI_NAT_SRC, ENTRY_NAT, NULL, NULL});
+    if (has_ct && leaves)
+        insert_entry(entries, &n, (Entry){NF_PRI_CONFIRM, ENTRY_CONFIRM, NULL, NULL});
+
+    g_free(list->entries);
+    list->entries = g_new(Entry, MAX(n + n_nat, 1));
+    list->nat = list->entries + n;
+    list->n = n;
+    list->n_nat = n_nat;
+    memcpy(list->entries, entries, n * sizeof(Entry));
+    memcpy(list->nat, nat, n_nat * sizeof(Entry));
+}
+
+static void
+rebuild(NfStack *nf, uint32_t f)
+{
+    bool has_ct = nf->force_ct, has_nat = false;
+
+    for (uint32_t s = 0; s < nf->n_slots[f]; s++) {
+        const NfRuleset *rs = nf->slots[f][s].rs;
+
+        has_ct |= rs && rs->uses_ct;
+        for (uint32_t h = 0; rs && h < NF_N_HOOKS; h++)
+            for (uint32_t i = 0; i < rs->n_hooked[h]; i++)
+                has_nat |= rs->hooked[h][i]->spec.type == NF_TYPE_NAT_CHAIN;
+    }
+    if (has_ct && !nf->ct)
+        nf->ct = conntrack_new(nf->sim, nf->host, nf->ops->host_name(nf->host));
+    nf->active[f] = false;
+    for (uint32_t h = 0; h < NF_N_HOOKS; h++) {
+        rebuild_hook(nf, f, (NfHook)h, has_ct, has_nat);
+        nf->active[f] |= nf->hooks[f][h].n > 0;
+    }
+}
