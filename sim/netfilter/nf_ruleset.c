@@ -10,6 +10,8 @@ static void touch(NfRuleset *rs, bool is_set, uint32_t id, void *obj);
 static void note_base_chain(NfRuleset *rs, uint32_t id, bool is_base);
 static void hook_base_chains(NfRuleset *rs);
 
+static void copy_print_order(NfRuleset *rs, const NfRuleset *from);
+
 static const NfObjOps chain_ops = {chain_ref, chain_unref};
 static const NfObjOps set_ops = {set_ref, set_unref};
 
@@ -21,6 +23,7 @@ nf_ruleset_new(NfNames *names, NfDialect dialect, IpFamily family)
     rs->refs = 1;
     rs->dialect = dialect;
     rs->family = family;
+    rs->comment = NF_NO_ID;
     rs->names = nf_names_ref(names);
     nf_ids_init(&rs->chains, &chain_ops);
     nf_ids_init(&rs->sets, &set_ops);
@@ -35,6 +38,7 @@ nf_ruleset_derive(NfRuleset *base)
     g_assert(base->sealed && !base->base);
     rs->base = nf_ruleset_ref(base);
     rs->uses_ct = base->uses_ct;
+    copy_print_order(rs, base);
     nf_ids_derive(&rs->chains, &base->chains);
     nf_ids_derive(&rs->sets, &base->sets);
     for (size_t i = 0; i < base->base_ids.len; i++)
@@ -50,6 +54,7 @@ nf_ruleset_next(const NfRuleset *base)
     g_assert(base->sealed);
     rs->base = base->base ? nf_ruleset_ref(base->base) : NULL;
     rs->uses_ct = base->uses_ct;
+    copy_print_order(rs, base);
     nf_ids_copy(&rs->chains, &base->chains);
     nf_ids_copy(&rs->sets, &base->sets);
     for (size_t i = 0; i < base->base_ids.len; i++)
@@ -192,6 +197,12 @@ nf_ruleset_tables(const NfRuleset *rs, const char *ret_tables[static 8])
         if (j == n_found)
             found[n_found++] = table;
     }
+    for (size_t k = 0; k < rs->n_table_order; k++)
+        for (size_t i = 0; i < n_found; i++)
+            if (found[i] && strcmp(found[i], rs->table_order[k]) == 0) {
+                ret_tables[n++] = found[i];
+                found[i] = NULL;
+            }
     if (rs->dialect == NF_DIALECT_IPTABLES)
         for (size_t k = 0; k < G_N_ELEMENTS(order); k++)
             for (size_t i = 0; i < n_found; i++)
@@ -203,6 +214,25 @@ nf_ruleset_tables(const NfRuleset *rs, const char *ret_tables[static 8])
         if (found[i])
             ret_tables[n++] = found[i];
     return n;
+}
+
+void
+nf_ruleset_order_table(NfRuleset *rs, const char *table)
+{
+    g_assert(rs->n_table_order < G_N_ELEMENTS(rs->table_order));
+    rs->table_order[rs->n_table_order++] = nf_text(rs->names, nf_text_id(rs->names, table));
+}
+
+void
+nf_ruleset_set_comment(NfRuleset *rs, uint32_t comment)
+{
+    rs->comment = comment;
+}
+
+uint32_t
+nf_ruleset_comment(const NfRuleset *rs)
+{
+    return rs->comment;
 }
 
 uint64_t
@@ -300,4 +330,12 @@ hook_base_chains(NfRuleset *rs)
             list[n] = list[n - 1];
         list[n] = chain;
     }
+}
+
+static void
+copy_print_order(NfRuleset *rs, const NfRuleset *from)
+{
+    rs->comment = from->comment;
+    memcpy(rs->table_order, from->table_order, sizeof rs->table_order);
+    rs->n_table_order = from->n_table_order;
 }

@@ -78,8 +78,8 @@ typedef struct {
     uint8_t n_fields;
     bool dynamic, interval;
     bool anonymous;     /* A set in place: rules print its elements, "ip daddr { 10.0.0.0/8 }", and no declaration.  Its
-                           name     begins with "__set", as the kernel's.  kube-proxy's transaction separates the elements by "
-                           , " in     a negated look-up (firewall ranges) and by "," otherwise (service CIDRs). */
+                           name     begins with "__set", as the kernel's.  kube-proxy's transaction separates the elements
+                           by "     , " in     a negated look-up (firewall ranges) and by "," otherwise (service CIDRs). */
     uint32_t timeout_s; /* Dynamic sets: default timeout; 0: none. */
     uint32_t comment;   /* Text id or NF_NO_ID. */
     uint32_t ipset_type; /* Text id ("hash:ip,port") for ipsets. */
@@ -207,6 +207,11 @@ uint32_t *nf_ruleset_set_ids(const NfRuleset *rs, size_t *ret_n);
 size_t nf_ruleset_base_chains(const NfRuleset *rs, NfHook hook, const NfChain *ret_chains[static NF_MAX_BASE]);
 /* Tables in print order ("mangle", "filter", "nat"; or "kube-proxy"). */
 size_t nf_ruleset_tables(const NfRuleset *rs, const char *ret_tables[static 8]);
+/* Prints 'table' after those that were named so before: the order of a dump that was read. */
+void nf_ruleset_order_table(NfRuleset *rs, const char *table);
+/* The comment of an nft table: text id; NF_NO_ID at first. */
+void nf_ruleset_set_comment(NfRuleset *rs, uint32_t comment);
+uint32_t nf_ruleset_comment(const NfRuleset *rs);
 uint64_t nf_ruleset_own_bytes(const NfRuleset *rs); /* Memory that only this rule set holds. */
 
 #endif

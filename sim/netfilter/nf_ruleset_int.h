@@ -18,6 +18,9 @@ struct NfRuleset {
     NfDialect dialect;
     IpFamily family;
     bool sealed, uses_ct;
+    uint32_t comment;           /* Of an nft table: text id or NF_NO_ID. */
+    const char *table_order[8]; /* As a dump had its tables; borrowed from the names. */
+    size_t n_table_order;
     NfNames *names;
     NfRuleset *base; /* Of an overlay. */
     NfIds chains, sets;

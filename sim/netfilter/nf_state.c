@@ -49,6 +49,12 @@ nf_state_free(NfState *state)
     g_free(state);
 }
 
+SimTime
+nf_state_now(const NfState *state)
+{
+    return state->sim->now;
+}
+
 NfCounter
 nf_state_counter(const NfState *state, const NfRuleset *rs, uint32_t chain_id, uint32_t rule)
 {

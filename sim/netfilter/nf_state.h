@@ -12,6 +12,7 @@
 
 NfState *nf_state_new(Sim *sim);
 void nf_state_free(NfState *state);
+SimTime nf_state_now(const NfState *state);
 
 typedef struct {
     uint64_t packets, bytes;

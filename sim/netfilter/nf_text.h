@@ -10,8 +10,10 @@
 #include "sim/netfilter/nf_ruleset.h"
 #include "sim/netfilter/nf_state.h"
 
-/* All tables: "*mangle\n:PREROUTING ACCEPT [0:0]\n...COMMIT\n".  Counters of 'state' if with_counters. */
+/* All tables: "*mangle\n:PREROUTING ACCEPT [0:0]\n...COMMIT\n", in the order of nf_ruleset_tables(). */
 void nf_print_iptables_save(GString *out, const NfRuleset *rs);
+/* The same with counters, as `iptables-save -c`: "[packets:bytes] -A ...".  'state' NULL: without. */
+void nf_print_iptables_save_counters(GString *out, const NfRuleset *rs, const NfState *state);
 /* One rule "-A CHAIN ..." in save form, without newline: messages and walks. */
 void nf_print_iptables_rule(GString *out, const NfRuleset *rs, const NfChain *chain, uint32_t index);
 /* The same in the form that kube-proxy writes ("-m comment --comment ... -m tcp -p tcp -d IP --dport N -j T"). */
