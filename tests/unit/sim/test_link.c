@@ -1,0 +1,172 @@
+#include "tests/unit/sim/net_world.h"
+
+typedef struct {
+    TraceSink sink;
+    SimTime at[4096];
+    uint16_t sport[4096];
+    uint32_t n;
+} Arrivals;
+
+static void
+arrivals_record(TraceSink *sink, const TraceRecord *record)
+{
+    Arrivals *arrivals = (Arrivals *)sink;
+    g_assert(arrivals->n < G_N_ELEMENTS(arrivals->at));
+    arrivals->at[arrivals->n] = record->at;
+    arrivals->sport[arrivals->n++] = record->pkt->sport;
+}
+
+typedef struct {
+    NetWorld *world;
+    NetDev *from, *to;
+    Arrivals arrivals;
+} Wire;
+
+static void
+wire_init(Wire *wire, LinkParams params)
+{
+    memset(wire, 0, sizeof *wire);
+    wire->world = net_world_new();
+    Host *a = net_world_host(wire->world, "a", false), *b = net_world_host(wire->world, "b", false);
+    wire->from = netdev_new(a, "eth0", DEV_ETHER);
+    wire->to = netdev_new(b, "eth0", DEV_ETHER);
+    netdev_connect(wire->from, wire->to, &params);
+    wire->arrivals.sink = (TraceSink){.mask = TRACE_BIT(TRACE_DEV_IN), .record = arrivals_record};
+    trace_add_sink(wire->world->sim, &wire->arrivals.sink);
+}
+
+static void
+wire_clear(Wire *wire)
+{
+    trace_remove_sink(wire->world->sim, &wire->arrivals.sink);
+    net_world_free(wire->world);
+}
+
+/* A UDP datagram whose frame has 'bytes' bytes; for another MAC, so that the far host drops it. */
+static void
+wire_send(Wire *wire, uint16_t id, uint32_t bytes)
+{
+    Packet *pkt = net_world_packet(wire->world, IPPROTO_UDP_, "10.0.0.1", id, "10.0.0.2", 9);
+    packet_set_payload(pkt, NULL, 0, bytes - 14 - 20 - 8);
+    T_EQ_U64(packet_eth_size(pkt), bytes);
+    netdev_transmit(wire->from, pkt);
+}
+
+static void
+test_serialization(void)
+{
+    Wire wire;
+    wire_init(&wire, (LinkParams){.rate_bps = 8000000, .latency = 3 * SIMTIME_MSEC});
+    wire_send(&wire, 1, 1000); /* 1 ms each. */
+    wire_send(&wire, 2, 500);
+    net_world_run(wire.world, 10 * SIMTIME_MSEC);
+    wire_send(&wire, 3, 1000);
+    net_world_run(wire.world, 10 * SIMTIME_MSEC);
+    T_EQ_U64(wire.arrivals.n, 3);
+    T_EQ_I64(wire.arrivals.at[0], 4 * SIMTIME_MSEC);
+    T_EQ_I64(wire.arrivals.at[1], 4500 * SIMTIME_USEC);
+    T_EQ_I64(wire.arrivals.at[2], 14 * SIMTIME_MSEC);
+    wire_clear(&wire);
+}
+
+static void
+test_queue(void)
+{
+    Wire wire;
+    wire_init(&wire, (LinkParams){.rate_bps = 8000000, .latency = SIMTIME_MSEC, .queue_bytes = 3000});
+    for (uint16_t i = 1; i <= 5; i++)
+        wire_send(&wire, i, 1000);
+    T_EQ_STR(wire.world->drops->str, "a link-queue\na link-queue\n");
+    net_world_run(wire.world, 1500 * SIMTIME_USEC); /* One and a half are out: room for one more. */
+    wire_send(&wire, 6, 1000);
+    wire_send(&wire, 7, 1000);
+    net_world_run(wire.world, SIMTIME_SEC);
+    T_EQ_U64(wire.arrivals.n, 4);
+    T_EQ_U64(wire.arrivals.sport[3], 6);
+    T_EQ_U64(netdev_stats(wire.from)->dropped, 3);
+    wire_clear(&wire);
+}
+
+static void
+test_no_overtaking(void)
+{
+    Wire wire;
+    wire_init(&wire, (LinkParams){.latency = 5 * SIMTIME_MSEC});
+    wire_send(&wire, 1, 100);
+    netdev_link(wire.from)->latency = SIMTIME_MSEC;
+    wire_send(&wire, 2, 100);
+    net_world_run(wire.world, SIMTIME_SEC);
+    T_EQ_U64(wire.arrivals.n, 2);
+    T_EQ_U64(wire.arrivals.sport[0], 1);
+    T_EQ_I64(wire.arrivals.at[1], 5 * SIMTIME_MSEC);
+    wire_clear(&wire);
+}
+
+static void
+test_many_in_flight(void)
+{
+    Wire wire;
+    wire_init(&wire, (LinkParams){.latency = 100 * SIMTIME_MSEC});
+    for (uint16_t i = 0; i < 2000; i++) {
+        wire_send(&wire, i, 100);
+        net_world_run(wire.world, 30 * SIMTIME_USEC);
+        T_TRUE(event_queue_len(wire.world->sim->queue) == 1); /* One event for the whole lane. */
+    }
+    net_world_run(wire.world, SIMTIME_SEC);
+    T_EQ_U64(wire.arrivals.n, 2000);
+    for (uint16_t i = 0; i < 2000; i++) {
+        T_EQ_U64(wire.arrivals.sport[i], i);
+        T_EQ_I64(wire.arrivals.at[i], i * 30 * SIMTIME_USEC + 100 * SIMTIME_MSEC);
+    }
+    wire_clear(&wire);
+}
+
+static void
+test_loss(void)
+{
+    Wire wire;
+    wire_init(&wire, (LinkParams){.loss_ppm = 100000});
+    for (uint16_t i = 0; i < 3000; i++)
+        wire_send(&wire, i, 100);
+    net_world_run(wire.world, SIMTIME_SEC);
+    T_TRUE(wire.arrivals.n > 2600 && wire.arrivals.n < 2800); /* 2700 +- 6 sigma. */
+    wire_clear(&wire);
+}
+
+static void
+test_cable_pulled(void)
+{
+    Wire wire;
+    wire_init(&wire, (LinkParams){.latency = SIMTIME_SEC});
+    wire_send(&wire, 1, 100);
+    netdev_disconnect(wire.from);
+    wire_send(&wire, 2, 100);
+    net_world_run(wire.world, 2 * SIMTIME_SEC);
+    T_EQ_U64(wire.arrivals.n, 0);
+    T_EQ_STR(wire.world->drops->str, "a link-down\n");
+    wire_clear(&wire);
+}
+
+static void
+test_down(void)
+{
+    Wire wire;
+    wire_init(&wire, (LinkParams){.latency = SIMTIME_MSEC});
+    wire_send(&wire, 1, 100);
+    host_set_down(netdev_host(wire.to), true);
+    net_world_run(wire.world, SIMTIME_SEC);
+    host_set_down(netdev_host(wire.to), false);
+    netdev_set_up(wire.from, false);
+    wire_send(&wire, 2, 100);
+    T_EQ_STR(wire.world->drops->str, "b host-down\na link-down\n");
+    wire_clear(&wire);
+}
+
+const TestSuite suite_link = {"sim/link",
+                              {{"a lane serialises and delays", test_serialization},
+                               {"a full queue drops the tail", test_queue},
+                               {"a lowered latency lets nothing overtake", test_no_overtaking},
+                               {"any number in flight is one event", test_many_in_flight},
+                               {"loss is near its rate", test_loss},
+                               {"a pulled cable ends what is on it", test_cable_pulled},
+                               {"down hosts and devices take nothing", test_down}}};
