@@ -3,7 +3,6 @@
 /* Answers to packets that nobody takes: REJECT (nf_reject_ipv4.c, nf_reject_ipv6.c) and missing sockets */
 
 static uint32_t segment_length(const Packet *pkt);
-static void attach_conntrack(Packet *answer, const Packet *pkt);
 
 void
 ip_send_reject(Host *host, const Packet *pkt, RejectWith with)
@@ -17,7 +16,7 @@ ip_send_reject(Host *host, const Packet *pkt, RejectWith with)
     Packet *reset = ip_make_tcp_reset(host, pkt);
     if (!reset)
         return;
-    attach_conntrack(reset, pkt);
+    conntrack_attach(reset, pkt); /* So that NAT applies to it though the connection was never confirmed. */
     ip_send_any_source(host, reset);
 }
 
@@ -63,17 +62,4 @@ static uint32_t
 segment_length(const Packet *pkt)
 {
     return pkt->payload.len + ((pkt->tcp.flags & TCP_SYN) != 0) + ((pkt->tcp.flags & TCP_FIN) != 0);
-}
-
-/* nf_ct_attach(): the answer belongs to the connection of the packet, in the other direction, so that NAT applies to
- * it even though the connection was never confirmed. */
-static void
-attach_conntrack(Packet *answer, const Packet *pkt)
-{
-    if (!pkt->meta.ct)
-        return;
-    conn_ref(pkt->meta.ct);
-    answer->meta.ct = pkt->meta.ct;
-    answer->meta.ctinfo = CTINFO_RELATED;
-    answer->meta.ct_reply = !pkt->meta.ct_reply;
 }
