@@ -198,8 +198,9 @@ choose_address(const Choice *choice, CtTuple *tuple)
             addr->b[skip + 4 * i + j] = (uint8_t)(word >> (24 - 8 * j));
         if (word != high)
             full = true;
+        /* The kernel reads the destination after it wrote its part. */
         if (!persistent)
-            hash ^= dst[i];
+            hash ^= choice->manip == NAT_MANIP_SRC ? dst[i] : __builtin_bswap32(word);
     }
 }
 
