@@ -12,10 +12,12 @@ Q       := $(if $(V),,@)
 say      = $(if $(V),,@printf '  %-5s %s\n' $(1) $(2))
 
 PKGS       := glib-2.0 libpcap yaml-0.1
-PKG_CFLAGS  = $(shell pkg-config --cflags $(PKGS))
-PKG_LIBS    = $(shell pkg-config --libs $(PKGS))
-CU_CFLAGS   = $(shell pkg-config --cflags cunit)
-CU_LIBS     = $(shell pkg-config --libs cunit)
+# Asked once, and only when something is compiled: `make deps` may have to install pkg-config first.
+once        = $(eval $(1) := $(shell $(2)))$($(1))
+PKG_CFLAGS  = $(call once,PKG_CFLAGS,pkg-config --cflags $(PKGS))
+PKG_LIBS    = $(call once,PKG_LIBS,pkg-config --libs $(PKGS))
+CU_CFLAGS   = $(call once,CU_CFLAGS,pkg-config --cflags cunit)
+CU_LIBS     = $(call once,CU_LIBS,pkg-config --libs cunit)
 
 WARN := -Wall -Wextra -Wshadow -Wpointer-arith -Wstrict-prototypes -Wmissing-prototypes -Wvla -Wundef \
         -Wwrite-strings -Wformat=2 -Wimplicit-fallthrough
