@@ -121,7 +121,5 @@ void cluster_spec_default(ClusterSpec *ret_spec);
 /* Readers; memory comes from 'strings' and lives as long as it. */
 bool proxy_config_decode(Diags *diags, Strings *strings, const DocNode *root, ProxyConfig *ret_config);
 bool cluster_spec_decode(Diags *diags, Strings *strings, const DocNode *root, ClusterSpec *ret_spec);
-/* Arena memory that lives as long as 'strings'. */
-void *strings_alloc(Strings *strings, size_t size);
 
 #endif

@@ -5,7 +5,10 @@
  *
  * An object is immutable once stored and reference counted: an update is a new object under the same key, with a higher
  * version.  So a node's informer that lags is a pointer to an older object, not a copy.  Texts are interned in the
- * store's Strings and compare by pointer or strcmp alike.                                                            */
+ * store's Strings and compare by pointer or strcmp alike.
+ *
+ * Ownership: an object owns its arrays (g_malloc, freed by api_unref(); replace one in a copy with g_free() and
+ * g_new()), at every depth; texts and hint lists belong to the Strings. */
 
 #include "model/input/doc.h"
 #include "sim/packet/addr.h"
@@ -40,6 +43,13 @@ typedef struct Strings Strings;
 Strings *strings_new(void);
 void strings_free(Strings *strings);
 const char *strings_add(Strings *strings, const char *text); /* NULL stays NULL. */
+const char *strings_add_len(Strings *strings, const char *text, size_t length);
+const char *strings_find(const Strings *strings, const char *text); /* NULL if it was never added. */
+const char *strings_printf(Strings *strings, const char *format, ...) G_GNUC_PRINTF(2, 3);
+/* Arena memory that lives as long as 'strings'; zeroed. */
+void *strings_alloc(Strings *strings, size_t size);
+/* An interned, NULL-terminated list: equal lists are one. */
+const char *const *strings_list(Strings *strings, const char *const *texts, size_t n);
 
 typedef struct {
     const char *key, *value;
@@ -52,6 +62,10 @@ typedef struct {
 const char *labels_get(const Labels *labels, const char *key); /* NULL if absent. */
 /* Every pair of 'selector' is in 'labels'.  An empty selector matches nothing here (as for a Service). */
 bool labels_match(const Labels *selector, const Labels *labels);
+/* Sets or replaces a label in a list that is owned (g_malloc); key and value are interned. */
+void labels_set(Labels *labels, const char *key, const char *value);
+void labels_remove(Labels *labels, const char *key);
+Labels labels_copy(const Labels *labels); /* Free items with g_free(). */
 
 typedef struct ApiObject ApiObject;
 struct ApiObject {
@@ -249,13 +263,25 @@ struct EndpointSlice {
     uint32_t n_ports;
 };
 
-/* Reads one Kubernetes object.  NULL if it could not be read at all (diagnostics say why). */
+void pod_spec_copy(PodSpec *ret_copy, const PodSpec *spec);
+void pod_spec_clear(PodSpec *spec);
+
+/* Reads one Kubernetes object.  NULL if it could not be read at all (diagnostics say why).  Endpoints are read with
+ * endpoints_decode(). */
 ApiObject *api_decode(Diags *diags, Strings *strings, ApiKind kind, const DocNode *root);
-/* Applies a strategic-merge-like patch to a copy of 'object' (fields given replace, maps merge). */
+/* Endpoints as the slices that the mirroring controller makes of them (one per subset and family), added to
+ * 'ret_slices' (ApiObject pointers, owned by the caller). */
+void endpoints_decode(Diags *diags, Strings *strings, const DocNode *root, GPtrArray *ret_slices);
+/* The object's modelled fields as kubectl writes them.  The tree lives in 'arena'. */
+DocNode *api_encode(Arena *arena, const ApiObject *object);
+/* Applies a strategic merge patch to a copy of 'object': given fields replace, mappings merge, null removes; lists of
+ * objects merge by name, port or address, or by position where a patch names none of them.  NULL if the result cannot
+ * be read. */
 ApiObject *api_patch(Diags *diags, Strings *strings, const ApiObject *object, const DocNode *patch);
 ApiObject *api_copy(const ApiObject *object); /* A new, unstored object to change and store. */
 ApiObject *api_ref(ApiObject *object);
 void api_unref(ApiObject *object);
-ApiObject *api_new(ApiKind kind, const char *ns, const char *name); /* Zeroed, with API defaults. */
+/* Zeroed, with API defaults; the texts are interned by the caller. */
+ApiObject *api_new(ApiKind kind, const char *ns, const char *name);
 
 #endif

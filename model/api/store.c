@@ -1,0 +1,307 @@
+#include "model/api/store.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "sim/engine/htable.h"
+#include "sim/engine/vec.h"
+
+/* Names are interned, so that pointers are the key. */
+typedef struct {
+    const char *ns, *name;
+} NameKey;
+
+typedef VEC(const ApiObject *) ObjectVec;
+
+typedef struct {
+    HTable by_name;    /* NameKey -> uint32_t slot in 'objects'. */
+    ObjectVec objects; /* Sorted if 'sorted'; removed ones are NULL until the next listing. */
+    bool sorted;
+    uint32_t n_holes;
+} KindTable;
+
+typedef struct {
+    uint32_t id;
+    StoreWatch watch; /* NULL: unwatched while watchers were being told. */
+    void *user;
+} Watcher;
+
+struct Store {
+    Strings *strings;
+    uint64_t version;
+    KindTable kinds[API_N_KINDS];
+    HTable by_service; /* NameKey of the Service -> uint32_t index in 'slice_lists'. */
+    VEC(ObjectVec) slice_lists;
+    VEC(Watcher) watchers;
+    uint32_t next_watcher;
+    uint32_t telling; /* Depth of notifications under way. */
+};
+
+static NameKey key_of(const ApiObject *object);
+static bool find_key(const Store *store, const char *ns, const char *name, NameKey *ret_key);
+static void tidy(KindTable *table);
+static int compare_objects(const void *a, const void *b);
+static ObjectVec *slice_list(Store *store, const char *ns, const char *service, bool create);
+static void index_slice(Store *store, const ApiObject *old, const ApiObject *new_);
+static void tell(Store *store, StoreEvent event, const ApiObject *old, const ApiObject *new_);
+static void drop_unwatched(Store *store);
+
+Store *
+store_new(void)
+{
+    Store *store = g_new0(Store, 1);
+    store->strings = strings_new();
+    for (int k = 0; k < API_N_KINDS; k++) {
+        htable_init(&store->kinds[k].by_name, sizeof(NameKey), sizeof(uint32_t));
+        store->kinds[k].sorted = true;
+    }
+    htable_init(&store->by_service, sizeof(NameKey), sizeof(uint32_t));
+    return store;
+}
+
+void
+store_free(Store *store)
+{
+    if (!store)
+        return;
+    for (int k = 0; k < API_N_KINDS; k++) {
+        KindTable *table = &store->kinds[k];
+        for (size_t i = 0; i < table->objects.len; i++)
+            api_unref((ApiObject *)table->objects.data[i]);
+        vec_clear(&table->objects);
+        htable_clear(&table->by_name);
+    }
+    for (size_t i = 0; i < store->slice_lists.len; i++)
+        vec_clear(&store->slice_lists.data[i]);
+    vec_clear(&store->slice_lists);
+    htable_clear(&store->by_service);
+    vec_clear(&store->watchers);
+    strings_free(store->strings);
+    g_free(store);
+}
+
+Strings *
+store_strings(Store *store)
+{
+    return store->strings;
+}
+
+uint64_t
+store_version(const Store *store)
+{
+    return store->version;
+}
+
+void
+store_put(Store *store, ApiObject *object)
+{
+    KindTable *table = &store->kinds[object->kind];
+    object->ns = strings_add(store->strings, object->ns ? object->ns : "");
+    object->name = strings_add(store->strings, object->name);
+    object->version = ++store->version;
+    NameKey key = key_of(object);
+    bool is_new;
+    uint32_t *slot = htable_insert(&table->by_name, &key, &is_new);
+    const ApiObject *old = NULL;
+    if (is_new) {
+        *slot = (uint32_t)table->objects.len;
+        const ApiObject *last = table->objects.len ? *vec_last(&table->objects) : NULL;
+        table->sorted = table->sorted && (table->objects.len == 0 || (last && compare_objects(&last, &object) < 0));
+        vec_push(&table->objects, object);
+    } else {
+        old = table->objects.data[*slot];
+        table->objects.data[*slot] = object;
+    }
+    if (object->kind == KIND_ENDPOINTSLICE)
+        index_slice(store, old, object);
+    /* A watcher may replace or remove the object: hold it. */
+    api_ref(object);
+    tell(store, old ? STORE_MODIFIED : STORE_ADDED, old, object);
+    api_unref(object);
+    api_unref((ApiObject *)old);
+}
+
+bool
+store_remove(Store *store, ApiKind kind, const char *ns, const char *name)
+{
+    KindTable *table = &store->kinds[kind];
+    NameKey key;
+    uint32_t *slot = find_key(store, ns, name, &key) ? htable_find(&table->by_name, &key) : NULL;
+    if (!slot)
+        return false;
+    const ApiObject *old = table->objects.data[*slot];
+    table->objects.data[*slot] = NULL;
+    table->n_holes++;
+    htable_remove(&table->by_name, &key);
+    store->version++;
+    if (kind == KIND_ENDPOINTSLICE)
+        index_slice(store, old, NULL);
+    tell(store, STORE_DELETED, old, NULL);
+    api_unref((ApiObject *)old);
+    return true;
+}
+
+const ApiObject *
+store_get(const Store *store, ApiKind kind, const char *ns, const char *name)
+{
+    const KindTable *table = &store->kinds[kind];
+    NameKey key;
+    const uint32_t *slot = find_key(store, ns, name, &key) ? htable_find(&table->by_name, &key) : NULL;
+    return slot ? table->objects.data[*slot] : NULL;
+}
+
+const ApiObject *const *
+store_list(Store *store, ApiKind kind, size_t *ret_n)
+{
+    KindTable *table = &store->kinds[kind];
+    tidy(table);
+    *ret_n = table->objects.len;
+    return table->objects.data;
+}
+
+const EndpointSlice *const *
+store_slices_of(Store *store, const char *ns, const char *service, size_t *ret_n)
+{
+    const ObjectVec *list = slice_list(store, ns, service, false);
+    *ret_n = list ? list->len : 0;
+    return list ? (const EndpointSlice *const *)list->data : NULL;
+}
+
+uint32_t
+store_watch(Store *store, StoreWatch watch, void *user)
+{
+    Watcher watcher = {++store->next_watcher, watch, user};
+    vec_push(&store->watchers, watcher);
+    return watcher.id;
+}
+
+void
+store_unwatch(Store *store, uint32_t id)
+{
+    for (size_t i = 0; i < store->watchers.len; i++)
+        if (store->watchers.data[i].id == id)
+            store->watchers.data[i].watch = NULL;
+    if (!store->telling)
+        drop_unwatched(store);
+}
+
+static NameKey
+key_of(const ApiObject *object)
+{
+    NameKey key;
+    memset(&key, 0, sizeof key);
+    key.ns = object->ns;
+    key.name = object->name;
+    return key;
+}
+
+static bool
+find_key(const Store *store, const char *ns, const char *name, NameKey *ret_key)
+{
+    memset(ret_key, 0, sizeof *ret_key);
+    ret_key->ns = strings_find(store->strings, ns ? ns : "");
+    ret_key->name = strings_find(store->strings, name);
+    return ret_key->ns && ret_key->name;
+}
+
+/* Puts the listing in order and its holes out; slots move with the objects. */
+static void
+tidy(KindTable *table)
+{
+    if (table->sorted && !table->n_holes)
+        return;
+    size_t n = 0;
+    for (size_t i = 0; i < table->objects.len; i++)
+        if (table->objects.data[i])
+            table->objects.data[n++] = table->objects.data[i];
+    table->objects.len = n;
+    table->n_holes = 0;
+    if (!table->sorted)
+        qsort(table->objects.data, n, sizeof *table->objects.data, compare_objects);
+    table->sorted = true;
+    for (size_t i = 0; i < n; i++) {
+        NameKey key = key_of(table->objects.data[i]);
+        *(uint32_t *)htable_find(&table->by_name, &key) = (uint32_t)i;
+    }
+}
+
+static int
+compare_objects(const void *a, const void *b)
+{
+    const ApiObject *x = *(const ApiObject *const *)a, *y = *(const ApiObject *const *)b;
+    int order = x->ns == y->ns ? 0 : strcmp(x->ns, y->ns);
+    return order ? order : strcmp(x->name, y->name);
+}
+
+static ObjectVec *
+slice_list(Store *store, const char *ns, const char *service, bool create)
+{
+    NameKey key;
+    bool is_new = false;
+    if (create) {
+        strings_add(store->strings, ns);
+        strings_add(store->strings, service);
+    }
+    if (!find_key(store, ns, service, &key))
+        return NULL;
+    uint32_t *at = create ? htable_insert(&store->by_service, &key, &is_new) : htable_find(&store->by_service, &key);
+    if (!at)
+        return NULL;
+    if (is_new) {
+        *at = (uint32_t)store->slice_lists.len;
+        vec_push(&store->slice_lists, (ObjectVec){0});
+    }
+    return &store->slice_lists.data[*at];
+}
+
+/* Keeps each Service's slices sorted by name; there are few. */
+static void
+index_slice(Store *store, const ApiObject *old, const ApiObject *new_)
+{
+    const char *was = old ? ((const EndpointSlice *)old)->service : NULL;
+    const char *is = new_ ? ((const EndpointSlice *)new_)->service : NULL;
+    ObjectVec *list = was ? slice_list(store, old->ns, was, false) : NULL;
+    for (size_t i = 0; list && i < list->len; i++) {
+        if (list->data[i] != old)
+            continue;
+        if (is && strcmp(is, was) == 0) {
+            list->data[i] = new_;
+            return;
+        }
+        vec_remove(list, i);
+        break;
+    }
+    if (!is)
+        return;
+    list = slice_list(store, new_->ns, is, true);
+    vec_push(list, new_);
+    for (size_t i = list->len - 1; i > 0 && strcmp(list->data[i - 1]->name, new_->name) > 0; i--) {
+        list->data[i] = list->data[i - 1];
+        list->data[i - 1] = new_;
+    }
+}
+
+static void
+tell(Store *store, StoreEvent event, const ApiObject *old, const ApiObject *new_)
+{
+    store->telling++;
+    /* Watchers that are added now hear of the next change. */
+    size_t n = store->watchers.len;
+    for (size_t i = 0; i < n; i++) {
+        Watcher watcher = store->watchers.data[i];
+        if (watcher.watch)
+            watcher.watch(watcher.user, event, old, new_);
+    }
+    if (--store->telling == 0)
+        drop_unwatched(store);
+}
+
+static void
+drop_unwatched(Store *store)
+{
+    size_t n = 0;
+    for (size_t i = 0; i < store->watchers.len; i++)
+        if (store->watchers.data[i].watch)
+            store->watchers.data[n++] = store->watchers.data[i];
+    store->watchers.len = n;
+}
