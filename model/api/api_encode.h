@@ -1,0 +1,14 @@
+#ifndef MODEL_API_API_ENCODE_H
+#define MODEL_API_API_ENCODE_H
+
+/* The kinds' encoders: the `spec` mapping, and `status` where there is one */
+
+#include "model/api/api_read.h"
+
+DocNode *service_encode(Arena *arena, const Service *service, DocNode **ret_status);
+DocNode *node_encode(Arena *arena, const KubeNode *node, DocNode **ret_status);
+DocNode *pod_encode(Arena *arena, const Pod *pod, DocNode **ret_status);
+DocNode *workload_encode(Arena *arena, const Workload *workload);
+void endpointslice_encode(DocOut *out, const EndpointSlice *slice);
+
+#endif
