@@ -28,11 +28,16 @@ typedef struct {
     IpPrefix *node_port_addresses;
     uint32_t n_node_port_addresses;
     bool node_port_primary;               /* "primary" was given. */
-    bool masquerade_all;                  /* Of the mode in use. */
+    bool masquerade_all;                  /* Of the mode in use (ipvs takes iptables'). */
     uint8_t masquerade_bit;               /* Default 14. */
     bool localhost_node_ports;            /* Default true. */
     SimTime sync_period, min_sync_period; /* 30 s; 1 s (iptables, nftables), 0 (ipvs). */
-    const char *ipvs_scheduler;           /* "rr". */
+    struct {
+        bool masquerade_all;
+        uint8_t masquerade_bit;
+        SimTime sync_period, min_sync_period;
+    } of_mode[3];               /* By ProxyMode: what the fields above become with another mode. */
+    const char *ipvs_scheduler; /* "rr". */
     bool ipvs_strict_arp;
     const char **ipvs_exclude_cidrs;
     uint32_t n_ipvs_exclude_cidrs;
@@ -45,6 +50,8 @@ typedef struct {
 } ProxyConfig;
 
 void proxy_config_default(ProxyConfig *ret_config);
+/* Puts another mode in use. */
+void proxy_config_set_mode(ProxyConfig *config, ProxyMode mode);
 
 typedef struct {
     const char *name;
@@ -79,7 +86,8 @@ typedef struct {
     bool has_version, has_kernel, has_proxy;
     KubeVersion version;
     KernelSpec kernel;
-    ProxyConfig proxy;
+    ProxyConfig proxy;         /* The cluster's, overridden by 'proxy_tree'; complete after loading. */
+    const DocNode *proxy_tree; /* kubeProxy as written (kept), or NULL. */
     int64_t cpu_milli;
     Mark mark;
 } NodeSpec;
@@ -119,6 +127,8 @@ typedef struct {
 void cluster_spec_default(ClusterSpec *ret_spec);
 
 /* Readers; memory comes from 'strings' and lives as long as it. */
+/* Fields of KubeProxyConfiguration over what 'config' holds. */
+bool proxy_config_overlay(Diags *diags, Strings *strings, const DocNode *root, ProxyConfig *config);
 bool proxy_config_decode(Diags *diags, Strings *strings, const DocNode *root, ProxyConfig *ret_config);
 bool cluster_spec_decode(Diags *diags, Strings *strings, const DocNode *root, ClusterSpec *ret_spec);
 

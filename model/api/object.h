@@ -48,6 +48,8 @@ const char *strings_find(const Strings *strings, const char *text); /* NULL if i
 const char *strings_printf(Strings *strings, const char *format, ...) G_GNUC_PRINTF(2, 3);
 /* Arena memory that lives as long as 'strings'; zeroed. */
 void *strings_alloc(Strings *strings, size_t size);
+/* A deep copy of a tree that lives as long as 'strings' (own kinds keep the parts that are needed later). */
+const DocNode *node_keep(Strings *strings, const DocNode *node);
 /* An interned, NULL-terminated list: equal lists are one. */
 const char *const *strings_list(Strings *strings, const char *const *texts, size_t n);
 

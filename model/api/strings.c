@@ -95,6 +95,12 @@ strings_alloc(Strings *strings, size_t size)
     return memset(arena_alloc(&strings->arena, size), 0, size);
 }
 
+const DocNode *
+node_keep(Strings *strings, const DocNode *node)
+{
+    return doc_copy(&strings->arena, node);
+}
+
 const char *const *
 strings_list(Strings *strings, const char *const *texts, size_t n)
 {

@@ -103,6 +103,8 @@ DocNode *doc_scalar(Arena *arena, Mark mark, const char *text, size_t length, bo
 /* Copies the pointers; sets the children's parent.  'keys' NULL: a sequence. */
 DocNode *doc_container(Arena *arena, Mark mark, DocNode *const *keys, DocNode *const *items, size_t n);
 DocNode *doc_copy(Arena *arena, const DocNode *node);
+/* On one line, in YAML's flow style: {at: 1s, connect: {from: client/laptop}}. */
+void doc_write_flow(const DocNode *node, GString *out);
 /* The smallest tree that sets 'path' ("spec.externalTrafficPolicy", "spec.ports[0].port", annotation keys in
  * brackets: "metadata.annotations[a.b/c]") to 'value', which is read as YAML flow ("Local", "{a: b}").  NULL with a
  * diagnostic if path or value cannot be read. */

@@ -13,6 +13,7 @@ typedef struct {
 typedef VEC(PathPart) PathParts;
 
 static bool is_null_text(const char *text, size_t length);
+static bool is_plain(const char *text);
 static bool split_path(const char *path, PathParts *ret_parts);
 static DocNode *read_value(Diags *diags, Arena *arena, Mark mark, const char *path, const char *value);
 
@@ -79,6 +80,23 @@ doc_copy(Arena *arena, const DocNode *node)
     return copy;
 }
 
+void
+doc_write_flow(const DocNode *node, GString *out)
+{
+    if (node->kind == NODE_NULL || node->kind == NODE_SCALAR) {
+        bool quotes = node->quoted && (!is_plain(node->text) || !*node->text);
+        g_string_append_printf(out, quotes ? "\"%s\"" : "%s", node->kind == NODE_NULL ? "null" : node->text);
+        return;
+    }
+    bool map = node->kind == NODE_MAPPING;
+    g_string_append_c(out, map ? '{' : '[');
+    for (uint32_t i = 0; i < node->n; i++) {
+        g_string_append_printf(out, "%s%s%s", i ? ", " : "", map ? node->keys[i]->text : "", map ? ": " : "");
+        doc_write_flow(node->items[i], out);
+    }
+    g_string_append_c(out, map ? '}' : ']');
+}
+
 DocNode *
 doc_from_path(Diags *diags, Arena *arena, Mark mark, const char *path, const char *value)
 {
@@ -114,6 +132,15 @@ is_null_text(const char *text, size_t length)
     return length == 0 || (length == 1 && *text == '~') ||
            (length == 4 &&
             (memcmp(text, "null", 4) == 0 || memcmp(text, "Null", 4) == 0 || memcmp(text, "NULL", 4) == 0));
+}
+
+static bool
+is_plain(const char *text)
+{
+    for (; *text; text++)
+        if (!g_ascii_isalnum(*text) && !strchr("./_-:+*", *text))
+            return false;
+    return true;
 }
 
 /* "a.b[3].c", "metadata.annotations[x.y/z]". */

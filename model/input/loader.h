@@ -21,6 +21,8 @@ typedef struct {
     uint32_t n_applications;
     ScenarioSpec scenario;
     bool has_scenario;
+    uint64_t bytes;   /* Read. */
+    uint32_t n_files; /* Read, included ones too. */
 } Input;
 
 /* Always returns an Input; errors are in input->diags (diags_errors() > 0: do not use it). */

@@ -25,7 +25,7 @@ typedef struct {
     SimTime startup;         /* Until it listens. */
     OnTerm on_term;
     SimTime idle_timeout, max_connection_age;
-    SimTime fail_at; /* Stops answering its readiness probe; SIMTIME_NEVER. */
+    SimTime fail_at; /* Stops answering its readiness probe; SIMTIME_NEVER (the default of this and the two above). */
     Mark mark;
 } ApplicationSpec;
 
@@ -60,7 +60,7 @@ typedef struct {
     uint32_t count;   /* connect, send: how many in a row (default 1). */
     SimTime interval; /* Between them. */
     double rate;      /* load: per second. */
-    SimTime duration; /* load: for. */
+    SimTime duration; /* load, fail: for (0: until the end). */
     bool keep_alive;
     uint32_t requests;    /* Requests per connection with keepAlive; 0: until the end. */
     uint32_t connections; /* load with keepAlive: concurrent connections. */
@@ -77,7 +77,7 @@ typedef struct {
     const char *ns, *object;
     const DocNode *body; /* apply, patch, set: kept tree. */
     int32_t replicas;
-    const char *target; /* fail, recover, set: "node/x", "link/x/eth0", "pod/..", "kube-proxy/x", "lb". */
+    const char *target; /* fail, recover, set: "node/x", "link/x/eth0", "pod/ns/x", "kube-proxy/x", "app/ns/x", "lb". */
     Mark mark;
 } Step;
 
@@ -104,8 +104,8 @@ typedef struct {
     Mark *include_marks;
     uint32_t n_includes;
     uint64_t seed;
-    SimTime duration;
-    Step *steps; /* Sorted by time, stable. */
+    SimTime duration; /* 0: until everything is over. */
+    Step *steps;      /* Sorted by time, stable. */
     uint32_t n_steps;
     CaptureSpec *captures;
     uint32_t n_captures;
@@ -115,8 +115,9 @@ typedef struct {
     Mark mark;
 } ScenarioSpec;
 
-/* A deep copy of a node tree that lives as long as 'strings' (steps keep the parts they need later). */
-const DocNode *node_keep(Strings *strings, const DocNode *node);
+/* Fields that an expectation of a kind may have, the kind's own name first; NULL-terminated.  model/scenario evaluates
+ * them (spec_expect.c has the one table). */
+const char *const *expect_fields(ExpectKind kind);
 
 bool scenario_spec_decode(Diags *diags, Strings *strings, const DocNode *root, ScenarioSpec *ret_spec);
 bool application_spec_decode(Diags *diags, Strings *strings, const DocNode *root, ApplicationSpec *ret_spec);

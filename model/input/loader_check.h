@@ -1,0 +1,10 @@
+#ifndef MODEL_INPUT_LOADER_CHECK_H
+#define MODEL_INPUT_LOADER_CHECK_H
+
+/* References between what was read: names that nobody bears, selectors that match nothing */
+
+#include "model/input/loader.h"
+
+void input_check_references(Input *input);
+
+#endif
