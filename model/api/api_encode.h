@@ -5,10 +5,10 @@
 
 #include "model/api/api_read.h"
 
-DocNode *service_encode(Arena *arena, const Service *service, DocNode **ret_status);
-DocNode *node_encode(Arena *arena, const KubeNode *node, DocNode **ret_status);
-DocNode *pod_encode(Arena *arena, const Pod *pod, DocNode **ret_status);
-DocNode *workload_encode(Arena *arena, const Workload *workload);
+DocNode *service_encode(DocArena *arena, const Service *service, DocNode **ret_status);
+DocNode *node_encode(DocArena *arena, const KubeNode *node, DocNode **ret_status);
+DocNode *pod_encode(DocArena *arena, const Pod *pod, DocNode **ret_status);
+DocNode *workload_encode(DocArena *arena, const Workload *workload);
 void endpointslice_encode(DocOut *out, const EndpointSlice *slice);
 
 #endif

@@ -40,13 +40,13 @@ bool endpointslice_decode(ApiReader *r, const DocNode *root, EndpointSlice *slic
 
 /* A mapping or sequence being written. */
 typedef struct {
-    Arena *arena;
+    DocArena *arena;
     VEC(DocNode *) keys; /* Unused for a sequence. */
     VEC(DocNode *) items;
 } DocOut;
 
-DocNode *out_text(Arena *arena, const char *text);
-DocNode *out_number(Arena *arena, int64_t value);
+DocNode *out_text(DocArena *arena, const char *text);
+DocNode *out_number(DocArena *arena, int64_t value);
 DocNode *out_map(DocOut *out); /* Ends it; 'out' is empty then. */
 DocNode *out_seq(DocOut *out);
 void put_node(DocOut *out, const char *key, DocNode *node);
@@ -57,6 +57,6 @@ void put_labels(DocOut *out, const char *key, const Labels *labels); /* Nothing 
 void put_texts(DocOut *out, const char *key, const char *const *texts, uint32_t n);
 void put_item(DocOut *out, DocNode *node);
 const char *proto_text(uint8_t proto);
-DocNode *pod_spec_encode(Arena *arena, const PodSpec *spec);
+DocNode *pod_spec_encode(DocArena *arena, const PodSpec *spec);
 
 #endif

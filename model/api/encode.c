@@ -6,7 +6,7 @@
 #include "model/api/api_read.h"
 #include "sim/packet/packet.h"
 
-static DocNode *encode_meta(Arena *arena, const ApiObject *object);
+static DocNode *encode_meta(DocArena *arena, const ApiObject *object);
 
 ApiObject *
 api_decode(Diags *diags, Strings *strings, ApiKind kind, const DocNode *root)
@@ -46,7 +46,7 @@ api_decode(Diags *diags, Strings *strings, ApiKind kind, const DocNode *root)
 }
 
 DocNode *
-api_encode(Arena *arena, const ApiObject *object)
+api_encode(DocArena *arena, const ApiObject *object)
 {
     DocOut out = {.arena = arena};
     DocNode *spec = NULL, *status = NULL;
@@ -86,13 +86,13 @@ api_encode(Arena *arena, const ApiObject *object)
 }
 
 DocNode *
-out_text(Arena *arena, const char *text)
+out_text(DocArena *arena, const char *text)
 {
     return doc_scalar(arena, (Mark){0}, text, strlen(text), true);
 }
 
 DocNode *
-out_number(Arena *arena, int64_t value)
+out_number(DocArena *arena, int64_t value)
 {
     char buf[24];
     int n = g_snprintf(buf, sizeof buf, "%" G_GINT64_FORMAT, value);
@@ -178,7 +178,7 @@ proto_text(uint8_t proto)
 }
 
 static DocNode *
-encode_meta(Arena *arena, const ApiObject *object)
+encode_meta(DocArena *arena, const ApiObject *object)
 {
     DocOut meta = {.arena = arena};
     put_text(&meta, "name", object->name);

@@ -38,7 +38,7 @@ endpointslice_decode(ApiReader *r, const DocNode *root, EndpointSlice *slice)
 void
 endpointslice_encode(DocOut *out, const EndpointSlice *slice)
 {
-    Arena *arena = out->arena;
+    DocArena *arena = out->arena;
     put_text(out, "addressType", address_types[slice->fqdn ? 2 : slice->family == FAMILY_IPV6]);
     DocOut endpoints = {.arena = arena}, ports = {.arena = arena};
     for (uint32_t i = 0; i < slice->n_endpoints; i++) {

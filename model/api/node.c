@@ -47,7 +47,7 @@ node_decode(ApiReader *r, const DocNode *root, KubeNode *node)
 }
 
 DocNode *
-node_encode(Arena *arena, const KubeNode *node, DocNode **ret_status)
+node_encode(DocArena *arena, const KubeNode *node, DocNode **ret_status)
 {
     DocOut out = {.arena = arena}, status = {.arena = arena}, addresses = {.arena = arena}, taints = {.arena = arena};
     if (node->n_pod_cidrs) {

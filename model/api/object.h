@@ -46,7 +46,7 @@ const char *strings_add(Strings *strings, const char *text); /* NULL stays NULL.
 const char *strings_add_len(Strings *strings, const char *text, size_t length);
 const char *strings_find(const Strings *strings, const char *text); /* NULL if it was never added. */
 const char *strings_printf(Strings *strings, const char *format, ...) G_GNUC_PRINTF(2, 3);
-/* Arena memory that lives as long as 'strings'; zeroed. */
+/* DocArena memory that lives as long as 'strings'; zeroed. */
 void *strings_alloc(Strings *strings, size_t size);
 /* A deep copy of a tree that lives as long as 'strings' (own kinds keep the parts that are needed later). */
 const DocNode *node_keep(Strings *strings, const DocNode *node);
@@ -275,7 +275,7 @@ ApiObject *api_decode(Diags *diags, Strings *strings, ApiKind kind, const DocNod
  * 'ret_slices' (ApiObject pointers, owned by the caller). */
 void endpoints_decode(Diags *diags, Strings *strings, const DocNode *root, GPtrArray *ret_slices);
 /* The object's modelled fields as kubectl writes them.  The tree lives in 'arena'. */
-DocNode *api_encode(Arena *arena, const ApiObject *object);
+DocNode *api_encode(DocArena *arena, const ApiObject *object);
 /* Applies a strategic merge patch to a copy of 'object': given fields replace, mappings merge, null removes; lists of
  * objects merge by name, port or address, or by position where a patch names none of them.  NULL if the result cannot
  * be read. */

@@ -78,7 +78,7 @@ static void read_container(ApiReader *r, const DocNode *node, Container *c);
 static void read_probe(ApiReader *r, const DocNode *container, const char *key, Probe *ret_probe);
 static int64_t read_pre_stop(ApiReader *r, const DocNode *node);
 static void read_pod_ips(ApiReader *r, const DocNode *status, Pod *pod);
-static DocNode *container_encode(Arena *arena, const Container *c);
+static DocNode *container_encode(DocArena *arena, const Container *c);
 static void put_probe(DocOut *out, const char *key, const Probe *probe);
 
 bool
@@ -101,7 +101,7 @@ pod_decode(ApiReader *r, const DocNode *root, Pod *pod)
 }
 
 DocNode *
-pod_encode(Arena *arena, const Pod *pod, DocNode **ret_status)
+pod_encode(DocArena *arena, const Pod *pod, DocNode **ret_status)
 {
     DocOut status = {.arena = arena}, condition = {.arena = arena}, conditions = {.arena = arena};
     char buf[IPADDR_STR_SIZE];
@@ -159,7 +159,7 @@ read_pod_spec(ApiReader *r, const DocNode *spec, PodSpec *ret_spec)
 }
 
 DocNode *
-pod_spec_encode(Arena *arena, const PodSpec *spec)
+pod_spec_encode(DocArena *arena, const PodSpec *spec)
 {
     DocOut out = {.arena = arena}, containers = {.arena = arena}, gates = {.arena = arena};
     put_text(&out, "nodeName", spec->node_name);
@@ -294,7 +294,7 @@ read_pod_ips(ApiReader *r, const DocNode *status, Pod *pod)
 }
 
 static DocNode *
-container_encode(Arena *arena, const Container *c)
+container_encode(DocArena *arena, const Container *c)
 {
     DocOut out = {.arena = arena}, ports = {.arena = arena};
     put_text(&out, "name", c->name);

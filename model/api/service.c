@@ -78,7 +78,7 @@ service_decode(ApiReader *r, const DocNode *root, Service *s)
 }
 
 DocNode *
-service_encode(Arena *arena, const Service *s, DocNode **ret_status)
+service_encode(DocArena *arena, const Service *s, DocNode **ret_status)
 {
     DocOut out = {.arena = arena};
     put_text(&out, "type", types[s->type]);

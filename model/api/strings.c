@@ -11,7 +11,7 @@ typedef struct {
 } Entry;
 
 struct Strings {
-    Arena arena;
+    DocArena arena;
     Entry *entries;
     size_t cap, len; /* cap is a power of two; at most half full. */
     GHashTable *lists;
@@ -38,7 +38,7 @@ strings_free(Strings *strings)
     if (!strings)
         return;
     g_hash_table_unref(strings->lists);
-    arena_clear(&strings->arena);
+    doc_arena_clear(&strings->arena);
     g_free(strings->entries);
     g_free(strings);
 }
@@ -59,7 +59,7 @@ strings_add_len(Strings *strings, const char *text, size_t length)
         if (e->hash == hash && e->length == length && memcmp(e->text, text, length) == 0)
             return e->text;
     }
-    const char *copy = arena_text(&strings->arena, text, length);
+    const char *copy = doc_arena_text(&strings->arena, text, length);
     strings->entries[i] = (Entry){copy, hash, (uint32_t)length};
     if (++strings->len * 2 > strings->cap)
         grow(strings);
@@ -92,7 +92,7 @@ strings_printf(Strings *strings, const char *format, ...)
 void *
 strings_alloc(Strings *strings, size_t size)
 {
-    return memset(arena_alloc(&strings->arena, size), 0, size);
+    return memset(doc_arena_alloc(&strings->arena, size), 0, size);
 }
 
 const DocNode *

@@ -70,7 +70,7 @@ workload_decode(ApiReader *r, const DocNode *root, Workload *w)
 }
 
 DocNode *
-workload_encode(Arena *arena, const Workload *w)
+workload_encode(DocArena *arena, const Workload *w)
 {
     DocOut out = {.arena = arena}, selector = {.arena = arena}, template = {.arena = arena}, meta = {.arena = arena};
     if (w->meta.kind != KIND_DAEMONSET)

@@ -80,7 +80,7 @@ doc_reader_free(DocReader *reader)
     if (reader->mapped || reader->owned)
         diags_drop_text(reader->diags, reader->file, reader->owned);
     g_clear_pointer(&reader->mapped, g_mapped_file_unref);
-    arena_clear(&reader->arena);
+    doc_arena_clear(&reader->arena);
     vec_clear(&reader->pending);
     g_free(reader->kind);
     g_free(reader->item_kind);
@@ -91,7 +91,7 @@ DocNode *
 doc_reader_next(DocReader *reader)
 {
     while (!reader->ended) {
-        arena_reset(&reader->arena);
+        doc_arena_reset(&reader->arena);
         reader->pending.len = 0;
         reader->n_nodes = 0;
         DocNode *node = reader->in_list ? read_list_item(reader) : read_root(reader);
@@ -182,7 +182,7 @@ doc_close_mapping(DocReader *reader, Mark at, size_t first)
     DocNode *node = doc_container(&reader->arena, at, NULL, NULL, 0);
     node->kind = NODE_MAPPING;
     node->n = (uint32_t)n;
-    node->keys = arena_alloc(&reader->arena, n * 2 * sizeof *node->keys + n);
+    node->keys = doc_arena_alloc(&reader->arena, n * 2 * sizeof *node->keys + n);
     node->items = node->keys + n;
     node->used = (uint8_t *)(node->items + n);
     memset(node->used, 0, n);
@@ -416,7 +416,7 @@ merge_keys(DocReader *reader, DocNode *map)
         }
     }
     size_t n = (reader->pending.len - first) / 2;
-    map->keys = arena_alloc(&reader->arena, n * 2 * sizeof *map->keys + n);
+    map->keys = doc_arena_alloc(&reader->arena, n * 2 * sizeof *map->keys + n);
     map->items = map->keys + n;
     map->used = (uint8_t *)(map->items + n);
     memset(map->used, 0, n);

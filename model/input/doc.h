@@ -9,8 +9,8 @@
  * a mapping are errors.  Plain scalars mean what they mean to kubectl (sigs.k8s.io/yaml, that is YAML 1.1: yes, on and
  * 0755 are not strings). */
 
-#include "model/input/arena.h"
 #include "model/input/diag.h"
+#include "model/input/doc_arena.h"
 
 #define DOC_MAX_FILE        (UINT64_C(4) << 30)
 #define DOC_MAX_DEPTH       64
@@ -99,15 +99,15 @@ void node_use_all(const DocNode *map);
 
 /* --- Building trees ---------------------------------------------------------------------------------------------- */
 
-DocNode *doc_scalar(Arena *arena, Mark mark, const char *text, size_t length, bool quoted);
+DocNode *doc_scalar(DocArena *arena, Mark mark, const char *text, size_t length, bool quoted);
 /* Copies the pointers; sets the children's parent.  'keys' NULL: a sequence. */
-DocNode *doc_container(Arena *arena, Mark mark, DocNode *const *keys, DocNode *const *items, size_t n);
-DocNode *doc_copy(Arena *arena, const DocNode *node);
+DocNode *doc_container(DocArena *arena, Mark mark, DocNode *const *keys, DocNode *const *items, size_t n);
+DocNode *doc_copy(DocArena *arena, const DocNode *node);
 /* On one line, in YAML's flow style: {at: 1s, connect: {from: client/laptop}}. */
 void doc_write_flow(const DocNode *node, GString *out);
 /* The smallest tree that sets 'path' ("spec.externalTrafficPolicy", "spec.ports[0].port", annotation keys in
  * brackets: "metadata.annotations[a.b/c]") to 'value', which is read as YAML flow ("Local", "{a: b}").  NULL with a
  * diagnostic if path or value cannot be read. */
-DocNode *doc_from_path(Diags *diags, Arena *arena, Mark mark, const char *path, const char *value);
+DocNode *doc_from_path(Diags *diags, DocArena *arena, Mark mark, const char *path, const char *value);
 
 #endif

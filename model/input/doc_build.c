@@ -15,34 +15,34 @@ typedef VEC(PathPart) PathParts;
 static bool is_null_text(const char *text, size_t length);
 static bool is_plain(const char *text);
 static bool split_path(const char *path, PathParts *ret_parts);
-static DocNode *read_value(Diags *diags, Arena *arena, Mark mark, const char *path, const char *value);
+static DocNode *read_value(Diags *diags, DocArena *arena, Mark mark, const char *path, const char *value);
 
 DocNode *
-doc_scalar(Arena *arena, Mark mark, const char *text, size_t length, bool quoted)
+doc_scalar(DocArena *arena, Mark mark, const char *text, size_t length, bool quoted)
 {
-    DocNode *node = arena_alloc(arena, sizeof *node);
+    DocNode *node = doc_arena_alloc(arena, sizeof *node);
     *node = (DocNode){.kind = !quoted && is_null_text(text, length) ? NODE_NULL : NODE_SCALAR,
                       .quoted = quoted,
                       .mark = mark,
-                      .text = arena_text(arena, text, length),
+                      .text = doc_arena_text(arena, text, length),
                       .text_len = (uint32_t)length};
     return node;
 }
 
 DocNode *
-doc_container(Arena *arena, Mark mark, DocNode *const *keys, DocNode *const *items, size_t n)
+doc_container(DocArena *arena, Mark mark, DocNode *const *keys, DocNode *const *items, size_t n)
 {
-    DocNode *node = arena_alloc(arena, sizeof *node);
+    DocNode *node = doc_arena_alloc(arena, sizeof *node);
     *node = (DocNode){.kind = keys ? NODE_MAPPING : NODE_SEQUENCE, .mark = mark, .n = (uint32_t)n};
-    node->items = arena_alloc(arena, n * sizeof *node->items);
+    node->items = doc_arena_alloc(arena, n * sizeof *node->items);
     for (size_t i = 0; i < n; i++) {
         node->items[i] = items[i];
         node->items[i]->parent = node;
     }
     if (!keys)
         return node;
-    node->keys = arena_alloc(arena, n * sizeof *node->keys);
-    node->used = arena_alloc(arena, n);
+    node->keys = doc_arena_alloc(arena, n * sizeof *node->keys);
+    node->used = doc_arena_alloc(arena, n);
     memset(node->used, 0, n);
     for (size_t i = 0; i < n; i++) {
         node->keys[i] = keys[i];
@@ -52,26 +52,26 @@ doc_container(Arena *arena, Mark mark, DocNode *const *keys, DocNode *const *ite
 }
 
 DocNode *
-doc_copy(Arena *arena, const DocNode *node)
+doc_copy(DocArena *arena, const DocNode *node)
 {
     if (!node)
         return NULL;
-    DocNode *copy = arena_alloc(arena, sizeof *copy);
+    DocNode *copy = doc_arena_alloc(arena, sizeof *copy);
     *copy = *node;
     copy->parent = NULL;
     if (node->text)
-        copy->text = arena_text(arena, node->text, node->text_len);
+        copy->text = doc_arena_text(arena, node->text, node->text_len);
     if (node->kind == NODE_SCALAR || node->kind == NODE_NULL)
         return copy;
-    copy->items = arena_alloc(arena, node->n * sizeof *copy->items);
+    copy->items = doc_arena_alloc(arena, node->n * sizeof *copy->items);
     for (uint32_t i = 0; i < node->n; i++) {
         copy->items[i] = doc_copy(arena, node->items[i]);
         copy->items[i]->parent = copy;
     }
     if (node->kind == NODE_SEQUENCE)
         return copy;
-    copy->keys = arena_alloc(arena, node->n * sizeof *copy->keys);
-    copy->used = arena_alloc(arena, node->n);
+    copy->keys = doc_arena_alloc(arena, node->n * sizeof *copy->keys);
+    copy->used = doc_arena_alloc(arena, node->n);
     memset(copy->used, 0, node->n);
     for (uint32_t i = 0; i < node->n; i++) {
         copy->keys[i] = doc_copy(arena, node->keys[i]);
@@ -98,7 +98,7 @@ doc_write_flow(const DocNode *node, GString *out)
 }
 
 DocNode *
-doc_from_path(Diags *diags, Arena *arena, Mark mark, const char *path, const char *value)
+doc_from_path(Diags *diags, DocArena *arena, Mark mark, const char *path, const char *value)
 {
     PathParts parts = {0};
     DocNode *node = NULL;
@@ -182,7 +182,7 @@ split_path(const char *path, PathParts *ret_parts)
 }
 
 static DocNode *
-read_value(Diags *diags, Arena *arena, Mark mark, const char *path, const char *value)
+read_value(Diags *diags, DocArena *arena, Mark mark, const char *path, const char *value)
 {
     g_autofree char *text = g_strdup_printf("---\nvalue: %s\n", value);
     g_autoptr(GString) name = g_string_new(NULL);

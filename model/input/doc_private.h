@@ -36,7 +36,7 @@ struct DocReader {
     GMappedFile *mapped;
     char *owned;
 
-    Arena arena;
+    DocArena arena;
     VEC(DocNode *) pending;
     uint32_t n_nodes, n_objects;
     bool ended, in_list, list_item_read;

@@ -21,7 +21,7 @@ typedef struct {
     size_t base;        /* Offset where the parser began. */
     uint32_t base_line; /* Lines before that. */
     uint32_t n_syntax;
-    Arena anchors_arena;
+    DocArena anchors_arena;
     VEC(Anchor) anchors;
     uint32_t n_alias_nodes;
     uint32_t error_line; /* Reading may go on behind it. */
@@ -195,7 +195,7 @@ yaml_close(DocReader *reader)
     yaml_parser_delete(&yaml->parser);
     clear_anchors(yaml);
     vec_clear(&yaml->anchors);
-    arena_clear(&yaml->anchors_arena);
+    doc_arena_clear(&yaml->anchors_arena);
     g_free(yaml);
 }
 
@@ -403,7 +403,7 @@ clear_anchors(Yaml *yaml)
         g_free(yaml->anchors.data[i].name);
     yaml->anchors.len = 0;
     yaml->n_alias_nodes = 0;
-    arena_reset(&yaml->anchors_arena);
+    doc_arena_reset(&yaml->anchors_arena);
 }
 
 static void
