@@ -71,6 +71,15 @@ unit: $(BUILD)/unit-sim $(BUILD)/unit-model ## unit tests; T=name filters
 	$(Q)$(BUILD)/unit-sim $(T)
 	$(Q)$(BUILD)/unit-model $(T)
 
+# --- Conformance: what kube-proxy wrote, held against what we write; T=substring filters -------------------------
+$(BUILD)/conformance: $(patsubst %.c,$(BUILD)/%.o,$(wildcard tests/conformance/*.c)) $(BUILD)/libmodel.a $(BUILD)/libsim.a
+	$(call say,LD,$@)
+	$(Q)$(CC) $(CFLAGS) $(EXTRA) $(LDFLAGS) -o $@ $^ $(PKG_LIBS) -lm
+
+.PHONY: conformance
+conformance: $(BUILD)/conformance ## kube-proxy's own cases and dumps; T=name filters
+	$(Q)$(BUILD)/conformance $(T)
+
 layers: ## fail if an include points up the tree
 	@! grep -rnE '#include "(model|tools|tests)/' sim --include='*.[ch]' || { echo 'sim/ must not include upward'; exit 1; }
 	@! grep -rnE '#include "(tools|tests)/' model --include='*.[ch]' || { echo 'model/ must not include upward'; exit 1; }

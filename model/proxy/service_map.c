@@ -2,6 +2,7 @@
 #include <netinet/in.h>
 #include <string.h>
 
+#include "model/proxy/choice.h"
 #include "model/proxy/endpoint_list.h"
 #include "model/proxy/service_port.h"
 #include "model/proxy/service_port_build.h"
@@ -302,4 +303,37 @@ IpFamily
 service_map_family(const ServiceMap *map)
 {
     return map->family;
+}
+
+static bool
+is_local_ready(const ProxyEndpoint *ep, const char *node)
+{
+    ChoiceNode choice_node = {.name = node};
+
+    ep = endpoint_on_node(ep, &choice_node);
+    return ep->conditions & EP_READY && endpoint_is_local(ep, &choice_node);
+}
+
+uint32_t
+service_map_local_ready(const ServiceMap *map, const char *ns, const char *service, const char *node)
+{
+    VEC(IpAddr) seen = {0};
+    bool found;
+    size_t at = find_entry(map, &(ServiceName){ns, service}, &found);
+    const EndpointLists *lists = found ? &map->entries.data[at]->lists : NULL;
+    uint32_t n;
+
+    for (uint32_t i = 0; lists && i < lists->n_lists; i++) {
+        const EndpointList *list = &lists->lists[i];
+        for (uint32_t e = 0; e < list->n_endpoints; e++) {
+            bool skip = !is_local_ready(&list->endpoints[e], node);
+            for (size_t k = 0; k < seen.len && !skip; k++)
+                skip = ipaddr_eq(seen.data[k], list->endpoints[e].addr);
+            if (!skip)
+                vec_push(&seen, list->endpoints[e].addr);
+        }
+    }
+    n = (uint32_t)seen.len;
+    vec_clear(&seen);
+    return n;
 }

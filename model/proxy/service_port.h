@@ -65,6 +65,9 @@ const ProxyServicePort *service_map_ports(const ServiceMap *map, size_t *ret_n);
 /* True if the last update changed the UDP endpoints of a service port, or removed a UDP service port: what makes
  * kube-proxy look for stale conntrack entries (SEMANTICS 8.1, 8.2). */
 bool service_map_udp_changed(const ServiceMap *map);
+/* Distinct addresses of Ready endpoints of a Service on a node: what its health check server reports (SEMANTICS 8.4).
+ * 0 if there is no such Service. */
+uint32_t service_map_local_ready(const ServiceMap *map, const char *ns, const char *service, const char *node);
 IpFamily service_map_family(const ServiceMap *map);
 /* Sum of all endpoints of all service ports (large-cluster mode). */
 size_t service_map_total_endpoints(const ServiceMap *map);
