@@ -112,7 +112,8 @@ typedef struct {
 
 /* True if NAT has not yet decided this manipulation of a NEW connection: the nat chains must be consulted. */
 bool nat_needs_setup(const Packet *pkt, uint8_t manip);
-/* nf_nat_setup_info(): chooses a unique tuple.  'range' NULL: the null binding. */
+/* nf_nat_setup_info(): chooses a unique tuple.  'range' NULL: the null binding.  If none is free the packet goes on and
+ * conntrack_confirm() drops it with DROP_NAT_NO_PORT, as in the kernel. */
 NfVerdict nat_setup(Conntrack *ct, NfHook hook, Packet *pkt, uint8_t manip, const NatRange *range,
                     DropReason *ret_reason);
 /* Rewrites the packet as its binding says at this hook (ICMP errors: their quote as well); emits TRACE_NAT. */

@@ -108,7 +108,7 @@ _Static_assert(sizeof(Conn) == 128, "an IPv4 connection is two cache lines");
 
 typedef struct {
     Conn conn;
-    IpAddr addr[2][2]; /* By CtDir: source, destination. */
+    IpAddr addr[2][2]; /* By CtDir, CtAddr. */
 } Conn6;
 
 #define CONN_SLAB_BYTES      16384u
@@ -158,7 +158,8 @@ void conn_set_tuple(Conn *conn, CtDir dir, const CtTuple *tuple);
 CtKey ct_tuple_key(const CtTuple *tuple);
 uint32_t ct_key_hash(const CtKey *key);
 Conntrack *conn_table(const Conn *conn);
-Conn *conn_of_slot(const Conntrack *ct, uint32_t slot);
+typedef enum { CT_ADDR_SRC, CT_ADDR_DST } CtAddr;
+IpAddr conn_addr(const Conn *conn, CtDir dir, CtAddr which);
 void conntrack_free_slabs(Conntrack *ct);
 
 /* 'key' is the tuple's. */
@@ -177,6 +178,14 @@ static inline uint32_t
 conn_index_ref(const Conn *conn, CtDir dir)
 {
     return (conn->slot + 1) << 1 | dir;
+}
+
+static inline Conn *
+conn_of_slot(const Conntrack *ct, uint32_t slot)
+{
+    const ConnSlab *slab = &ct->slabs[slot >> CONN_SLAB_SHIFT];
+
+    return (Conn *)(void *)(slab->first + (size_t)(slot & ((1u << CONN_SLAB_SHIFT) - 1)) * slab->stride);
 }
 
 static inline Conn *

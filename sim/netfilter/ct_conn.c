@@ -171,32 +171,29 @@ CtTuple
 conn_tuple(const Conn *conn, CtDir dir)
 {
     const CtKey *key = &conn->key[dir];
-    CtTuple tuple = {.sport = key->sport, .dport = key->dport, .zone = key->zone, .proto = key->proto};
 
-    if (key->v6) {
-        const Conn6 *conn6 = (const Conn6 *)conn;
+    return (CtTuple){.src = conn_addr(conn, dir, CT_ADDR_SRC),
+                     .dst = conn_addr(conn, dir, CT_ADDR_DST),
+                     .sport = key->sport,
+                     .dport = key->dport,
+                     .zone = key->zone,
+                     .proto = key->proto};
+}
 
-        tuple.src = conn6->addr[dir][0];
-        tuple.dst = conn6->addr[dir][1];
-    } else {
-        tuple.src = ipaddr_v4_u32(key->src);
-        tuple.dst = ipaddr_v4_u32(key->dst);
-    }
-    return tuple;
+IpAddr
+conn_addr(const Conn *conn, CtDir dir, CtAddr which)
+{
+    const CtKey *key = &conn->key[dir];
+
+    if (key->v6)
+        return ((const Conn6 *)conn)->addr[dir][which];
+    return ipaddr_v4_u32(which == CT_ADDR_SRC ? key->src : key->dst);
 }
 
 Conntrack *
 conn_table(const Conn *conn)
 {
     return *(Conntrack **)((uintptr_t)conn & ~(uintptr_t)(CONN_SLAB_BYTES - 1));
-}
-
-Conn *
-conn_of_slot(const Conntrack *ct, uint32_t slot)
-{
-    const ConnSlab *slab = &ct->slabs[slot >> CONN_SLAB_SHIFT];
-
-    return (Conn *)(void *)(slab->first + (size_t)(slot & ((1u << CONN_SLAB_SHIFT) - 1)) * slab->stride);
 }
 
 uint32_t

@@ -8,7 +8,7 @@
 enum { ICMP_REDIRECT = 5, ICMPV6_REDIRECT = 137 };
 
 static NfVerdict translate_icmp_error(Conntrack *ct, NfHook hook, Packet *pkt, uint8_t manip, bool translated);
-static void rewrite(Packet *pkt, const CtTuple *target, uint8_t manip);
+static void rewrite(Packet *pkt, const Conn *conn, CtDir other, uint8_t manip);
 static bool is_query(const Packet *pkt);
 static void trace_nat(Conntrack *ct, NfHook hook, const Packet *pkt, uint8_t manip, IpAddr from, uint16_t from_port);
 static IpAddr manip_addr(const Packet *pkt, uint8_t manip);
@@ -19,7 +19,6 @@ nat_packet(Conntrack *ct, NfHook hook, Packet *pkt)
 {
     const Conn *conn = pkt->meta.ct;
     uint8_t manip = hook == NF_INPUT || hook == NF_POSTROUTING ? NAT_MANIP_SRC : NAT_MANIP_DST;
-    CtTuple other, target;
     bool translated;
 
     if (!conn)
@@ -28,12 +27,11 @@ nat_packet(Conntrack *ct, NfHook hook, Packet *pkt)
     translated = conn->status & ((manip == NAT_MANIP_SRC) != !!pkt->meta.ct_reply ? CT_SRC_NAT : CT_DST_NAT);
     if (pkt->meta.ctinfo == CTINFO_RELATED && packet_is_icmp(pkt))
         return translate_icmp_error(ct, hook, pkt, manip, translated);
-    other = conn_tuple(conn, pkt->meta.ct_reply ? CT_ORIG : CT_REPLY);
-    if (translated && ct_tuple_invert(&other, &target)) {
+    if (translated) {
         IpAddr from = manip_addr(pkt, manip);
         uint16_t from_port = manip_port(pkt, manip);
 
-        rewrite(pkt, &target, manip);
+        rewrite(pkt, conn, pkt->meta.ct_reply ? CT_ORIG : CT_REPLY, manip);
         trace_nat(ct, hook, pkt, manip, from, from_port);
     }
     return NF_ACCEPT;
@@ -71,20 +69,23 @@ translate_icmp_error(Conntrack *ct, NfHook hook, Packet *pkt, uint8_t manip, boo
     return NF_ACCEPT;
 }
 
+/* 'other': the direction whose inverse the packet becomes. */
 static void
-rewrite(Packet *pkt, const CtTuple *target, uint8_t manip)
+rewrite(Packet *pkt, const Conn *conn, CtDir other, uint8_t manip)
 {
+    const CtKey *key = &conn->key[other];
+
     if (manip == NAT_MANIP_SRC)
-        pkt->src = target->src;
+        pkt->src = conn_addr(conn, other, CT_ADDR_DST);
     else
-        pkt->dst = target->dst;
+        pkt->dst = conn_addr(conn, other, CT_ADDR_SRC);
     if (packet_has_ports(pkt)) {
         if (manip == NAT_MANIP_SRC)
-            pkt->sport = target->sport;
+            pkt->sport = key->dport;
         else
-            pkt->dport = target->dport;
+            pkt->dport = key->sport;
     } else if (is_query(pkt)) {
-        pkt->icmp.id = target->sport;
+        pkt->icmp.id = key->sport;
     }
 }
 

@@ -294,6 +294,33 @@ test_clash(void)
     }
 }
 
+/* The packet and its answer are on their way at once, neither known to the table. */
+static void
+test_reverse_clash(void)
+{
+    CtWorld w = ct_world_new();
+    Packet *pkts[2] = {ct_packet(&w, IPPROTO_UDP_, "10.0.0.1", 1, "10.0.0.2", 2),
+                       ct_packet(&w, IPPROTO_UDP_, "10.0.0.2", 2, "10.0.0.1", 1)};
+    DropReason reason;
+
+    for (int i = 0; i < 2; i++) {
+        conntrack_in(w.ct, NF_PREROUTING, pkts[i], 0, &reason);
+        nat_setup(w.ct, NF_PREROUTING, pkts[i], NAT_MANIP_DST, NULL, &reason);
+    }
+    for (int i = 0; i < 2; i++) {
+        nat_setup(w.ct, NF_POSTROUTING, pkts[i], NAT_MANIP_SRC, NULL, &reason);
+        nat_packet(w.ct, NF_POSTROUTING, pkts[i]);
+        T_EQ_U64(pkts[i]->sport, i + 1);
+        T_EQ_I64(conntrack_confirm(w.ct, NF_POSTROUTING, pkts[i], &reason), NF_ACCEPT);
+    }
+    T_TRUE(pkts[0]->meta.ct == pkts[1]->meta.ct);
+    packet_free(w.sim, pkts[0]);
+    packet_free(w.sim, pkts[1]);
+    CT_LIST_IS(&w, "udp      17 30 src=10.0.0.1 dst=10.0.0.2 sport=1 dport=2 src=10.0.0.2 dst=10.0.0.1 sport=2 dport=1 "
+                   "mark=0 use=1");
+    ct_world_free(&w);
+}
+
 static void
 test_sysctls(void)
 {
@@ -434,6 +461,7 @@ const TestSuite suite_conntrack = {"sim/conntrack",
                                     {"a full table drops early, or the packet", test_full},
                                     {"a sweep reclaims the dead", test_sweep},
                                     {"two first packets at once", test_clash},
+                                    {"a packet and its answer at once", test_reverse_clash},
                                     {"sysctls by name", test_sysctls},
                                     {"random packets and times as a plain list sees them", test_twin},
                                     {"the index finds what is in it", test_index},
