@@ -104,6 +104,9 @@ nft_print_anonymous(GString *out, const NfRuleset *rs, const NfSet *set, bool ne
             if (i)
                 g_string_append(out, neg ? " , " : ",");
             print_key(out, rs, spec, &elems[i]);
+            /* kube-proxy writes a range as the Service has it, "10.0.0.1/32" too. */
+            if (elems[i].addr_len == addr_bits(&elems[i]))
+                g_string_append_printf(out, "/%u", elems[i].addr_len);
         }
         g_string_append(out, " }");
     } else if (n == 1) {
