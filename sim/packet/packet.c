@@ -33,7 +33,7 @@ static const struct {
 
 static void release_conn(Sim *sim, Packet *pkt);
 static PayloadBuf *payload_buf_new_uninit(size_t size);
-static void quote_tcp(Packet *icmp, const Packet *offender, uint32_t room);
+static void quote_bytes(Packet *icmp, const Packet *offender, uint32_t fixed, uint32_t room);
 static uint32_t ip_header_size(const IpAddr *src);
 static uint32_t quote_size(const QuotedPacket *quote);
 static uint32_t sctp_chunk_size(uint8_t type);
@@ -213,6 +213,7 @@ packet_set_quote(Packet *icmp, const Packet *offender)
         quote->ack = offender->tcp.ack;
         quote->window = offender->tcp.window;
         quote->tcp_flags = offender->tcp.flags;
+        icmp->icmp.quote_tcp_header = (uint8_t)packet_l4_header_size(offender);
     } else if (offender->proto == IPPROTO_SCTP_) {
         quote->seq = offender->sctp.vtag;
     } else if (packet_is_icmp(offender)) {
@@ -224,8 +225,8 @@ packet_set_quote(Packet *icmp, const Packet *offender)
     /* The error's own headers count too. */
     packet_set_payload(icmp, NULL, 0, 0);
     room = limit - packet_ip_size(icmp);
-    if (offender->proto == IPPROTO_TCP_)
-        quote_tcp(icmp, offender, room);
+    if (offender->proto == IPPROTO_TCP_ || offender->proto == IPPROTO_SCTP_)
+        quote_bytes(icmp, offender, packet_quote_l4_size(quote), room);
     else if (offender->proto == IPPROTO_UDP_ || packet_is_icmp(offender))
         packet_set_payload(icmp, offender->payload.buf, offender->payload.offset, MIN(offender->payload.len, room));
 }
@@ -335,24 +336,15 @@ release_conn(Sim *sim, Packet *pkt)
     pkt->meta.ct = NULL;
 }
 
+/* Makes the transport bytes behind the first 'fixed' ones the payload of 'icmp', up to 'room' of them. */
 static void
-quote_tcp(Packet *icmp, const Packet *offender, uint32_t room)
+quote_bytes(Packet *icmp, const Packet *offender, uint32_t fixed, uint32_t room)
 {
-    uint32_t header = packet_l4_header_size(offender);
-    uint32_t options = header - TCP_FIXED_HEADER;
-    uint32_t data = MIN(offender->payload.len, room - options);
-    PayloadBuf *buf;
+    uint32_t size = packet_l4_header_size(offender) + offender->payload.len;
+    PayloadBuf *buf = payload_buf_new_uninit(size);
 
-    icmp->icmp.quote_tcp_header = (uint8_t)header;
-    if (options + data == 0)
-        return;
-    buf = payload_buf_new_uninit(options + data);
-    wire_tcp_options(&offender->tcp, buf->data);
-    if (offender->payload.buf)
-        memcpy(buf->data + options, offender->payload.buf->data + offender->payload.offset, data);
-    else
-        memset(buf->data + options, 0, data);
-    icmp->payload = (Payload){buf, 0, options + data};
+    wire_build_l4(offender, buf->data);
+    icmp->payload = (Payload){buf, fixed, MIN(size - fixed, room)};
 }
 
 static PayloadBuf *

@@ -216,8 +216,8 @@ void packet_free(Sim *sim, Packet *pkt);                                        
 void packet_set_payload(Packet *pkt, PayloadBuf *buf, uint32_t offset, uint32_t len); /* Takes a new reference. */
 
 /* Makes 'icmp' (its IP and type fields set) quote 'offender' as Linux does: headers, and payload up to 576 bytes of
- * packet in all (IPv6: 1280).  Shares the payload's bytes, but for TCP, whose options and data are copied (the one
- * place where the packet path allocates).  Of SCTP chunks nothing is quoted. */
+ * packet in all (IPv6: 1280).  Shares the payload's bytes, but for TCP and SCTP, whose options, chunks and data are
+ * written out (the one place where the packet path allocates). */
 void packet_set_quote(Packet *icmp, const Packet *offender);
 
 /* Resets 'meta' as a new host receives the packet; drops the conntrack reference. */

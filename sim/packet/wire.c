@@ -15,6 +15,7 @@ static uint32_t write_ip_header(uint8_t *p, IpAddr src, IpAddr dst, uint8_t prot
                                 uint16_t total_len, uint16_t ip_id, bool dont_fragment);
 static void write_l4(const Packet *pkt, uint8_t *p, uint32_t size);
 static void write_tcp(const Packet *pkt, uint8_t *p, uint32_t header_size);
+static void write_tcp_options(const TcpHeader *tcp, uint8_t *p);
 static void write_icmp(const Packet *pkt, uint8_t *p, uint32_t size);
 static void write_quote(const IcmpHeader *icmp, uint8_t *p, uint32_t size);
 static void write_sctp(const Packet *pkt, uint8_t *p, uint32_t size);
@@ -67,30 +68,9 @@ wire_build(const Packet *pkt, uint8_t *buf, uint32_t size)
 }
 
 void
-wire_tcp_options(const TcpHeader *tcp, uint8_t *p)
+wire_build_l4(const Packet *pkt, uint8_t *buf)
 {
-    enum { OPT_NOP = 1, OPT_MSS = 2, OPT_WSCALE = 3, OPT_SACK_PERMITTED = 4, OPT_SACK = 5, OPT_TIMESTAMPS = 8 };
-
-    if (tcp->mss)
-        p = put16(put8(put8(p, OPT_MSS), 4), tcp->mss);
-    if (tcp->sack_permitted) {
-        if (!tcp->has_ts)
-            p = put8(put8(p, OPT_NOP), OPT_NOP);
-        p = put8(put8(p, OPT_SACK_PERMITTED), 2);
-    } else if (tcp->has_ts) {
-        p = put8(put8(p, OPT_NOP), OPT_NOP);
-    }
-    if (tcp->has_ts)
-        p = put32(put32(put8(put8(p, OPT_TIMESTAMPS), 10), tcp->ts_val), tcp->ts_ecr);
-    if (tcp->wscale)
-        p = put8(put8(put8(put8(p, OPT_NOP), OPT_WSCALE), 3), tcp->wscale - 1);
-    if (tcp->n_sacks) {
-        assert(tcp->n_sacks <= 2);
-        p = put8(put8(p, OPT_NOP), OPT_NOP);
-        p = put8(put8(p, OPT_SACK), (uint8_t)(2 + 8 * tcp->n_sacks));
-        for (uint32_t i = 0; i < 2u * tcp->n_sacks; i++)
-            p = put32(p, tcp->sacks[i]);
-    }
+    write_l4(pkt, buf, packet_l4_header_size(pkt) + pkt->payload.len);
 }
 
 uint32_t
@@ -263,7 +243,35 @@ write_tcp(const Packet *pkt, uint8_t *p, uint32_t header_size)
     p = put8(put8(p, (uint8_t)(header_size / 4 << 4)), tcp->flags);
     p = put16(p, tcp->window);
     p = put32(p, 0); /* Checksum, urgent pointer. */
-    wire_tcp_options(tcp, p);
+    write_tcp_options(tcp, p);
+}
+
+/* In Linux' order; packet_l4_header_size() counts the same. */
+static void
+write_tcp_options(const TcpHeader *tcp, uint8_t *p)
+{
+    enum { OPT_NOP = 1, OPT_MSS = 2, OPT_WSCALE = 3, OPT_SACK_PERMITTED = 4, OPT_SACK = 5, OPT_TIMESTAMPS = 8 };
+
+    if (tcp->mss)
+        p = put16(put8(put8(p, OPT_MSS), 4), tcp->mss);
+    if (tcp->sack_permitted) {
+        if (!tcp->has_ts)
+            p = put8(put8(p, OPT_NOP), OPT_NOP);
+        p = put8(put8(p, OPT_SACK_PERMITTED), 2);
+    } else if (tcp->has_ts) {
+        p = put8(put8(p, OPT_NOP), OPT_NOP);
+    }
+    if (tcp->has_ts)
+        p = put32(put32(put8(put8(p, OPT_TIMESTAMPS), 10), tcp->ts_val), tcp->ts_ecr);
+    if (tcp->wscale)
+        p = put8(put8(put8(put8(p, OPT_NOP), OPT_WSCALE), 3), tcp->wscale - 1);
+    if (tcp->n_sacks) {
+        assert(tcp->n_sacks <= 2);
+        p = put8(put8(p, OPT_NOP), OPT_NOP);
+        p = put8(put8(p, OPT_SACK), (uint8_t)(2 + 8 * tcp->n_sacks));
+        for (uint32_t i = 0; i < 2u * tcp->n_sacks; i++)
+            p = put32(p, tcp->sacks[i]);
+    }
 }
 
 static void
@@ -314,6 +322,10 @@ write_quote(const IcmpHeader *icmp, uint8_t *p, uint32_t size)
         break;
     default:
         break;
+    }
+    if (quote->proto == IPPROTO_SCTP_ && size == quote->total_len) {
+        uint32_t crc = htole32(wire_sctp_checksum(l4, l4_size));
+        memcpy(l4 + 8, &crc, 4);
     }
     /* Of a packet quoted in part the checksum is not known: zero. */
     if (checksum && size == quote->total_len) {

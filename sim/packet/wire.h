@@ -21,8 +21,8 @@ uint32_t wire_build(const Packet *pkt, uint8_t *buf, uint32_t size);
  * Checksums are not verified, but a wrong transport checksum sets CKSUM_BAD. */
 Packet *wire_parse(Sim *sim, const uint8_t *frame, uint32_t size, const char **ret_why);
 
-/* Writes the TCP options, packet_l4_header_size() - 20 bytes, in Linux' order. */
-void wire_tcp_options(const TcpHeader *tcp, uint8_t *p);
+/* Writes the transport header and payload only, packet_l4_header_size() + payload bytes; not for encapsulation. */
+void wire_build_l4(const Packet *pkt, uint8_t *buf);
 
 /* RFC 1071 sum, folded, of 'size' bytes, continuing from 'sum' (of an even number of bytes). */
 uint32_t wire_checksum_add(uint32_t sum, const void *data, uint32_t size);
