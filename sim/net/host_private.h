@@ -15,6 +15,13 @@ typedef struct Vxlan Vxlan;           /* vxlan.c */
 typedef struct Neigh Neigh;           /* neigh.c */
 typedef struct IcmpLimits IcmpLimits; /* icmp_limit.c */
 
+/* The neighbour used last, confirmed and with its header cached: spares the table. */
+typedef struct {
+    IpAddr addr;
+    SimTime until; /* 0: none. */
+    MacAddr mac;
+} NeighHint;
+
 struct NetDev {
     Host *host;
     char *label; /* Owned: "host/name". */
@@ -27,6 +34,7 @@ struct NetDev {
     uint32_t n_addrs;
     NetDevAddr *addrs;
     NetDev *peer, *master;
+    NeighHint neigh_hint;
     LinkLane lane;
     union {
         Bridge *bridge; /* DEV_BRIDGE. */

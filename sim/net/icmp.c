@@ -149,13 +149,13 @@ limit_allows(Host *host, const Packet *pkt, uint8_t type, uint8_t code, const Ip
     return true;
 }
 
+/* An own address on any interface will do, for IPv6 as well (ipv6_chk_addr(), not strict). */
 static IpAddr
 error_source(const Host *host, const Packet *pkt)
 {
-    if (packet_family(pkt) == FAMILY_IPV4)
-        return fib_is_local(host->fib, pkt->dst, NULL) ? pkt->dst : IPADDR_ANY4;
-    const NetDev *in = pkt->meta.in ? pkt->meta.in : host->devs[0];
-    return netdev_has_addr(in, pkt->dst) ? pkt->dst : IPADDR_ANY6;
+    if (fib_is_local(host->fib, pkt->dst, NULL))
+        return pkt->dst;
+    return packet_family(pkt) == FAMILY_IPV4 ? IPADDR_ANY4 : IPADDR_ANY6;
 }
 
 /* One name may stand for both families (nft's icmpx): the nearest code of the packet's own. */

@@ -47,6 +47,7 @@ struct Neigh {
 
 static const MacAddr mac_broadcast = {{0xff, 0xff, 0xff, 0xff, 0xff, 0xff}};
 
+static bool hint_valid(const NetDev *dev, IpAddr addr);
 static Neigh *host_neigh(Host *host);
 static Entry *entry_use(NetDev *dev, IpAddr addr);
 static void pending_add(NetDev *dev, IpAddr addr, Packet *pkt);
@@ -61,6 +62,9 @@ neigh_free(Host *host)
     if (!neigh)
         return;
     host->neigh = NULL;
+    for (uint32_t i = 0; i < host->n_devs; i++)
+        if (host->devs[i])
+            host->devs[i]->neigh_hint.until = 0;
     for (size_t i = 0; i < neigh->pending.len; i++)
         pending_free(neigh->pending.data[i], false);
     vec_clear(&neigh->pending);
@@ -93,18 +97,27 @@ neigh_output(NetDev *dev, IpAddr next_hop, Packet *pkt)
         transmit_to(dev, mac_broadcast, pkt);
         return;
     }
+    if (hint_valid(dev, next_hop)) {
+        transmit_to(dev, dev->neigh_hint.mac, pkt);
+        return;
+    }
     Entry *entry = entry_use(dev, next_hop);
     if (!entry) {
         pending_add(dev, next_hop, pkt);
         return;
     }
     entry->cached = true;
+    dev->neigh_hint = (NeighHint){next_hop, entry->reachable_until, entry->mac};
     transmit_to(dev, entry->mac, pkt);
 }
 
 bool
 neigh_cached(NetDev *dev, IpAddr next_hop, MacAddr *ret_mac)
 {
+    if (hint_valid(dev, next_hop)) {
+        *ret_mac = dev->neigh_hint.mac;
+        return true;
+    }
     Entry *entry = entry_use(dev, next_hop);
     if (!entry || !entry->cached || entry->reachable_until <= dev->host->sim->now)
         return false;
@@ -180,6 +193,7 @@ neigh_learn(NetDev *dev, IpAddr addr, MacAddr mac)
     Entry *entry = htable_find(&neigh->entries, &key);
     if (entry)
         entry->mac = mac;
+    dev->neigh_hint.until = 0;
 }
 
 /* The entry of 'addr', asked for on the segment if it is not known or stale; NULL if nobody answers. */
@@ -213,6 +227,12 @@ entry_use(NetDev *dev, IpAddr addr)
     entry->reachable_until = now + REACHABLE;
     entry->probe_at = 0;
     return entry;
+}
+
+static bool
+hint_valid(const NetDev *dev, IpAddr addr)
+{
+    return dev->host->sim->now < dev->neigh_hint.until && ipaddr_eq(dev->neigh_hint.addr, addr);
 }
 
 static Neigh *

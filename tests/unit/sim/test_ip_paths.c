@@ -88,6 +88,23 @@ test_net_unreachable(void)
     net_cluster_free(c);
 }
 
+/* The answer comes from the address that was asked, though it stands on another interface. */
+static void
+test_error_source(void)
+{
+    NetCluster *c = net_cluster_new();
+#define ABOUT "about UDP [fd00:10:244::5]:55458 > [fd00:49::2]:30082"
+    expect_flow(c, c->client_pods[0], IPPROTO_UDP_, NULL, 55458, "fd00:49::2", 30082,
+                "p-client-0/eth0 out UDP [fd00:10:244::5]:55458 > [fd00:49::2]:30082 ttl=64\n"
+                "minikube/v5p in UDP [fd00:10:244::5]:55458 > [fd00:49::2]:30082 ttl=64\n"
+                "minikube/cni0 in UDP [fd00:10:244::5]:55458 > [fd00:49::2]:30082 ttl=64\n"
+                "minikube/cni0 out ICMPv6 fd00:49::2 > fd00:10:244::5 type 1 code 4 " ABOUT " ttl=64\n"
+                "minikube/v5p out ICMPv6 fd00:49::2 > fd00:10:244::5 type 1 code 4 " ABOUT " ttl=64\n"
+                "p-client-0/eth0 in ICMPv6 fd00:49::2 > fd00:10:244::5 type 1 code 4 " ABOUT " ttl=64\n");
+#undef ABOUT
+    net_cluster_free(c);
+}
+
 static void
 test_proto_unreachable(void)
 {
@@ -316,6 +333,7 @@ test_moved_address(void)
 const TestSuite suite_ip_paths = {"sim/ip_paths",
                                   {{"a closed port answers RST, over bridge, router and loopback", test_rst},
                                    {"no route on the way: net unreachable from the router", test_net_unreachable},
+                                   {"an error's source is the address that was asked", test_error_source},
                                    {"an unknown protocol is unreachable", test_proto_unreachable},
                                    {"a routing loop ends by TTL", test_routing_loop},
                                    {"pods reach pods, routed and bridged", test_pod_to_pod},
