@@ -51,7 +51,8 @@ nf_eval(NfWalk *walk, const NfChain *base, NfResult *ret_result)
                 continue;
             rule = &walk->chain->rules[walk->index];
         }
-        walk->draw_n = walk->draw = walk->set_elem = 0;
+        if (walk->traced)
+            walk->draw_n = walk->draw = walk->set_elem = 0;
         expr = &walk->chain->exprs[rule->first];
         end = expr + rule->n;
         while (expr < end && expr->op < NFX_FIRST_ACTION && quick_match(walk, expr))
@@ -101,7 +102,8 @@ nf_eval(NfWalk *walk, const NfChain *base, NfResult *ret_result)
         }
 
     chain_end:
-        walk->draw_n = walk->draw = walk->set_elem = 0;
+        if (walk->traced)
+            walk->draw_n = walk->draw = walk->set_elem = 0;
         walk->index = walk->chain->n_rules;
         if (depth == 0)
             break;

@@ -35,6 +35,8 @@ nf_addr_in(IpAddr addr, const IpAddr *net, uint8_t bits)
 {
     uint64_t x0 = addr.w[0] ^ net->w[0], x1 = addr.w[1] ^ net->w[1];
 
+    if (bits == 128) /* By far the most frequent. */
+        return (x0 | x1) == 0;
     if (bits >= 64)
         return (x0 | (x1 & nf_mask64(bits - 64))) == 0;
     return (x0 & nf_mask64(bits)) == 0;
