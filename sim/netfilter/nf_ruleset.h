@@ -74,7 +74,8 @@ typedef struct {
     uint32_t id;
     NfSetKind kind;
     uint32_t
-        fields; /* NfKeyField nibbles: the type; direction-free kinds (DADDR for any address, DPORT for any port). */
+        fields; /* NfKeyField nibbles: the type; direction-free kinds (DADDR for any address, DPORT for any port).
+                   An ipset whose ports have a protocol (hash:ip,port, not bitmap:port) lists PROTO too. */
     uint8_t n_fields;
     bool dynamic, interval;
     bool anonymous;     /* A set in place: rules print its elements, "ip daddr { 10.0.0.0/8 }", and no declaration.  Its
