@@ -286,6 +286,45 @@ test_counters(void)
     nf_world_free(&w);
 }
 
+/* Six datagrams through one OUTPUT chain: each rule's counter after each, as a live kernel (Linux 6.18) counted. */
+static void
+test_recorded(void)
+{
+    static const uint8_t want[6][8] = {
+        {0, 1, 1, 0, 1, 0, 1, 1}, {1, 1, 2, 0, 2, 0, 1, 2}, {1, 2, 3, 0, 2, 1, 1, 3},
+        {1, 3, 4, 0, 2, 2, 1, 4}, {2, 3, 5, 0, 2, 3, 1, 5}, {2, 4, 6, 0, 2, 4, 1, 6},
+    };
+    const NfLimit per_minute = {.interval_ns = 60 * SIMTIME_SEC, .burst = 2, .unit = 'm', .rate = 1};
+    const NfHook hook = NF_OUTPUT;
+    NfWorld w = nf_world_new(NF_DIALECT_IPTABLES);
+    NfExpr not_rcheck = recent(&w, NF_RECENT_RCHECK, 0, 0), limit = OP(LIMIT, 0, 0, 0, false);
+
+    not_rcheck.neg = true;
+    nf_chain_begin(&w, "filter", "OUTPUT", &hook, 0, NF_ACCEPT);
+    limit.a = nf_rule_limit(w.b, &per_minute);
+    RULE(&w, OP(STATISTIC_NTH, 3, 1, 0, false), VERDICT(CONTINUE));
+    RULE(&w, OP(STATISTIC_NTH, 3, 1, 0, true), VERDICT(CONTINUE));
+    RULE(&w, OP(CT_STATUS, 0, 0, 0, true), VERDICT(CONTINUE));
+    RULE(&w, OP(CT_STATUS, 0, 0, 0, false), VERDICT(CONTINUE));
+    RULE(&w, limit, VERDICT(CONTINUE));
+    RULE(&w, recent(&w, NF_RECENT_RCHECK, 0, 2), VERDICT(CONTINUE));
+    RULE(&w, not_rcheck, VERDICT(CONTINUE));
+    RULE(&w, recent(&w, NF_RECENT_SET, 0, 0), VERDICT(CONTINUE));
+    nf_chain_done(&w);
+    nf_world_install(&w);
+    for (int i = 0; i < 6; i++) {
+        Packet *pkt = nf_packet(&w, 17, "127.0.0.1", (uint16_t)(4000 + i), "127.0.0.1", 9);
+
+        nf_stack_hook(w.nf, NF_OUTPUT, pkt);
+        packet_free(w.sim, pkt);
+        for (uint32_t r = 0; r < 8; r++)
+            test_check(nf_hits(&w, "filter", "OUTPUT", r) == want[i][r], __LINE__, __FILE__, __func__,
+                       "packet %d, rule %u: %d, want %d", i + 1, r + 1, (int)nf_hits(&w, "filter", "OUTPUT", r),
+                       want[i][r]);
+    }
+    nf_world_free(&w);
+}
+
 const TestSuite suite_nf_state = {"sim/nf_state",
                                   {{"nth", test_nth},
                                    {"limit", test_limit},
@@ -293,4 +332,5 @@ const TestSuite suite_nf_state = {"sim/nf_state",
                                    {"recent: set, rcheck, update, remove, hits, reap", test_recent},
                                    {"recent: a full list forgets the oldest", test_recent_full},
                                    {"dynamic sets expire and survive generations", test_dynamic_set},
+                                   {"counters as recorded from a kernel", test_recorded},
                                    {"counters follow the chain object", test_counters}}};
