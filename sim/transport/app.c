@@ -4,21 +4,15 @@
 
 #include "sim/transport/app_private.h"
 
+static void unlink_app(App *app);
+
 void
 app_free(App *app)
 {
-    SocketTable *table;
-
     if (!app)
         return;
-    table = app->table;
-    for (size_t i = 0; i < table->apps.len; i++) {
-        if (table->apps.data[i] == app) {
-            vec_remove(&table->apps, i);
-            break;
-        }
-    }
-    app->ops->clear(app, true);
+    unlink_app(app);
+    app->ops->clear(app, false);
     g_free(app);
 }
 
@@ -39,28 +33,44 @@ app_register(App *app, SocketTable *table, const AppOps *ops)
 {
     app->ops = ops;
     app->table = table;
-    vec_push(&table->apps, app);
+    app->next = table->apps;
+    if (app->next)
+        app->next->prev = app;
+    table->apps = app;
 }
 
 void
-app_trace(SocketTable *table, const char *name, const char *text, uint64_t flow)
+app_trace(const App *app, const char *name, const char *text, uint64_t flow)
 {
-    if (trace_wants(table->sim, TRACE_APP)) {
-        TraceRecord record = {.kind = TRACE_APP, .host = table->host};
+    Sim *sim = app->table->sim;
+
+    if (trace_wants(sim, TRACE_APP)) {
+        TraceRecord record = {.kind = TRACE_APP, .host = app->table->host};
         record.app.app = name;
         record.app.text = text;
         record.app.flow = flow;
-        trace_emit(table->sim, &record);
+        trace_emit(sim, &record);
     }
 }
 
 void
 app_table_free(SocketTable *table)
 {
-    while (table->apps.len) {
-        App *app = table->apps.data[--table->apps.len];
-        app->ops->clear(app, false);
+    while (table->apps) {
+        App *app = table->apps;
+        unlink_app(app);
+        app->ops->clear(app, true);
         g_free(app);
     }
-    vec_clear(&table->apps);
+}
+
+static void
+unlink_app(App *app)
+{
+    if (app->prev)
+        app->prev->next = app->next;
+    else
+        app->table->apps = app->next;
+    if (app->next)
+        app->next->prev = app->prev;
 }

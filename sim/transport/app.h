@@ -8,7 +8,9 @@
 #include "sim/transport/socket.h"
 
 typedef struct App App;
-void app_free(App *app); /* Closes its sockets at once (RST where a kernel would). */
+/* As the death of a process: the kernel closes its sockets (FIN; RST for what was never accepted).  Not from within a
+ * callback of the same App. */
+void app_free(App *app);
 /* Stops listening, lets connections finish: SIGTERM with graceful shutdown. */
 void app_drain(App *app);
 /* Connections (or requests in work) that it still holds. */
@@ -36,7 +38,10 @@ typedef struct {
 
 App *http_server_new(Host *host, IpAddr addr, uint16_t port, const HttpServerOptions *options, void *user,
                      SocketError *ret_error);
-/* 'headers': extra lines "Name: value\r\n..." or NULL.  Adds Content-Length, Date is fixed by simulated time. */
+/* NULL while draining or after the host went down.  For tcp_listener_pause(). */
+Socket *http_server_listener(App *app);
+/* Exactly once per exchange, also if the connection broke meanwhile; not after app_free().  'headers': extra lines
+ * "Name: value\r\n..." or NULL.  Adds Content-Length, Date is fixed by simulated time. */
 void http_respond(HttpExchange *exchange, int status, const char *content_type, const char *headers, const char *body,
                   size_t body_size);
 
@@ -76,8 +81,9 @@ typedef struct {
 HttpClient *http_client_get(Host *host, IpAddr to, uint16_t port, const HttpClientOptions *options, HttpDone done,
                             void *user);
 void http_client_request(HttpClient *client, const char *path, HttpDone done, void *user);
+/* Closes the connection; a request in work is not answered any more. */
 void http_client_free(HttpClient *client);
-Socket *http_client_socket(const HttpClient *client);
+Socket *http_client_socket(const HttpClient *client); /* NULL when there is no connection (any more). */
 
 /* DNS */
 typedef enum { DNS_NOERROR = 0, DNS_SERVFAIL = 2, DNS_NXDOMAIN = 3, DNS_REFUSED = 5 } DnsRcode;
@@ -88,6 +94,9 @@ typedef struct {
     uint32_t n_addrs;
     uint32_t ttl;
     DnsRcode rcode;
+    const char *target; /* PTR, SRV, CNAME: the name, borrowed until the lookup's caller is done; else NULL. */
+    uint16_t port;      /* SRV. */
+    const char *zone;   /* For the SOA of a negative answer; NULL: "cluster.local". */
 } DnsAnswer;
 
 /* Zone lookup of a server: fills the answer for (name without trailing dot, lower case; type). */

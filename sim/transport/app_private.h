@@ -3,26 +3,28 @@
 
 /* Private to sim/transport: what all applications have in common
  *
- * An App belongs to the socket table of its host.  Its memory stays until it is freed and nobody is inside a callback
- * of it. */
+ * An App belongs to the socket table of its host and is freed with it.  Clients and look-ups are Apps too (internally),
+ * so that nothing outlives its host. */
 
 #include "sim/transport/app.h"
 #include "sim/transport/socket_table.h"
 
 typedef struct {
+    /* NULL for clients. */
     void (*drain)(App *app);
-    /* Closes all sockets ('abort': at once) and frees the kind's own memory, but not the App. */
-    void (*clear)(App *app, bool abort);
+    /* Frees what the kind owns, but not the App.  'host_gone': its sockets die with the host, no packet is sent. */
+    void (*clear)(App *app, bool host_gone);
 } AppOps;
 
 /* The first member of each kind. */
 struct App {
     const AppOps *ops;
     SocketTable *table;
+    App *prev, *next;
     uint32_t active;
 };
 
 void app_register(App *app, SocketTable *table, const AppOps *ops);
-void app_trace(SocketTable *table, const char *name, const char *text, uint64_t flow);
+void app_trace(const App *app, const char *name, const char *text, uint64_t flow);
 
 #endif

@@ -30,6 +30,7 @@ typedef struct Socket Socket;
     X(SOCK_EMSGSIZE, "message-too-long", "larger than the path allows")                                                \
     X(SOCK_HOST_DOWN, "host-down", "the host went down")                                                               \
     X(SOCK_ADDR_IN_USE, "address-in-use", "the port is taken")                                                         \
+    X(SOCK_EOF, "closed-early", "the peer closed the connection before it answered")                                   \
     X(SOCK_NO_PORTS, "no-ephemeral-port", "no ephemeral port is free")
 
 #define SOCKET_ENUM(id, code, text) id,

@@ -69,7 +69,7 @@ struct SocketTable {
     uint64_t n_flows; /* Ids made. */
     Pool tcp_conns, tx_slices, rx_slices;
     Rng isn;
-    VEC(struct App *) apps; /* Owned. */
+    struct App *apps; /* Owned; a list. */
 };
 
 /* The host's table, made on first use. */
