@@ -46,7 +46,7 @@ const char *strings_add(Strings *strings, const char *text); /* NULL stays NULL.
 const char *strings_add_len(Strings *strings, const char *text, size_t length);
 const char *strings_find(const Strings *strings, const char *text); /* NULL if it was never added. */
 const char *strings_printf(Strings *strings, const char *format, ...) G_GNUC_PRINTF(2, 3);
-/* DocArena memory that lives as long as 'strings'; zeroed. */
+/* Arena memory that lives as long as 'strings'; zeroed. */
 void *strings_alloc(Strings *strings, size_t size);
 /* A deep copy of a tree that lives as long as 'strings' (own kinds keep the parts that are needed later). */
 const DocNode *node_keep(Strings *strings, const DocNode *node);

@@ -315,8 +315,8 @@ load_scenario(Loader *l, const DocNode *root)
     scenario_spec_decode(input->diags, store_strings(input->store), root, &input->scenario);
     for (uint32_t i = 0; i < input->scenario.n_includes; i++) {
         const char *include = input->scenario.includes[i];
-        g_autofree char *path =
-            g_path_is_absolute(include) ? g_strdup(include) : g_build_filename(l->directory, include, NULL);
+        bool as_is = g_path_is_absolute(include) || strcmp(l->directory, ".") == 0;
+        g_autofree char *path = as_is ? g_strdup(include) : g_build_filename(l->directory, include, NULL);
         load_file(l, path, input->scenario.include_marks[i]);
     }
 }

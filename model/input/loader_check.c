@@ -158,7 +158,8 @@ static void
 check_node_specs(Input *input)
 {
     for (uint32_t i = 0; i < input->cluster.n_nodes; i++)
-        check_object(input, input->cluster.nodes[i].mark, KIND_NODE, "", input->cluster.nodes[i].name);
+        if (*input->cluster.nodes[i].name)
+            check_object(input, input->cluster.nodes[i].mark, KIND_NODE, "", input->cluster.nodes[i].name);
 }
 
 static void
@@ -187,16 +188,16 @@ check_steps(Input *input)
     for (uint32_t i = 0; i < input->scenario.n_steps; i++) {
         const Step *step = &input->scenario.steps[i];
         if (step->from)
-            check_who(input, step->mark, step->from, false);
+            check_who(input, step->from_mark, step->from, false);
         if (step->to && step->verb != STEP_RESOLVE)
-            check_who(input, step->mark, step->to, true);
+            check_who(input, step->to_mark, step->to, true);
         if (step->via)
-            check_object(input, step->mark, KIND_NODE, "",
+            check_object(input, step->via_mark, KIND_NODE, "",
                          g_str_has_prefix(step->via, "node/") ? step->via + 5 : step->via);
         if (step->object)
-            check_object(input, step->mark, step->kind, step->ns, step->object);
+            check_object(input, step->object_mark, step->kind, step->ns, step->object);
         if (step->target && g_str_has_prefix(step->target, "kube-proxy/"))
-            check_object(input, step->mark, KIND_NODE, "", step->target + strlen("kube-proxy/"));
+            check_object(input, step->object_mark, KIND_NODE, "", step->target + strlen("kube-proxy/"));
     }
     for (uint32_t i = 0; i < input->scenario.n_captures; i++)
         check_who(input, input->scenario.captures[i].mark, input->scenario.captures[i].at, false);

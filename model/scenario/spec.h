@@ -78,7 +78,7 @@ typedef struct {
     const DocNode *body; /* apply, patch, set: kept tree. */
     int32_t replicas;
     const char *target; /* fail, recover, set: "node/x", "link/x/eth0", "pod/ns/x", "kube-proxy/x", "app/ns/x", "lb". */
-    Mark mark;
+    Mark mark, from_mark, to_mark, via_mark, object_mark; /* Of the step, and of the names in it. */
 } Step;
 
 typedef enum { EXPECT_FLOW, EXPECT_LOAD, EXPECT_RESOLVE, EXPECT_OBJECT, EXPECT_PROBE } ExpectKind;

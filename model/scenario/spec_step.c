@@ -120,6 +120,9 @@ read_traffic(Diags *diags, Strings *strings, const DocNode *map, Step *step)
     if (!step->to && !inject)
         node_require(diags, map, resolve ? "host" : "to");
     step->via = config_text(diags, strings, map, "via", NULL);
+    step->from_mark = node_mark(map, inject && node_get(map, "at") ? "at" : "from");
+    step->to_mark = node_mark(map, to_key);
+    step->via_mark = node_mark(map, "via");
     step->path = config_text(diags, strings, map, "path", "/");
     step->method = config_text(diags, strings, map, "method", "GET");
     step->payload = config_text(diags, strings, map, "payload", NULL);
@@ -249,6 +252,7 @@ read_object_ref(Diags *diags, Strings *strings, const DocNode *map, Step *step, 
                    : slash                          ? strings_add_len(strings, text, (size_t)(slash - text))
                                                     : "default";
         step->object = strings_add(strings, slash ? slash + 1 : text);
+        step->object_mark = map->items[i]->mark;
         step->target = step->verb == STEP_PATCH ? map->keys[i]->text : NULL;
         return true;
     }
@@ -275,6 +279,7 @@ read_target(Diags *diags, Strings *strings, const DocNode *map, Step *step)
             return false;
         bool default_ns = (k == 2 || k == 3) && !strchr(text, '/');
         bool whole_lb = k == 5 && (strcmp(text, "true") == 0 || strcmp(text, "lb") == 0 || !*text);
+        step->object_mark = node_mark(map, keys[k]);
         step->target =
             whole_lb ? "lb" : strings_printf(strings, "%s%s%s", prefixes[k], default_ns ? "default/" : "", text);
         if (k == 0) {
