@@ -92,7 +92,7 @@ strings_printf(Strings *strings, const char *format, ...)
 void *
 strings_alloc(Strings *strings, size_t size)
 {
-    return memset(doc_arena_alloc(&strings->arena, size), 0, size);
+    return memset(doc_arena_alloc(&strings->arena, MAX(size, 1)), 0, size);
 }
 
 const DocNode *
