@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "model/control/control.h"
+#include "model/input/override.h"
 
 static const char *const formats[] = {"text", "json", NULL};
 static const char *const modes[] = {"iptables", "nftables", "ipvs", NULL};
@@ -101,11 +102,28 @@ cli_load(const CommonOptions *common)
 Input *
 cli_load_filled(const CommonOptions *common)
 {
-    Input *input = input_load((const char *const *)common->files, g_strv_length(common->files));
+    return cli_load_set(NULL, common, NULL);
+}
 
-    if (diags_errors(input->diags) == 0)
+Input *
+cli_load_set(const Command *command, const CommonOptions *common, char *const *overrides)
+{
+    Input *input = input_load((const char *const *)common->files, g_strv_length(common->files));
+    bool ok = diags_errors(input->diags) == 0;
+
+    for (char *const *o = overrides; ok && o && *o; o++) {
+        g_autofree char *error = NULL;
+        ok = input_override(input, *o, &error);
+        if (!ok)
+            cli_usage_error(command, "--set: %s", error);
+    }
+    if (ok)
         control_fill(input);
-    return show_diagnostics(common, input);
+    input = show_diagnostics(common, input);
+    if (ok || !input)
+        return input;
+    input_free(input);
+    return NULL;
 }
 
 int

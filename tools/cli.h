@@ -23,7 +23,7 @@ typedef struct {
 } Command;
 
 extern const Command *const commands[]; /* NULL-terminated. */
-extern const Command command_check, command_rules, command_walk;
+extern const Command command_check, command_rules, command_run, command_walk;
 
 /* Options that every command has. */
 typedef struct {
@@ -42,6 +42,8 @@ void cli_common_clear(CommonOptions *common);
 Input *cli_load(const CommonOptions *common);
 /* The same after the controllers filled the gaps. */
 Input *cli_load_filled(const CommonOptions *common);
+/* The same with overrides (NULL-terminated, or NULL) applied in between; a bad one is a usage error. */
+Input *cli_load_set(const Command *command, const CommonOptions *common, char *const *overrides);
 
 /* "svcsim COMMAND: message" on stderr; returns EXIT_USAGE. */
 int cli_usage_error(const Command *command, const char *format, ...) G_GNUC_PRINTF(2, 3);

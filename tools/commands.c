@@ -3,8 +3,5 @@
 #include "tools/cli.h"
 
 const Command *const commands[] = {
-    &command_check,
-    &command_rules,
-    &command_walk,
-    NULL,
+    &command_run, &command_check, &command_rules, &command_walk, NULL,
 };
