@@ -28,6 +28,15 @@ void ipt_print_ip(const IptPrinter *p, const NfExpr *e);
 void ipt_print_match(const IptPrinter *p, const NfExpr *e);
 void ipt_print_target(const IptPrinter *p, const NfExpr *e);
 
+/* Chains of a table as iptables lists them: built-in ones by hook, then the others by name.  Caller frees the array. */
+const NfChain **ipt_table_chains(const NfRuleset *rs, const char *table, size_t *ret_n);
+
+/* The same options in the words of iptables -L. */
+void ipt_list_match(const IptPrinter *p, const NfExpr *e, bool numeric);
+void ipt_list_target(const IptPrinter *p, const NfExpr *e, bool numeric);
+/* What the target column shows: a chain's or a target's name. */
+const char *ipt_list_target_name(const IptPrinter *p, const NfExpr *e, char *buf, size_t size);
+
 /* The module of a match ("tcp", "conntrack"). */
 const char *ipt_match_module(const IptPrinter *p, const NfExpr *e);
 /* "1.2.3.4:80-90", "[fd00::1]:80", "fd00::1-fd00::9" of DNAT and SNAT. */
@@ -38,7 +47,6 @@ void ipt_print_rate(GString *out, const NfLimit *limit);
 void ipt_print_written_probability(GString *out, const NfExpr *e);
 /* "ffff:ffff::" of the --mask that cuts 'cut' bits off. */
 void ipt_print_mask(GString *out, IpFamily family, uint32_t cut);
-/* Groups of conntrack sides and the like. */
 bool ipt_is_l4(const NfExpr *e); /* A match of -m tcp, udp, sctp, ...: it wants -p. */
 
 #endif

@@ -9,7 +9,6 @@
 #include "sim/netfilter/ipt_print.h"
 #include "sim/netfilter/nf_text.h"
 
-static const NfChain **table_chains(const NfRuleset *rs, const char *table, size_t *ret_n);
 static int compare_chains(const void *a, const void *b, void *names);
 static void print_chain_line(GString *out, const NfRuleset *rs, const NfState *state, const NfChain *chain);
 static const char *policy_name(NfVerdict policy);
@@ -28,7 +27,7 @@ nf_print_iptables_save_counters(GString *out, const NfRuleset *rs, const NfState
 
     for (size_t t = 0; t < n_tables; t++) {
         size_t n_chains;
-        g_autofree const NfChain **chains = table_chains(rs, tables[t], &n_chains);
+        g_autofree const NfChain **chains = ipt_table_chains(rs, tables[t], &n_chains);
 
         g_string_append_printf(out, "*%s\n", tables[t]);
         for (size_t i = 0; i < n_chains; i++)
@@ -80,9 +79,8 @@ nf_print_rule(GString *out, const NfRuleset *rs, const NfChain *chain, uint32_t 
         nf_print_iptables_rule(out, rs, chain, index);
 }
 
-/* Caller frees the array. */
-static const NfChain **
-table_chains(const NfRuleset *rs, const char *table, size_t *ret_n)
+const NfChain **
+ipt_table_chains(const NfRuleset *rs, const char *table, size_t *ret_n)
 {
     const NfNames *names = nf_ruleset_names(rs);
     size_t n_ids, n = 0;
