@@ -83,6 +83,7 @@ enum {
 
 typedef struct {
     NfDialect dialect;
+    const char *table_comment; /* Or NULL. */
     /* Fills in the ids. */
     void (*name_port)(NfNames *names, const ProxyServicePort *port, PortNames *ret_names);
     void (*fixed)(const ProxyView *view, Parts *parts);

@@ -45,6 +45,7 @@ nftables_name_port(NfNames *names, const ProxyServicePort *port, PortNames *ret_
 
 const ProxyModeOps nftables_ops = {
     .dialect = NF_DIALECT_NFT,
+    .table_comment = "rules for kube-proxy",
     .name_port = nftables_name_port,
     .fixed = nftables_fixed,
     .port = nftables_port,

@@ -361,6 +361,8 @@ base_update(ProxyCompiler *c, Base *base, const ProxyView *view, const ProxyServ
         next = nf_ruleset_next(base->ruleset);
     } else {
         next = nf_ruleset_new(c->names, c->ops->dialect, c->params.family);
+        if (c->ops->table_comment)
+            nf_ruleset_set_comment(next, nf_text_id(c->names, c->ops->table_comment));
         c->ops->fixed(view, &fixed);
         parts_put(next, &fixed);
         parts_clear(&fixed);
@@ -419,6 +421,21 @@ has_set(const Parts *parts, uint32_t id)
     return false;
 }
 
+/* Sets of one name differ in nothing but their elements. */
+static bool
+set_equal(const NfSet *a, const NfSet *b)
+{
+    size_t n_a, n_b;
+    const NfElem *x = nf_set_elems(a, &n_a), *y = nf_set_elems(b, &n_b);
+
+    if (n_a != n_b)
+        return false;
+    for (size_t i = 0; i < n_a; i++)
+        if (memcmp(&x[i].key, &y[i].key, sizeof x[i].key) != 0 || x[i].addr_len != y[i].addr_len)
+            return false;
+    return true;
+}
+
 /* Puts what 'own' has otherwise than the base, and takes away what it has not. */
 static void
 overlay_parts(NfRuleset *overlay, const NfRuleset *base, const Parts *own, const Parts *of_base)
@@ -429,9 +446,12 @@ overlay_parts(NfRuleset *overlay, const NfRuleset *base, const Parts *own, const
         if (!there || !nf_chain_equal(chain, there))
             nf_ruleset_put_chain(overlay, nf_chain_ref(chain));
     }
-    for (size_t i = 0; i < own->sets.len; i++)
-        if (!nf_ruleset_set(base, nf_set_spec(own->sets.data[i])->id))
-            nf_ruleset_put_set(overlay, nf_set_ref(own->sets.data[i]));
+    for (size_t i = 0; i < own->sets.len; i++) {
+        NfSet *set = own->sets.data[i];
+        const NfSet *there = nf_ruleset_set(base, nf_set_spec(set)->id);
+        if (there != set && !(there && set_equal(set, there)))
+            nf_ruleset_put_set(overlay, nf_set_ref(set));
+    }
     for (size_t i = 0; i < of_base->chains.len; i++)
         if (!has_chain(own, nf_chain_spec(of_base->chains.data[i])->id))
             nf_ruleset_remove_chain(overlay, nf_chain_spec(of_base->chains.data[i])->id);

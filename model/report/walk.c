@@ -19,6 +19,16 @@ typedef struct {
     WalkOutcome outcome;
 } Walker;
 
+/* The rule masquerades, even where the source is the outgoing address already and nothing changes. */
+static bool
+is_masquerade(const NfChain *chain, uint32_t index)
+{
+    const NfRule *rule = nf_chain_rule(chain, index);
+    const NfExpr *exprs = nf_chain_exprs(chain, rule);
+
+    return rule->n > 0 && exprs[rule->n - 1].op == NFX_MASQUERADE;
+}
+
 static void
 record(TraceSink *sink, const TraceRecord *r)
 {
@@ -33,6 +43,8 @@ record(TraceSink *sink, const TraceRecord *r)
     names = nf_ruleset_names(r->rule.ruleset);
     chain_id = nf_chain_spec(r->rule.chain)->id;
     n_rules = nf_chain_n_rules(r->rule.chain);
+    if (r->kind == TRACE_RULE && r->rule.index < n_rules)
+        rec->masquerade |= is_masquerade(r->rule.chain, r->rule.index);
     vec_push(&rec->steps, (WalkStep){.hook = r->rule.hook,
                                      .table = nf_chain_table(names, chain_id),
                                      .chain = nf_chain_name(names, chain_id),

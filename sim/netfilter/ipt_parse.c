@@ -161,7 +161,9 @@ parse_chain(IptParser *parser, const char *line)
         return;
     }
     is_base = base_chain(parser->table, word[0].text, &spec);
-    if (is_base && strcmp(word[1].text, "ACCEPT") != 0 && strcmp(word[1].text, "DROP") != 0) {
+    /* "-" leaves the policy as it is, that is ACCEPT. */
+    if (is_base && strcmp(word[1].text, "ACCEPT") != 0 && strcmp(word[1].text, "DROP") != 0 &&
+        strcmp(word[1].text, "-") != 0) {
         ipt_note(parser, true, 2 + word[1].start, word[1].end - word[1].start,
                  g_strdup_printf("built-in chain %s has policy \"%s\"", word[0].text, word[1].text),
                  "the policy is ACCEPT or DROP");

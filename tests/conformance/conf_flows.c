@@ -73,8 +73,10 @@ chain_of(const Conf *conf, const char *name)
         g_autofree char *path = case_file(conf, at, ".expect.yaml");
         ConfDocs *docs = conf_docs_open(path);
         const char *before = expect_str(node_get(conf_docs_kind(docs, "About"), "follows"), "case");
+        g_autofree char *input = case_file(conf, before, ".input.yaml");
         g_ptr_array_insert(chain, 0, at);
-        at = before[0] ? g_strdup(before) : NULL;
+        /* Some predecessors are not cases of their own. */
+        at = before[0] && g_file_test(input, G_FILE_TEST_EXISTS) ? g_strdup(before) : NULL;
         conf_docs_free(docs);
     }
     return chain;

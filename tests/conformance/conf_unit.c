@@ -90,6 +90,36 @@ check_chain_names(Conf *conf)
     conf_docs_free(docs);
 }
 
+/* The rules of a cluster without Services. */
+static void
+print_transaction(GString *out, IpFamily family, const IpPrefix *service_cidrs, uint32_t n)
+{
+    ProxyConfig config;
+    Store *store = store_new();
+    NfNames *names = nf_names_new();
+    KubeVersion version = {35, "1.35"};
+    ServiceMap *map = service_map_new(store, family, version);
+    ProxyNode node = {.name = "test-node", .primary_ip = family == FAMILY_IPV4 ? IPADDR_ANY4 : IPADDR_ANY6};
+    ProxyCompiler *compiler;
+    NfRuleset *rules;
+
+    proxy_config_default(&config);
+    compiler = proxy_compiler_new(&(ProxyParams){.mode = PROXY_NFTABLES,
+                                                 .family = family,
+                                                 .version = version,
+                                                 .config = &config,
+                                                 .service_cidrs = service_cidrs,
+                                                 .n_service_cidrs = n},
+                                  names);
+    rules = proxy_compile(compiler, map, &node, NULL);
+    nf_print_nft_transaction(out, rules);
+    nf_ruleset_unref(rules);
+    proxy_compiler_free(compiler);
+    service_map_free(map);
+    nf_names_unref(names);
+    store_free(store);
+}
+
 /* The CIDRs come out in the rule of cluster-ips-check. */
 static void
 check_service_cidrs(Conf *conf)
@@ -102,21 +132,12 @@ check_service_cidrs(Conf *conf)
         bool v6 = strcmp(str_of(c, "ipFamily"), "IPv6") == 0;
         g_autofree char *name = g_strdup_printf("unit/nft-service-cidrs/%u", i);
         g_autofree char *want = g_strdup_printf("%s daddr { %s } drop", v6 ? "ip6" : "ip", str_of(c, "expected"));
-        g_autoptr(GString) yaml = g_string_new("apiVersion: svcsim/v1\nkind: Cluster\nspec:\n  serviceCIDRs: [");
         g_autoptr(GString) text = g_string_new(NULL);
-        ProxyMode mode = PROXY_NFTABLES;
-        Input *input;
-        ProxyRules *rules;
+        IpPrefix prefixes[8];
         for (uint32_t k = 0; k < cidrs->n; k++)
-            g_string_append_printf(yaml, "%s'%s'", k ? ", " : "", cidrs->items[k]->text);
-        g_string_append(yaml, "]\n---\napiVersion: v1\nkind: Node\nmetadata: {name: test-node}\n");
-        input = input_load_text("service-cidrs", yaml->str);
-        rules = proxy_rules_new(input, "test-node", &mode, v6 ? FAMILY_IPV6 : FAMILY_IPV4);
-        if (rules->ruleset)
-            nf_print_nft_transaction(text, rules->ruleset);
+            ipprefix_parse(cidrs->items[k]->text, &prefixes[k]);
+        print_transaction(text, v6 ? FAMILY_IPV6 : FAMILY_IPV4, prefixes, cidrs->n);
         conf_true(conf, name, strstr(text->str, want) != NULL, "no rule with \"%s\"", want);
-        proxy_rules_free(rules);
-        input_free(input);
     }
     conf_docs_free(docs);
 }
@@ -199,12 +220,11 @@ add_services(Store *store, const DocNode *slices)
             continue;
         service = (Service *)api_new(KIND_SERVICE, strings_add(store_strings(store), ns),
                                      strings_add(store_strings(store), name));
-        ips = strings_alloc(store_strings(store), sizeof *ips);
+        ips = g_new(const char *, 1);
         ips[0] = "10.96.0.1";
         service->cluster_ips = ips;
         service->n_cluster_ips = 1;
-        service->ports = strings_alloc(store_strings(store), sizeof *service->ports);
-        memset(service->ports, 0, sizeof *service->ports);
+        service->ports = g_new0(ServicePort, 1);
         service->ports[0].name = "p";
         service->ports[0].proto = IPPROTO_UDP;
         service->ports[0].port = 1;
