@@ -4,18 +4,20 @@ ProxyRules *
 proxy_rules_new(Input *input, const char *node, const ProxyMode *mode, IpFamily family)
 {
     ProxyRules *rules = g_new0(ProxyRules, 1);
-    const ProxyConfig *config = input_proxy_of(input, node);
     KubeVersion version = input_version_of(input, node);
     g_autoptr(GError) error = NULL;
 
-    rules->mode = mode ? *mode : config->mode;
+    rules->config = *input_proxy_of(input, node);
+    if (mode)
+        proxy_config_set_mode(&rules->config, *mode);
+    rules->mode = rules->config.mode;
     rules->family = family;
     rules->names = nf_names_new();
     rules->services = service_map_new(input->store, family, version);
     rules->compiler = proxy_compiler_new(&(ProxyParams){.mode = rules->mode,
                                                         .family = family,
                                                         .version = version,
-                                                        .config = config,
+                                                        .config = &rules->config,
                                                         .service_cidrs = input->cluster.service_cidrs,
                                                         .n_service_cidrs = input->cluster.n_service_cidrs},
                                          rules->names);

@@ -8,6 +8,7 @@
 #include "model/proxy/proxier.h"
 
 typedef struct {
+    ProxyConfig config; /* The node's, in the mode asked for; what it points to is the Input's. */
     ProxyMode mode;
     IpFamily family;
     NfNames *names;

@@ -32,6 +32,8 @@ struct ScenarioRun {
 /* steps.c: carries out one step now. */
 void run_step(ScenarioRun *run, const Step *step);
 void run_series_free(gpointer series);
+/* A step that cannot be done: an error at its place, and a line of the story. */
+void run_step_failed(ScenarioRun *run, const Step *step, const char *why);
 /* inject.c: sends a crafted packet. */
 void run_inject(ScenarioRun *run, const Step *step);
 /* load.c */

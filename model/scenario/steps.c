@@ -17,8 +17,8 @@ typedef struct {
     Timer timer;
 } DialSeries;
 
-static void
-fail_step(ScenarioRun *run, const Step *step, const char *why)
+void
+run_step_failed(ScenarioRun *run, const Step *step, const char *why)
 {
     diag(cluster_input(run->cluster)->diags, DIAG_ERROR, step->mark, "step %s: %s", step_verb_name(step->verb), why);
     cluster_story(run->cluster, "step %s could not be done: %s", step_verb_name(step->verb), why);
@@ -35,13 +35,13 @@ find_ends(ScenarioRun *run, const Step *step, uint8_t default_proto, Who *from, 
         step->via ? cluster_node(run->cluster, g_str_has_prefix(step->via, "node/") ? step->via + 5 : step->via) : NULL;
 
     if (!who_parse(run->cluster, step->from, from, &error)) {
-        fail_step(run, step, error);
+        run_step_failed(run, step, error);
         g_free(error);
         return false;
     }
     if (!where_parse(run->cluster, step->to, from, via, FAMILY_IPV4, step->proto ? step->proto : default_proto, to,
                      &error)) {
-        fail_step(run, step, error);
+        run_step_failed(run, step, error);
         g_free(error);
         who_clear(from);
         return false;
@@ -158,13 +158,14 @@ step_resolve(ScenarioRun *run, const Step *step)
     char *error = NULL;
 
     if (!who_parse(run->cluster, step->from, &from, &error)) {
-        fail_step(run, step, error);
+        run_step_failed(run, step, error);
         g_free(error);
         return;
     }
     cluster_resolv_conf(run->cluster, from.host, &conf);
     if (conf.n_servers == 0) {
-        fail_step(run, step, "no DNS: the cluster has no Service kube-system/kube-dns (systemServices: true adds it)");
+        run_step_failed(run, step,
+                        "no DNS: the cluster has no Service kube-system/kube-dns (systemServices: true adds it)");
         who_clear(&from);
         return;
     }
@@ -198,7 +199,7 @@ step_apply(ScenarioRun *run, const Step *step)
         return;
     cluster_story(run->cluster, "apply %s %s", api_kind_info(object->kind)->name, object->name);
     if (!control_apply(run->controllers, object, &error)) {
-        fail_step(run, step, error);
+        run_step_failed(run, step, error);
         g_free(error);
     }
 }
@@ -221,7 +222,7 @@ step_object(ScenarioRun *run, const Step *step)
     else
         ok = control_rollout(c, step->kind, step->ns, step->object, &error);
     if (!ok) {
-        fail_step(run, step, error);
+        run_step_failed(run, step, error);
         g_free(error);
     } else if (step->verb == STEP_SCALE) {
         cluster_story(run->cluster, "scale %s to %d", what, step->replicas);
@@ -255,7 +256,7 @@ step_node(ScenarioRun *run, const Step *step)
         cluster_story(run->cluster, "%s node %s", step_verb_name(step->verb), node);
         return;
     }
-    fail_step(run, step, error);
+    run_step_failed(run, step, error);
     g_free(error);
 }
 
@@ -326,7 +327,7 @@ step_fail(ScenarioRun *run, const Step *step)
         cluster_story(run->cluster, "%s %s", step->target, down ? "fails" : "recovers");
         return;
     }
-    fail_step(run, step, error);
+    run_step_failed(run, step, error);
     g_free(error);
 }
 
@@ -378,7 +379,7 @@ step_set(ScenarioRun *run, const Step *step)
         cluster_story(run->cluster, "set %s", step->target);
         return;
     }
-    fail_step(run, step, error);
+    run_step_failed(run, step, error);
     g_free(error);
 }
 

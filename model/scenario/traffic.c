@@ -59,6 +59,7 @@ traffic_outcome(SocketError error, bool connected)
     case SOCK_EMSGSIZE:
     case SOCK_ADDR_IN_USE:
     case SOCK_NO_PORTS:
+    case SOCK_EOF:
     case SOCK_N_ERRORS:
         return connected ? FLOW_RESET : FLOW_REFUSED;
     }
