@@ -123,8 +123,7 @@ setup(Setup *s, Input *input, const Options *o)
         return false;
     }
     nf_stack_set_linear(host_netfilter(s->host), o->linear);
-    nf_stack_set_ruleset(host_netfilter(s->host), ipaddr_family(&s->question.to), "kube-proxy",
-                         nf_ruleset_ref(s->ruleset));
+    nf_stack_set_ruleset(host_netfilter(s->host), ipaddr_family(&s->question.to), "kube-proxy", s->ruleset);
     return true;
 }
 

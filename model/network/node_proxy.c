@@ -94,7 +94,7 @@ install(NodeProxy *p)
     for (int f = 0; f < 2; f++) {
         if (!p->next[f])
             continue;
-        nf_stack_set_ruleset(nf, families[f], slot_name, nf_ruleset_ref(p->next[f]));
+        nf_stack_set_ruleset(nf, families[f], slot_name, p->next[f]);
         nf_ruleset_unref(p->rules[f]);
         p->rules[f] = g_steal_pointer(&p->next[f]);
     }

@@ -98,7 +98,7 @@ walk_flow(Conf *conf, const char *check, const DocNode *flow, Input *input, NfRu
 
     ipaddr_parse_sloppy(expect_str(flow, "sourceIP"), &question.from);
     ipaddr_parse_sloppy(expect_str(flow, "destIP"), &question.to);
-    nf_stack_set_ruleset(host_netfilter(host), ipaddr_family(&question.to), "kube-proxy", nf_ruleset_ref(ruleset));
+    nf_stack_set_ruleset(host_netfilter(host), ipaddr_family(&question.to), "kube-proxy", ruleset);
     walk(host, &question, &answer);
     got = output_of(&answer, &masq);
     conf_true(conf, name, strcmp(got, want) == 0 && masq == want_masq, "\"%s\" masq %d, want \"%s\" masq %d", got, masq,

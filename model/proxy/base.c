@@ -1,0 +1,259 @@
+#include "model/proxy/base.h"
+
+#include <string.h>
+
+static NodeClass
+class_of(const ProxyView *view)
+{
+    return (NodeClass){.zone = view->node.zone,
+                       .detector = view->detector,
+                       .node_ports_all = view->node_ports.all,
+                       .localhost_node_ports = view->localhost_node_ports,
+                       .tcp_be_liberal = view->tcp_be_liberal,
+                       .random_fully = view->random_fully,
+                       .nfacct_invalid = view->nfacct_invalid,
+                       .nfacct_localhost = view->nfacct_localhost};
+}
+
+static bool
+class_equal(const NodeClass *a, const NodeClass *b)
+{
+    return g_strcmp0(a->zone, b->zone) == 0 && detect_local_equal(&a->detector, &b->detector) &&
+           a->node_ports_all == b->node_ports_all && a->localhost_node_ports == b->localhost_node_ports &&
+           a->tcp_be_liberal == b->tcp_be_liberal && a->random_fully == b->random_fully &&
+           a->nfacct_invalid == b->nfacct_invalid && a->nfacct_localhost == b->nfacct_localhost;
+}
+
+Base *
+base_of(ProxyCompiler *c, const ProxyView *view)
+{
+    NodeClass class = class_of(view);
+    Base *base;
+
+    for (guint i = 0; i < c->bases->len; i++) {
+        base = c->bases->pdata[i];
+        if (class_equal(&base->class, &class))
+            return base;
+    }
+    base = g_new0(Base, 1);
+    base->class = class;
+    base->overlays = g_hash_table_new_full(g_bytes_hash, g_bytes_equal, (GDestroyNotify)g_bytes_unref, parts_free);
+    g_ptr_array_add(c->bases, base);
+    return base;
+}
+
+static void
+base_reset(Base *base)
+{
+    for (size_t i = 0; i < base->ports.len; i++)
+        port_names_unref(base->ports.data[i].names);
+    vec_clear(&base->ports);
+    vec_clear(&base->dependent);
+    nf_ruleset_unref(base->ruleset);
+    base->ruleset = NULL;
+    base->generation = 0;
+}
+
+void
+base_free(void *data)
+{
+    Base *base = data;
+
+    base_reset(base);
+    g_hash_table_unref(base->overlays);
+    g_free(base);
+}
+
+/* --- Decisions --------------------------------------------------------------------------------------------------- */
+
+static bool
+node_in_ranges(const ProxyView *view, const ProxyServicePort *port)
+{
+    if (ipaddr_is_any(&view->primary_ip))
+        return false;
+    for (uint32_t i = 0; i < port->n_source_ranges; i++)
+        if (ipprefix_contains(&port->source_ranges[i], view->primary_ip))
+            return true;
+    return false;
+}
+
+PortVerdict
+base_decide(const ProxyView *view, const ProxyServicePort *port, EndpointChoice *ret_choice)
+{
+    endpoint_choice(port, &view->node, ret_choice);
+    return (PortVerdict){.has_endpoints = ret_choice->has_endpoints,
+                         .has_internal = ret_choice->has_internal,
+                         .has_external = ret_choice->has_external,
+                         .node_in_ranges = node_in_ranges(view, port)};
+}
+
+uint32_t
+row_endpoint_index(const PortRow *row, const ProxyEndpoint *ep)
+{
+    const ProxyEndpoint *all = row->port->endpoints;
+    uint32_t index = 0;
+
+    if (ep >= all && ep < all + row->port->n_endpoints)
+        return (uint32_t)(ep - all);
+    while (strcmp(all[index].text, ep->text) != 0)
+        index++;
+    return index;
+}
+
+bool
+row_has_external_chain(const PortRow *row)
+{
+    return row->verdict.has_endpoints && row->port->externally_accessible;
+}
+
+static bool
+depends_on_node(const ProxyServicePort *port)
+{
+    if (port->uses_local || (port->n_source_ranges && port->n_lb_vips))
+        return true;
+    for (uint32_t i = 0; i < port->n_endpoints; i++)
+        if (port->endpoints[i].again || port->endpoints[i].hint_nodes)
+            return true;
+    return false;
+}
+
+static PortNames *
+names_of(ProxyCompiler *c, const ProxyServicePort *port)
+{
+    PortNames **known = htable_find(&c->port_names, &port->generation);
+    PortNames *names;
+
+    if (known) {
+        (*known)->refs++;
+        return *known;
+    }
+    names = g_new0(PortNames, 1);
+    names->refs = 1;
+    names->generation = port->generation;
+    names->table = &c->port_names;
+    names->origin = origins_add_port(c->origins, port);
+    names->text = nf_text_id(c->names, port->text);
+    names->node_dependent = depends_on_node(port);
+    c->ops->name_port(c->names, port, names);
+    *(PortNames **)htable_insert(&c->port_names, &port->generation, NULL) = names;
+    return names;
+}
+
+/* --- Bases ------------------------------------------------------------------------------------------------------- */
+
+static BasePort
+base_port(ProxyCompiler *c, const ProxyView *view, const ProxyServicePort *port)
+{
+    BasePort made = {.names = names_of(c, port)};
+    EndpointChoice choice;
+    PortRow row;
+
+    made.verdict = base_decide(view, port, &choice);
+    row = (PortRow){port, made.names, made.verdict};
+    made.parts = port_parts(c->ops, view, made.names, &row, &choice);
+    endpoint_choice_clear(&choice);
+    return made;
+}
+
+/* Takes in the ports as they are now; chains of unchanged ports stay the same objects. */
+static void
+take_ports(ProxyCompiler *c, Base *base, const ProxyView *view, const ProxyServicePort *ports, size_t n,
+           NfRuleset *next)
+{
+    VEC(BasePort) old = {0};
+    size_t j = 0;
+    uint64_t newest = base->generation;
+
+    memcpy(&old, &base->ports, sizeof old);
+    memset(&base->ports, 0, sizeof base->ports);
+    vec_reserve(&base->ports, n);
+    base->dependent.len = 0;
+    /* Both lists are in the same order: what the old one has in between is gone. */
+    for (size_t i = 0; i < n; i++) {
+        if (ports[i].generation > base->generation)
+            continue;
+        for (; old.data[j].names->generation != ports[i].generation; j++)
+            parts_remove(next, old.data[j].parts);
+        j++;
+    }
+    for (; j < old.len; j++)
+        parts_remove(next, old.data[j].parts);
+    j = 0;
+    for (size_t i = 0; i < n; i++) {
+        if (ports[i].generation > base->generation) {
+            vec_push(&base->ports, base_port(c, view, &ports[i]));
+            parts_put(next, vec_last(&base->ports)->parts);
+            newest = MAX(newest, ports[i].generation);
+        } else {
+            for (; old.data[j].names->generation != ports[i].generation; j++)
+                port_names_unref(old.data[j].names);
+            vec_push(&base->ports, old.data[j++]);
+        }
+        if (base->ports.data[i].names->node_dependent)
+            vec_push(&base->dependent, (uint32_t)i);
+    }
+    for (; j < old.len; j++)
+        port_names_unref(old.data[j].names);
+    vec_clear(&old);
+    base->generation = newest;
+}
+
+PortRow *
+base_rows(ProxyCompiler *c, const Base *base, const ProxyServicePort *ports)
+{
+    c->rows.len = 0;
+    vec_reserve(&c->rows, base->ports.len);
+    for (size_t i = 0; i < base->ports.len; i++)
+        vec_push(&c->rows, (PortRow){&ports[i], base->ports.data[i].names, base->ports.data[i].verdict});
+    return c->rows.data;
+}
+
+static bool
+is_current(const Base *base, const ProxyServicePort *ports, size_t n)
+{
+    if (!base->ruleset || base->ports.len != n)
+        return false;
+    for (size_t i = 0; i < n; i++)
+        if (base->ports.data[i].names->generation != ports[i].generation)
+            return false;
+    return true;
+}
+
+bool
+base_update(ProxyCompiler *c, Base *base, const ProxyView *view, const ProxyServicePort *ports, size_t n,
+            GError **error)
+{
+    Parts shared = {0}, fixed = {0};
+    NfRuleset *next;
+
+    if (is_current(base, ports, n))
+        return true;
+    g_hash_table_remove_all(base->overlays);
+    if (base->ruleset) {
+        next = nf_ruleset_next(base->ruleset);
+    } else {
+        next = nf_ruleset_new(c->names, c->ops->dialect, c->params.family);
+        if (c->ops->table_comment)
+            nf_ruleset_set_comment(next, nf_text_id(c->names, c->ops->table_comment));
+        c->ops->fixed(view, &fixed);
+        parts_put(next, &fixed);
+        parts_clear(&fixed);
+    }
+    take_ports(c, base, view, ports, n, next);
+    if (!c->ops->shared(view, base_rows(c, base, ports), n, PART_ALL, &shared, error)) {
+        /* After a failed sync kube-proxy starts over. */
+        nf_ruleset_unref(next);
+        base_reset(base);
+        return false;
+    }
+    parts_put(next, &shared);
+    parts_clear(&shared);
+    if (!nf_ruleset_seal(next, error)) {
+        nf_ruleset_unref(next);
+        base_reset(base);
+        return false;
+    }
+    nf_ruleset_unref(base->ruleset);
+    base->ruleset = next;
+    return true;
+}

@@ -1,0 +1,65 @@
+#ifndef MODEL_PROXY_BASE_H
+#define MODEL_PROXY_BASE_H
+
+/* Bases and overlays: what nodes share of their rules, and what a node has of its own
+ *
+ * A base is the rule set of a node without name and addresses, for a class of nodes that differ in nothing else.  It
+ * moves from state to state of the service map: only the parts of changed service ports are made anew.  An overlay
+ * holds what is otherwise on one node: parts of service ports that look at where they are, and the shared parts that
+ * follow.
+ *
+ * Internal to proxier.c, base.c and overlay.c. */
+
+#include "model/proxy/compiler.h"
+#include "model/proxy/parts.h"
+#include "sim/engine/htable.h"
+
+/* What nodes must have in common to share a base. */
+typedef struct {
+    const char *zone; /* NULL: none. */
+    LocalDetector detector;
+    bool node_ports_all, localhost_node_ports, tcp_be_liberal, random_fully, nfacct_invalid, nfacct_localhost;
+} NodeClass;
+
+/* A service port in a base. */
+typedef struct {
+    PortNames *names; /* Referenced. */
+    PortVerdict verdict;
+    const Parts *parts; /* Of the names' variants. */
+} BasePort;
+
+typedef struct {
+    NodeClass class;
+    uint64_t generation; /* Highest of a port that was taken in. */
+    VEC(BasePort) ports;
+    VEC(uint32_t) dependent; /* Indices of ports that may differ from node to node. */
+    NfRuleset *ruleset;      /* Sealed. */
+    GHashTable *overlays;    /* Key of decisions (GBytes) -> Parts of the shared chains; dropped with each change. */
+} Base;
+
+struct ProxyCompiler {
+    ProxyParams params;
+    NfNames *names;
+    Origins *origins;
+    const ProxyModeOps *ops; /* NULL: the mode is not modelled. */
+    GPtrArray *bases;
+    HTable port_names; /* Generation -> PortNames *. */
+    VEC(PortRow) rows; /* Scratch. */
+};
+
+/* The base of the view's class, made if need be. */
+Base *base_of(ProxyCompiler *c, const ProxyView *view);
+void base_free(void *base);
+/* Brings the base up to the state of 'ports'.  False with *error if the kernel would refuse it; then it is empty. */
+bool base_update(ProxyCompiler *c, Base *base, const ProxyView *view, const ProxyServicePort *ports, size_t n,
+                 GError **error);
+/* Rows of the base's ports, in the compiler's scratch memory. */
+PortRow *base_rows(ProxyCompiler *c, const Base *base, const ProxyServicePort *ports);
+/* What a node of this view decides for a service port; the choice is the caller's to clear. */
+PortVerdict base_decide(const ProxyView *view, const ProxyServicePort *port, EndpointChoice *ret_choice);
+
+/* The sealed rule set of one node; NULL with *error if the kernel would refuse it. */
+NfRuleset *overlay_new(ProxyCompiler *c, Base *base, const ProxyView *view, const ProxyServicePort *ports,
+                       GError **error);
+
+#endif
