@@ -287,7 +287,7 @@ association_new(SocketTable *table, const SocketOptions *options, const SocketCa
     Association *a = g_new0(Association, 1);
 
     socket_init(table, &a->s, SOCKET_SCTP, IPPROTO_SCTP_, options, callbacks, user);
-    a->own_tag = rng_u32(&table->isn) | 1;
+    a->own_tag = (uint32_t)rng_mix(table->secret, a->s.flow) | 1;
     a->rto = SCTP_RTO_INITIAL;
     a->timer = timer_new(table->sim, "sctp", host_entity(table->host), on_timer, a);
     return a;

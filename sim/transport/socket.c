@@ -163,7 +163,7 @@ socket_table(Host *host)
     table->sim = host_sim(host);
     htable_init(&table->by_key, sizeof(SocketKey), sizeof(Socket *));
     htable_init(&table->by_port, sizeof(uint32_t), sizeof(Socket *));
-    table->isn = rng_stream(table->sim->seed, host_name(host), "tcp-isn");
+    table->secret = rng_mix(rng_hash_str(table->sim->seed, host_name(host)), rng_hash_str(0, "tcp-secret"));
     host_set_transport(host, &transport_ops, table);
     return table;
 }

@@ -104,6 +104,7 @@ tcp_connect(Host *host, IpAddr to, uint16_t port, const SocketOptions *options, 
     }
     if (options && options->connect_timeout)
         c->misc_at = table->sim->now + options->connect_timeout;
+    tcp_init_sequence(c, 0);
     tcp_sync_mss(c, ip_path_mtu(host, to));
     c->rtx_at = table->sim->now + TCP_RTO_INIT_US * SIMTIME_USEC;
     sent = tcp_send_syn(c);
@@ -198,24 +199,35 @@ TcpConn *
 tcp_conn_new(SocketTable *table, const SocketOptions *options, const SocketCallbacks *callbacks, void *user)
 {
     TcpConn *c = pool_alloc(&table->tcp_conns);
-    Rng *isn = &table->isn;
 
     memset(c, 0, sizeof *c);
     socket_init(table, &c->s, SOCKET_TCP, IPPROTO_TCP_, options, callbacks, user);
     c->rtx_at = c->delack_at = c->misc_at = SIMTIME_NEVER;
-    c->iss = rng_u32(isn);
-    c->ts_offset = rng_u32(isn);
-    c->ip_id = (uint16_t)rng_u32(isn);
-    c->snd_una = c->iss;
-    c->snd_nxt = c->iss;
-    c->tx_seq = c->write_seq = c->iss + 1;
-    c->rtx_nxt = c->rtx_end = c->recover = c->iss;
     c->cwnd = TCP_INIT_CWND;
     c->ssthresh = UINT32_MAX;
     c->rto_us = TCP_RTO_INIT_US;
     c->rcv_limit = 65535;
     c->timer = timer_new(table->sim, "tcp", host_entity(table->host), tcp_timer_fire, c);
     return c;
+}
+
+/* secure_tcp_seq(), secure_tcp_ts_off(): both go up over the connections of a tuple and of a pair of addresses, which is
+ * what lets a new SYN pass a record in TIME_WAIT. */
+void
+tcp_init_sequence(TcpConn *c, uint32_t lowest_iss)
+{
+    SocketTable *table = c->s.table;
+    IpAddr pair[2] = {c->s.key.local, c->s.key.remote};
+    uint64_t tuple = rng_hash(table->secret, &c->s.key, sizeof c->s.key);
+
+    c->iss = (uint32_t)tuple + (uint32_t)(table->sim->now >> 6);
+    if (lowest_iss && seq_lt(c->iss, lowest_iss))
+        c->iss = lowest_iss;
+    c->ts_offset = (uint32_t)rng_hash(table->secret, pair, sizeof pair);
+    c->ip_id = (uint16_t)(tuple >> 32);
+    c->snd_una = c->snd_nxt = c->iss;
+    c->tx_seq = c->write_seq = c->iss + 1;
+    c->rtx_nxt = c->rtx_end = c->recover = c->iss;
 }
 
 void

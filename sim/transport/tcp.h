@@ -124,6 +124,7 @@ tcp_sim(const TcpConn *c)
 
 /* tcp.c */
 TcpConn *tcp_conn_new(SocketTable *table, const SocketOptions *options, const SocketCallbacks *callbacks, void *user);
+void tcp_init_sequence(TcpConn *c, uint32_t lowest_iss); /* Once the addresses and ports are known. */
 void tcp_fail(TcpConn *c, SocketError error); /* Ends without a packet; closed() is called. */
 void tcp_finish(TcpConn *c);                  /* The clean end. */
 void tcp_accept(TcpConn *c);                  /* Gives an established connection to the listener's owner. */

@@ -189,10 +189,7 @@ listener_input(TcpListener *l, Packet *pkt, uint32_t lowest_iss)
     c->listener = l;
     c->s.key.remote = pkt->src;
     c->s.key.remote_port = pkt->sport;
-    if (lowest_iss && seq_lt(c->iss, lowest_iss)) {
-        c->iss = c->snd_una = c->snd_nxt = lowest_iss;
-        c->tx_seq = c->write_seq = c->iss + 1;
-    }
+    tcp_init_sequence(c, lowest_iss);
     c->state = TCP_SYN_RECV;
     c->rcv_nxt = c->rcv_acked = pkt->tcp.seq + 1;
     take_syn_options(c, pkt);

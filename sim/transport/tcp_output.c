@@ -209,6 +209,9 @@ send_data(TcpConn *c, uint32_t seq, uint32_t max_len)
     uint32_t at = c->tx_seq, len = 0, skip = 0;
     Packet *pkt = new_segment(c, seq, TCP_ACK);
 
+    add_sacks(c, pkt);
+    if (pkt->tcp.n_sacks) /* The option takes its room from the data, or the packet would not fit the MTU. */
+        max_len = MIN(max_len, c->mss - (4u + 8u * pkt->tcp.n_sacks));
     while (slice && seq_le(at + slice->len, seq)) {
         at += slice->len;
         slice = slice->next;
@@ -225,7 +228,6 @@ send_data(TcpConn *c, uint32_t seq, uint32_t max_len)
         len++;
         c->fin_sent = true;
     }
-    add_sacks(c, pkt);
     transmit(c, pkt);
     return len;
 }
