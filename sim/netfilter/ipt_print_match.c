@@ -207,7 +207,12 @@ ipt_print_match(const IptPrinter *p, const NfExpr *e)
         break;
     case NFX_NFACCT:
         g_string_append(out, " --nfacct-name ");
-        print_written_text(out, nf_text(p->names, e->a));
+        if (p->form == IPT_SAVE) {
+            g_string_append_c(out, ' '); /* The extension prints two. */
+            ipt_print_quoted(out, nf_text(p->names, e->a));
+        } else {
+            print_written_text(out, nf_text(p->names, e->a));
+        }
         break;
     case NFX_COMMENT:
         g_string_append(out, " --comment ");

@@ -4,8 +4,8 @@
 
 #include "tests/unit/test.h"
 
-/* tests/conformance/list/DUMP holds what iptables -L of iptables 1.8.9 printed after DUMP of tests/conformance/dumps
- * was loaded: sections that begin with "## TABLE OPTIONS". */
+/* tests/conformance/list/DUMP.txt holds what iptables -L of iptables 1.8.9 printed after DUMP of
+ * tests/conformance/dumps was loaded: sections that begin with "## TABLE OPTIONS". */
 
 static bool
 has_option(char **words, const char *option)
@@ -57,7 +57,7 @@ static void
 check_dump(const char *name)
 {
     g_autofree char *dump_file = g_build_filename("tests/conformance/dumps", name, NULL);
-    g_autofree char *list_file = g_build_filename("tests/conformance/list", name, NULL);
+    g_autofree char *list_file = g_strdup_printf("tests/conformance/list/%s.txt", name);
     g_autofree char *dump = NULL;
     g_autofree char *lists = NULL;
     g_auto(GStrv) sections = NULL;
