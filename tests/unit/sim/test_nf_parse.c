@@ -45,7 +45,7 @@ test_notes(void)
         {":INPUT ACCEPT\n" FILTER "COMMIT\n", "1:1+13 error: a chain outside of a table"},
         {FILTER ":A - [0:0]\nCOMMIT\n", "4:2+1 error: chain A is declared twice"},
         {FILTER ":B\nCOMMIT\n", "4:1+2 error: a chain line needs a name and a policy"},
-        {"*filter\n:INPUT - [0:0]\nCOMMIT\n", "2:8+1 error: built-in chain INPUT has policy \"-\""},
+        {"*filter\n:INPUT QUEUE [0:0]\nCOMMIT\n", "2:8+5 error: built-in chain INPUT has policy \"QUEUE\""},
         {FILTER "-A INPUT -j B\nCOMMIT\n", "4:13+1 error: table filter has no chain \"B\", nor is it a target"},
         {FILTER "-A INPUT -g DROP\nCOMMIT\n", "4:13+4 error: table filter has no chain \"DROP\", nor is it a target"},
         {FILTER "-A B -j DROP\nCOMMIT\n", "4:4+1 error: table filter has no chain \"B\""},
