@@ -5,7 +5,7 @@
  *
  *   ipt_parse.c         lines, tables, chains; builds and seals the rule set
  *   ipt_parse_rule.c    one rule: words, the IP part, which option belongs to which match
- *   ipt_parse_match.c   options of the matches
+ *   ipt_parse_match.c   options of the matches, with ipt_parse_l4.c and ipt_parse_state.c
  *   ipt_parse_target.c  targets and their options
  *
  * A match or target is an IptGroup: its -m or -j and the options found for it.  Whatever is not modelled in it turns
@@ -84,6 +84,12 @@ struct IptRule {
 /* Reads tokens[pos..] as a rule of the chain whose builder is 'builder'; notes what is wrong. */
 void ipt_parse_rule(IptParser *parser, const char *line, GArray *tokens, uint32_t pos, NfChainBuilder *builder);
 
+/* Tables of modules, each ends with a NULL name. */
+extern const IptModule IPT_L4_MODULES[];
+extern const IptModule IPT_STATE_MODULES[];
+extern const IptModule IPT_PACKET_MODULES[];
+/* 'finish' of matches that are nothing without an option. */
+IptResult ipt_finish_some(IptRule *rule, IptGroup *group);
 const IptModule *ipt_find_match(IpFamily family, const char *name);
 const IptModule *ipt_find_implicit_match(IpFamily family, uint8_t protocol);
 /* A jump to a chain or verdict has its expression at once. */
@@ -100,6 +106,8 @@ bool ipt_parse_u32(const char *text, uint32_t max, uint32_t *ret_value);
 bool ipt_parse_value_mask(const char *text, uint32_t *ret_value, uint32_t *ret_mask);
 /* "80", "80:90", ":90", "80:" with 'separator' ':'. */
 bool ipt_parse_range(const char *text, char separator, uint32_t max, uint32_t *ret_low, uint32_t *ret_high);
+/* "24", "255.255.255.0"; false if it is neither or has holes. */
+bool ipt_parse_mask_length(const char *text, IpFamily family, uint8_t *ret_len);
 
 /* Takes the message. */
 void ipt_note(IptParser *parser, bool error, uint32_t column, uint32_t length, char *message, const char *hint);

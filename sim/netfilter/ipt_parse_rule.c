@@ -14,7 +14,6 @@ static void parse_address(IptRule *rule, NfOp op, const char *option, bool neg);
 static void parse_interface(IptRule *rule, NfOp op, const char *option, bool neg);
 static void parse_protocol(IptRule *rule, const char *option, bool neg);
 static void keep_ip(IptRule *rule, uint32_t first);
-static bool mask_length(const char *text, IpFamily family, uint8_t *ret_len);
 static void emit(IptRule *rule, NfChainBuilder *builder);
 static void emit_group(IptRule *rule, IptGroup *group, NfChainBuilder *builder, bool is_target);
 static char short_option(const char *text);
@@ -91,52 +90,6 @@ NfExpr *
 ipt_single(IptGroup *group, NfOp op)
 {
     return group->n ? &group->exprs[0] : ipt_add(group, op, false);
-}
-
-bool
-ipt_parse_u32(const char *text, uint32_t max, uint32_t *ret_value)
-{
-    char *end;
-    guint64 value;
-
-    if (!g_ascii_isdigit(*text))
-        return false;
-    value = g_ascii_strtoull(text, &end, 0);
-    if (*end || value > max)
-        return false;
-    *ret_value = (uint32_t)value;
-    return true;
-}
-
-bool
-ipt_parse_value_mask(const char *text, uint32_t *ret_value, uint32_t *ret_mask)
-{
-    const char *slash = strchr(text, '/');
-    g_autofree char *value = slash ? g_strndup(text, (gsize)(slash - text)) : g_strdup(text);
-
-    *ret_mask = UINT32_MAX;
-    return ipt_parse_u32(value, UINT32_MAX, ret_value) && (!slash || ipt_parse_u32(slash + 1, UINT32_MAX, ret_mask));
-}
-
-bool
-ipt_parse_range(const char *text, char separator, uint32_t max, uint32_t *ret_low, uint32_t *ret_high)
-{
-    const char *middle = strchr(text, separator);
-    g_autofree char *low = middle ? g_strndup(text, (gsize)(middle - text)) : NULL;
-
-    if (!middle) {
-        if (!ipt_parse_u32(text, max, ret_low))
-            return false;
-        *ret_high = *ret_low;
-        return true;
-    }
-    *ret_low = 0;
-    *ret_high = max;
-    if (*low && !ipt_parse_u32(low, max, ret_low))
-        return false;
-    if (middle[1] && !ipt_parse_u32(middle + 1, max, ret_high))
-        return false;
-    return *ret_low <= *ret_high;
 }
 
 void
@@ -389,7 +342,7 @@ parse_address(IptRule *rule, NfOp op, const char *option, bool neg)
                                       : "this is read as the output of iptables-save");
         return;
     }
-    if (slash && !mask_length(slash + 1, family, &prefix.len)) {
+    if (slash && !ipt_parse_mask_length(slash + 1, family, &prefix.len)) {
         IpAddr mask;
         if (ipaddr_parse(slash + 1, &mask) && ipaddr_family(&mask) == family)
             keep_ip(rule, neg ? at - 1 : at); /* A mask with holes. */
@@ -454,35 +407,6 @@ keep_ip(IptRule *rule, uint32_t first)
     IptGroup *group = open_match(rule, first, NULL);
 
     append_raw(rule, group, first, rule->pos);
-}
-
-/* "24", "255.255.255.0"; false if it is neither or has holes. */
-static bool
-mask_length(const char *text, IpFamily family, uint8_t *ret_len)
-{
-    uint32_t bits = family == FAMILY_IPV6 ? 128 : 32, length;
-    IpAddr mask;
-
-    if (!strpbrk(text, ".:")) {
-        if (!ipt_parse_u32(text, bits, &length))
-            return false;
-        *ret_len = (uint8_t)length;
-        return true;
-    }
-    if (!ipaddr_parse(text, &mask) || ipaddr_family(&mask) != family)
-        return false;
-    for (length = 0; length < bits; length++) {
-        uint32_t bit = 128 - bits + length;
-        if (!(mask.b[bit / 8] & 0x80 >> bit % 8))
-            break;
-    }
-    for (uint32_t i = length; i < bits; i++) {
-        uint32_t bit = 128 - bits + i;
-        if (mask.b[bit / 8] & 0x80 >> bit % 8)
-            return false;
-    }
-    *ret_len = (uint8_t)length;
-    return true;
 }
 
 static void
