@@ -19,7 +19,7 @@
 #include "sim/engine/htable.h"
 #include "sim/engine/vec.h"
 
-/* Ids of one state of a service port, made at first use (NF_NO_ID before). */
+/* Ids of one state of a service port: of the chains that it may have on some node; others are 0. */
 typedef struct {
     uint64_t generation;
     uint32_t refs;

@@ -22,10 +22,14 @@ iptables_name_port(NfNames *names, const ProxyServicePort *port, PortNames *ret_
     char hash[IPT_HASH_SIZE];
 
     ipt_service_hash(port, hash);
-    ret_names->external_chain = named_chain(names, "KUBE-EXT-", hash);
-    ret_names->firewall_chain = named_chain(names, "KUBE-FW-", hash);
-    ret_names->cluster_chain = named_chain(names, "KUBE-SVC-", hash);
-    ret_names->local_chain = named_chain(names, "KUBE-SVL-", hash);
+    if (port->externally_accessible)
+        ret_names->external_chain = named_chain(names, "KUBE-EXT-", hash);
+    if (port->n_lb_vips && port->n_source_ranges)
+        ret_names->firewall_chain = named_chain(names, "KUBE-FW-", hash);
+    if (port->uses_cluster)
+        ret_names->cluster_chain = named_chain(names, "KUBE-SVC-", hash);
+    if (port->uses_local)
+        ret_names->local_chain = named_chain(names, "KUBE-SVL-", hash);
     ret_names->endpoint_chains = arena_alloc(&ret_names->arena, port->n_endpoints * sizeof(uint32_t));
     for (uint32_t i = 0; i < port->n_endpoints; i++) {
         ipt_endpoint_hash(port, &port->endpoints[i], hash);
@@ -98,13 +102,11 @@ static void
 to_endpoints_by_chance(const ProxyView *view, NfChainBuilder *b, const PortRow *row, const ProxyEndpoint *const *list,
                        uint32_t n)
 {
-    char text[16];
-
     for (uint32_t i = 0; i < n; i++) {
         uint32_t index = row_endpoint_index(row, list[i]), left = n - i;
         NfExpr chance = nfx_u32(NFX_STATISTIC_RANDOM, 0, left, 0, false);
         if (left > 1)
-            chance.a = ipt_probability_threshold(ipt_probability(left, text));
+            chance.a = ipt_probability_threshold(left);
         ipt_rule(b, view->names, PORT_ORIGIN(view, row, index, BALANCE),
                  &(IptRule){.comment = endpoint_comment(view, row, list[i]), .match = left > 1 ? &chance : NULL},
                  nfx_jump(row->names->endpoint_chains[index]));

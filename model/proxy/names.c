@@ -102,16 +102,36 @@ nft_endpoint_base(const ProxyServicePort *port, const ProxyEndpoint *endpoint)
                                                  proxy_proto_name(port->proto), port->port_name, ip, endpoint->port));
 }
 
+/* The ten decimals that "%.10f" makes of 1.0 / n, as an integer. */
+static uint64_t
+probability_digits(uint32_t n)
+{
+    uint64_t one = 10000000000u, rest = one % n;
+    char text[16];
+
+    if (rest * 2 != n)
+        return one / n + (rest * 2 > n);
+    /* Half way between two texts (2048, 10240, ...): the error of the double decides. */
+    g_ascii_formatd(text, sizeof text, "%.10f", 1.0 / n);
+    return g_ascii_strtoull(text + 2, NULL, 10);
+}
+
 char *
 ipt_probability(uint32_t n, char buf[static 16])
 {
-    g_ascii_formatd(buf, 16, "%.10f", 1.0 / n);
+    uint64_t digits = probability_digits(n);
+
+    for (int i = 11; i > 1; i--, digits /= 10)
+        buf[i] = (char)('0' + digits % 10);
+    buf[0] = (char)('0' + digits);
+    buf[1] = '.';
+    buf[12] = '\0';
     return buf;
 }
 
 uint32_t
-ipt_probability_threshold(const char *text)
+ipt_probability_threshold(uint32_t n)
 {
-    /* libxt_statistic.c: lround(0x80000000 * atof()). */
-    return (uint32_t)lround(2147483648.0 * g_ascii_strtod(text, NULL));
+    /* libxt_statistic.c: lround(0x80000000 * strtod(text)); the quotient is the double that strtod() makes. */
+    return (uint32_t)lround(2147483648.0 * ((double)probability_digits(n) / 1e10));
 }

@@ -20,7 +20,7 @@ char *nft_endpoint_base(const ProxyServicePort *port, const ProxyEndpoint *endpo
 
 /* computeProbability: "%0.10f" of 1/n. */
 char *ipt_probability(uint32_t n, char buf[static 16]);
-/* The kernel's 31-bit threshold for that text. */
-uint32_t ipt_probability_threshold(const char *text);
+/* The kernel's 31-bit threshold for that text of 1/n. */
+uint32_t ipt_probability_threshold(uint32_t n);
 
 #endif

@@ -27,10 +27,14 @@ nftables_name_port(NfNames *names, const ProxyServicePort *port, PortNames *ret_
 {
     g_autofree char *base = nft_service_base(port);
 
-    ret_names->cluster_chain = prefixed_chain(names, "service-", base);
-    ret_names->local_chain = prefixed_chain(names, "local-", base);
-    ret_names->external_chain = prefixed_chain(names, "external-", base);
-    ret_names->firewall_chain = prefixed_chain(names, "firewall-", base);
+    if (port->uses_cluster)
+        ret_names->cluster_chain = prefixed_chain(names, "service-", base);
+    if (port->uses_local)
+        ret_names->local_chain = prefixed_chain(names, "local-", base);
+    if (port->externally_accessible)
+        ret_names->external_chain = prefixed_chain(names, "external-", base);
+    if (port->n_lb_vips && port->n_source_ranges)
+        ret_names->firewall_chain = prefixed_chain(names, "firewall-", base);
     ret_names->endpoint_chains = arena_alloc(&ret_names->arena, port->n_endpoints * sizeof(uint32_t));
     ret_names->affinity_sets = arena_alloc(&ret_names->arena, port->n_endpoints * sizeof(uint32_t));
     for (uint32_t i = 0; i < port->n_endpoints; i++) {

@@ -1,5 +1,6 @@
 /* Chain names and probabilities: values that the real kube-proxy writes. */
 
+#include <math.h>
 #include <netinet/in.h>
 #include <string.h>
 
@@ -41,15 +42,25 @@ test_probabilities(void)
     T_EQ_STR(ipt_probability(3, text), "0.3333333333");
     T_EQ_STR(ipt_probability(2048, text), "0.0004882812"); /* A tie: to even, as Go and glibc do. */
     T_EQ_STR(ipt_probability(100001, text), "0.0000099999");
+    for (uint32_t n = 1; n < 20000; n++) {
+        char want[16];
+        g_ascii_formatd(want, sizeof want, "%.10f", 1.0 / n);
+        T_EQ_STR(ipt_probability(n, text), want);
+    }
 }
 
 static void
 test_thresholds(void)
 {
     /* What iptables-save prints back (REALITY 25): 0.33333333349, 0.10000000009. */
-    T_EQ_U64(ipt_probability_threshold("0.5000000000"), 1u << 30);
-    T_EQ_U64(ipt_probability_threshold("0.3333333333"), 715827883);
-    T_EQ_U64(ipt_probability_threshold("0.1000000000"), 214748365);
+    T_EQ_U64(ipt_probability_threshold(2), 1u << 30);
+    T_EQ_U64(ipt_probability_threshold(3), 715827883);
+    T_EQ_U64(ipt_probability_threshold(10), 214748365);
+    for (uint32_t n = 1; n < 20000; n++) {
+        char text[16];
+        T_EQ_U64(ipt_probability_threshold(n),
+                 (uint32_t)lround(2147483648.0 * g_ascii_strtod(ipt_probability(n, text), NULL)));
+    }
 }
 
 static void

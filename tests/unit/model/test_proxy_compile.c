@@ -1,0 +1,275 @@
+/* Sharing must not show: rules of a compiler that went through many states and nodes equal those of a fresh one, and
+ * what did not change stays the same object. */
+
+#include <netinet/in.h>
+#include <string.h>
+
+#include "model/proxy/proxier.h"
+#include "sim/netfilter/nf_text.h"
+#include "tests/unit/test.h"
+
+#define N_NODES 3
+
+typedef struct {
+    Store *store;
+    uint64_t seed; /* Of a plain generator: any sequence will do. */
+    ProxyConfig config;
+    ProxyNode nodes[N_NODES];
+    IpAddr addrs[N_NODES][2];
+} World;
+
+static uint32_t
+below(World *w, uint32_t n)
+{
+    w->seed = w->seed * UINT64_C(6364136223846793005) + UINT64_C(1442695040888963407);
+    return (uint32_t)(w->seed >> 33) % n;
+}
+
+#define word(w, ...) intern((w), g_strdup_printf(__VA_ARGS__))
+
+static const char *
+intern(World *w, char *text)
+{
+    const char *kept = strings_add(store_strings(w->store), text);
+
+    g_free(text);
+    return kept;
+}
+
+static void
+put_service(World *w, uint32_t i)
+{
+    Service *service = (Service *)api_new(KIND_SERVICE, word(w, "ns"), word(w, "svc%u", i));
+    bool lb = below(w, 2);
+
+    service->type = lb ? SERVICE_LOADBALANCER : SERVICE_NODEPORT;
+    service->cluster_ips = g_new(const char *, 1);
+    service->cluster_ips[0] = word(w, "10.96.0.%u", i + 1);
+    service->n_cluster_ips = 1;
+    service->ports = g_new0(ServicePort, 1);
+    service->ports[0] = (ServicePort){.name = "p", .proto = IPPROTO_TCP, .port = 80};
+    service->ports[0].node_port = (uint16_t)(below(w, 2) ? 30000 + i : 0);
+    service->n_ports = 1;
+    service->ingress = g_new0(LbIngress, 1);
+    service->ingress[0].ip = word(w, "203.0.113.%u", i + 1);
+    service->n_ingress = lb;
+    service->source_ranges = g_new(const char *, 1);
+    service->source_ranges[0] = word(w, "192.168.0.%u/31", below(w, 4));
+    service->n_source_ranges = below(w, 2);
+    service->external_policy = below(w, 2) ? POLICY_LOCAL : POLICY_CLUSTER;
+    service->internal_policy = below(w, 3) ? POLICY_CLUSTER : POLICY_LOCAL;
+    service->affinity_client_ip = below(w, 4) == 0;
+    service->affinity_timeout_s = 10800;
+    service->health_check_node_port = (uint16_t)(31000 + i);
+    store_put(w->store, &service->meta);
+}
+
+static void
+put_slice(World *w, uint32_t i)
+{
+    static const uint8_t CONDITIONS[] = {EP_READY | EP_SERVING, EP_READY | EP_SERVING, EP_SERVING | EP_TERMINATING, 0};
+    EndpointSlice *slice = (EndpointSlice *)api_new(KIND_ENDPOINTSLICE, word(w, "ns"), word(w, "slice%u", i));
+
+    slice->service = word(w, "svc%u", i);
+    slice->family = FAMILY_IPV4;
+    slice->ports = g_new0(EndpointPort, 1);
+    slice->ports[0] = (EndpointPort){.name = "p", .port = 8080, .proto = IPPROTO_TCP};
+    slice->n_ports = 1;
+    slice->n_endpoints = below(w, 4);
+    slice->endpoints = g_new0(Endpoint, 4);
+    for (uint32_t e = 0; e < slice->n_endpoints; e++) {
+        slice->endpoints[e].addr = ipaddr_v4(10, 244, (uint8_t)i, (uint8_t)(below(w, 6) + 1));
+        slice->endpoints[e].conditions = CONDITIONS[below(w, G_N_ELEMENTS(CONDITIONS))];
+        slice->endpoints[e].node_name = word(w, "node%u", below(w, N_NODES));
+    }
+    store_put(w->store, &slice->meta);
+}
+
+static void
+change_something(World *w)
+{
+    uint32_t i = below(w, 6);
+
+    switch (below(w, 4)) {
+    case 0:
+        put_service(w, i);
+        break;
+    case 1:
+        store_remove(w->store, KIND_SERVICE, word(w, "ns"), word(w, "svc%u", i));
+        break;
+    default:
+        put_slice(w, i);
+    }
+}
+
+static World
+world_new(uint64_t seed, ProxyMode mode)
+{
+    World w = {.store = store_new(), .seed = seed};
+
+    proxy_config_default(&w.config);
+    w.config.mode = mode;
+    w.config.cluster_cidr[0] = (IpPrefix){ipaddr_v4(10, 244, 0, 0), 16};
+    w.config.n_cluster_cidr = 1;
+    for (uint32_t i = 0; i < N_NODES; i++)
+        w.nodes[i] = (ProxyNode){.name = word(&w, "node%u", i), .primary_ip = ipaddr_v4(192, 168, 0, (uint8_t)(i + 1))};
+    for (uint32_t i = 0; i < 6; i++) {
+        put_service(&w, i);
+        put_slice(&w, i);
+    }
+    return w;
+}
+
+static char *
+text_of(const NfRuleset *rules)
+{
+    GString *text = g_string_new(NULL);
+
+    if (!rules)
+        return g_string_free(text, FALSE);
+    if (nf_ruleset_dialect(rules) == NF_DIALECT_NFT)
+        nf_print_nft_ruleset(text, rules, NULL);
+    else
+        nf_print_iptables_save(text, rules);
+    return g_string_free(text, FALSE);
+}
+
+/* nft prints in the order of ids, which depends on history: compare lines as a multiset. */
+static char *
+sorted(char *text)
+{
+    g_auto(GStrv) lines = g_strsplit(text, "\n", -1);
+    guint n = g_strv_length(lines);
+
+    g_free(text);
+    for (guint i = 1; i < n; i++)
+        for (guint k = i; k > 0 && strcmp(lines[k - 1], lines[k]) > 0; k--) {
+            char *swap = lines[k];
+            lines[k] = lines[k - 1];
+            lines[k - 1] = swap;
+        }
+    return g_strjoinv("\n", lines);
+}
+
+static void
+check_against_fresh(World *w, const ProxyParams *params, ProxyCompiler *compiler, const ServiceMap *map)
+{
+    for (uint32_t i = 0; i < N_NODES; i++) {
+        NfNames *names = nf_names_new();
+        ServiceMap *fresh_map = service_map_new(w->store, FAMILY_IPV4, params->version);
+        ProxyCompiler *fresh = proxy_compiler_new(params, names);
+        NfRuleset *got = proxy_compile(compiler, map, &w->nodes[i], NULL);
+        NfRuleset *want = proxy_compile(fresh, fresh_map, &w->nodes[i], NULL);
+        g_autofree char *got_text = sorted(text_of(got)), *want_text = sorted(text_of(want));
+        test_check(got && strcmp(got_text, want_text) == 0, __LINE__, __FILE__, __func__,
+                   "rules of node %u differ:\n%s\n---\n%s", i, got_text, want_text);
+        nf_ruleset_unref(got);
+        nf_ruleset_unref(want);
+        proxy_compiler_free(fresh);
+        service_map_free(fresh_map);
+        nf_names_unref(names);
+    }
+}
+
+static void
+run_history(ProxyMode mode, uint8_t minor, uint64_t seed)
+{
+    World w = world_new(seed, mode);
+    ProxyParams params = {.mode = mode, .family = FAMILY_IPV4, .version = {minor, ""}, .config = &w.config};
+    NfNames *names = nf_names_new();
+    ServiceMap *map = service_map_new(w.store, FAMILY_IPV4, params.version);
+    ProxyCompiler *compiler = proxy_compiler_new(&params, names);
+
+    for (int step = 0; step < 12; step++) {
+        check_against_fresh(&w, &params, compiler, map);
+        for (uint32_t n = below(&w, 3) + 1; n > 0; n--)
+            change_something(&w);
+        service_map_update(map);
+    }
+    proxy_compiler_free(compiler);
+    service_map_free(map);
+    nf_names_unref(names);
+    store_free(w.store);
+}
+
+static void
+test_iptables_history(void)
+{
+    for (uint64_t seed = 1; seed <= 4; seed++)
+        run_history(PROXY_IPTABLES, 34, seed);
+}
+
+static void
+test_nftables_history(void)
+{
+    for (uint64_t seed = 1; seed <= 4; seed++) {
+        run_history(PROXY_NFTABLES, 35, seed);
+        run_history(PROXY_NFTABLES, 36, seed);
+    }
+}
+
+/* One Service's chains are new objects after a change of its endpoints; the other's are the same. */
+static void
+test_identity(void)
+{
+    World w = world_new(7, PROXY_IPTABLES);
+    ProxyParams params = {.mode = PROXY_IPTABLES, .family = FAMILY_IPV4, .version = {34, ""}, .config = &w.config};
+    NfNames *names = nf_names_new();
+    ServiceMap *map = service_map_new(w.store, FAMILY_IPV4, params.version);
+    ProxyCompiler *compiler = proxy_compiler_new(&params, names);
+    NfRuleset *before = proxy_compile(compiler, map, &w.nodes[0], NULL), *after;
+    g_autoptr(GString) text = g_string_new(NULL);
+
+    T_TRUE(!service_map_update(map));
+    put_slice(&w, 3);
+    T_TRUE(service_map_update(map));
+    after = proxy_compile(compiler, map, &w.nodes[0], NULL);
+    proxy_print_iptables_restore(text, before, after, false);
+    T_TRUE(strstr(text->str, "10.244.3.") || strstr(text->str, "-X KUBE-SEP-") ||
+           strstr(text->str, "svc3:p has no endpoints"));
+    T_TRUE(!strstr(text->str, "--to-destination 10.244.2."));
+    nf_ruleset_unref(before);
+    nf_ruleset_unref(after);
+    proxy_compiler_free(compiler);
+    service_map_free(map);
+    nf_names_unref(names);
+    store_free(w.store);
+}
+
+/* Every rule of a service port says where it comes from. */
+static void
+test_origins(void)
+{
+    World w = world_new(3, PROXY_IPTABLES);
+    ProxyParams params = {.mode = PROXY_IPTABLES, .family = FAMILY_IPV4, .version = {34, ""}, .config = &w.config};
+    NfNames *names = nf_names_new();
+    ServiceMap *map = service_map_new(w.store, FAMILY_IPV4, params.version);
+    ProxyCompiler *compiler = proxy_compiler_new(&params, names);
+    NfRuleset *rules = proxy_compile(compiler, map, &w.nodes[0], NULL);
+    size_t n;
+    g_autofree uint32_t *ids = nf_ruleset_chain_ids(rules, &n);
+
+    for (size_t i = 0; i < n; i++) {
+        const NfChain *chain = nf_ruleset_chain(rules, ids[i]);
+        bool endpoint = g_str_has_prefix(nf_chain_name(names, ids[i]), "KUBE-SEP-");
+        for (uint32_t r = 0; r < nf_chain_n_rules(chain); r++) {
+            RuleOrigin origin = {0};
+            T_TRUE(proxy_origin(compiler, nf_chain_rule(chain, r)->origin, &origin));
+            T_TRUE(origin.object && origin.source && strstr(origin.source, ".c:"));
+            T_TRUE(!endpoint || (origin.detail && strstr(origin.detail, "endpoint 10.244.")));
+        }
+    }
+    nf_ruleset_unref(rules);
+    proxy_compiler_free(compiler);
+    service_map_free(map);
+    nf_names_unref(names);
+    store_free(w.store);
+}
+
+const TestSuite suite_proxy_compile = {
+    "model/proxy_compile",
+    {{"iptables rules after any history are a fresh compiler's", test_iptables_history},
+     {"nftables rules after any history are a fresh compiler's", test_nftables_history},
+     {"an incremental sync writes the changed Service's chains only", test_identity},
+     {"every rule has an origin", test_origins}},
+};
