@@ -1,7 +1,7 @@
 /* kube-proxy's nftables rules as one transaction, in the form of knftables' dump: one "add" line an object
  *
- * Table, sets, maps, chains, rules, elements.  Upstream's golden files group lines by service; they are compared object
- * by object.                                                                                                         */
+ * Table, sets and maps, chains, rules, elements, each in order of creation.  Upstream's golden files group lines by
+ * service; they are compared object by object. */
 
 #include <string.h>
 
@@ -35,12 +35,9 @@ nf_print_nft_transaction(GString *out, const NfRuleset *rs)
             g_string_append_printf(out, " { comment \"%s\" ; }", nf_text(t.names, nf_ruleset_comment(rs)));
         g_string_append_c(out, '\n');
     }
-    for (int maps = 0; maps < 2; maps++)
-        for (size_t i = 0; i < n_sets; i++) {
-            const NfSet *set = nf_ruleset_set(rs, sets[i]);
-            if (!nf_set_spec(set)->anonymous && (nf_set_spec(set)->kind == NF_SET_MAP) == maps)
-                add_set(&t, set);
-        }
+    for (size_t i = 0; i < n_sets; i++)
+        if (!nf_set_spec(nf_ruleset_set(rs, sets[i]))->anonymous)
+            add_set(&t, nf_ruleset_set(rs, sets[i]));
     for (size_t i = 0; i < n_chains; i++)
         add_chain(&t, nf_ruleset_chain(rs, chains[i]));
     for (size_t i = 0; i < n_chains; i++)
