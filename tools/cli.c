@@ -36,8 +36,10 @@ cli_parse(const Command *command, int *argc, char ***argv, const GOptionEntry *e
 {
     CommonOptions common = {0};
     gboolean notes = FALSE;
+    const char *const *choice = command->formats ? command->formats : formats;
+    g_autofree char *choice_text = g_strjoinv(", ", (char **)choice);
     const GOptionEntry shared[] = {
-        {"format", 'o', 0, G_OPTION_ARG_STRING, &common.format, "text (default) or json", "FORMAT"},
+        {"format", 'o', 0, G_OPTION_ARG_STRING, &common.format, choice_text, "FORMAT"},
         {"notes", 0, 0, G_OPTION_ARG_NONE, &notes, "also show notes, e.g. about fields that are ignored", NULL},
         {G_OPTION_REMAINING, 0, 0, G_OPTION_ARG_FILENAME_ARRAY, &common.files, NULL, NULL},
         {0},
@@ -58,8 +60,8 @@ cli_parse(const Command *command, int *argc, char ***argv, const GOptionEntry *e
         return false;
     }
     common.notes = notes;
-    if (common.format && !g_strv_contains(formats, common.format)) {
-        cli_usage_error(command, "--format is text or json, not \"%s\"", common.format);
+    if (common.format && !g_strv_contains(choice, common.format)) {
+        cli_usage_error(command, "--format is one of %s, not \"%s\"", choice_text, common.format);
         cli_common_clear(&common);
         return false;
     }

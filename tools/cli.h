@@ -20,10 +20,12 @@ typedef struct {
     const char *usage;   /* "FILE… --node NODE [options]" */
     const char *example; /* One command line. */
     int (*run)(int argc, char **argv);
+    const char *const *formats; /* NULL-terminated choice of -o, the default first; NULL: text and json. */
 } Command;
 
 extern const Command *const commands[]; /* NULL-terminated. */
-extern const Command command_check, command_rules, command_run, command_walk;
+extern const Command command_check, command_conntrack, command_get, command_iptables, command_rules, command_run,
+    command_walk;
 
 /* Options that every command has. */
 typedef struct {

@@ -3,5 +3,6 @@
 #include "tools/cli.h"
 
 const Command *const commands[] = {
-    &command_run, &command_check, &command_rules, &command_walk, NULL,
+    &command_run, &command_check,    &command_rules,     &command_walk,
+    &command_get, &command_iptables, &command_conntrack, NULL,
 };

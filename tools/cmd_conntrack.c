@@ -1,0 +1,180 @@
+/* svcsim conntrack: `conntrack -L` of a node at a moment, or `conntrack -E` of the time until then. */
+
+#include "tools/cli.h"
+
+#include <stdio.h>
+#include <string.h>
+
+#include "sim/netfilter/conntrack.h"
+#include "tools/view.h"
+
+typedef struct {
+    ViewOptions view;
+    gboolean list, events;
+    char *proto, *src, *dst;
+    int sport, dport;
+} Options;
+
+typedef struct {
+    uint8_t proto; /* 0: any. */
+    bool has_src, has_dst;
+    IpAddr src, dst;
+    uint16_t sport, dport; /* 0: any. */
+} Filter;
+
+typedef struct {
+    TraceSink sink;
+    Host *host;
+    const Filter *filter;
+    GString *out;
+    uint32_t n;
+} Listing;
+
+static bool
+parse_filter(const Options *o, Filter *ret_filter)
+{
+    Filter f = {.sport = (uint16_t)o->sport, .dport = (uint16_t)o->dport};
+
+    if (o->proto && !ipproto_parse(o->proto, &f.proto)) {
+        cli_usage_error(&command_conntrack, "unknown protocol \"%s\"", o->proto);
+        return false;
+    }
+    f.has_src = o->src != NULL;
+    f.has_dst = o->dst != NULL;
+    if ((o->src && !ipaddr_parse(o->src, &f.src)) || (o->dst && !ipaddr_parse(o->dst, &f.dst))) {
+        cli_usage_error(&command_conntrack, "-s and -d are addresses, not \"%s\"",
+                        o->src && !ipaddr_parse(o->src, &f.src) ? o->src : o->dst);
+        return false;
+    }
+    *ret_filter = f;
+    return true;
+}
+
+/* By the original direction, as the tool's -s, -d, --sport and --dport. */
+static bool
+passes(const Filter *f, const Conn *conn)
+{
+    CtTuple t = conn_tuple(conn, CT_ORIG);
+
+    return (!f->proto || t.proto == f->proto) && (!f->has_src || ipaddr_eq(t.src, f->src)) &&
+           (!f->has_dst || ipaddr_eq(t.dst, f->dst)) && (!f->sport || t.sport == f->sport) &&
+           (!f->dport || t.dport == f->dport);
+}
+
+static Conntrack *
+table_of(Host *host)
+{
+    NfStack *nf = host_netfilter_peek(host);
+
+    return nf ? nf_stack_conntrack(nf) : NULL;
+}
+
+static void
+list_one(const Conn *conn, void *user)
+{
+    Listing *l = user;
+    g_autofree char *line = NULL;
+
+    if (!passes(l->filter, conn))
+        return;
+    line = conn_format(table_of(l->host), conn);
+    g_string_append_printf(l->out, "%s\n", line);
+    l->n++;
+}
+
+/* "    [NEW] tcp ...", with the time in front as with `-o timestamp`. */
+static void
+on_record(TraceSink *sink, const TraceRecord *r)
+{
+    static const char *const names[] = {
+        [TRACE_CT_CONFIRM] = "[NEW]",    [TRACE_CT_STATE] = "[UPDATE]",    [TRACE_CT_REPLY] = "[UPDATE]",
+        [TRACE_CT_ASSURED] = "[UPDATE]", [TRACE_CT_DESTROY] = "[DESTROY]",
+    };
+    Listing *l = (Listing *)sink;
+    g_autofree char *line = NULL;
+
+    if (r->host != l->host || r->ct.event == TRACE_CT_NEW || !passes(l->filter, r->ct.conn))
+        return;
+    line = conn_format(table_of(l->host), r->ct.conn);
+    g_string_append_printf(l->out, "[%" G_GINT64_FORMAT ".%06d]\t%9s %s\n", r->at / SIMTIME_SEC,
+                           (int)(r->at % SIMTIME_SEC / SIMTIME_USEC), names[r->ct.event], line);
+    l->n++;
+}
+
+static int
+show(View *view, const Options *o)
+{
+    g_autoptr(GString) out = g_string_new(NULL);
+    Filter filter;
+    Listing listing = {.filter = &filter, .out = out};
+    int status;
+
+    if (!parse_filter(o, &filter))
+        return EXIT_USAGE;
+    if (o->events) {
+        listing.host = view_host(view, &o->view, true);
+        if (!listing.host)
+            return EXIT_USAGE;
+        listing.sink = (TraceSink){.mask = TRACE_BIT(TRACE_CT), .record = on_record};
+        trace_add_sink(cluster_sim(view->cluster), &listing.sink);
+        view_advance(view);
+        trace_remove_sink(cluster_sim(view->cluster), &listing.sink);
+    } else {
+        view_advance(view);
+        listing.host = view_host(view, &o->view, true);
+        if (!listing.host)
+            return EXIT_USAGE;
+        if (table_of(listing.host))
+            conntrack_each(table_of(listing.host), list_one, &listing);
+    }
+    status = cli_output(out);
+    fprintf(stderr, "svcsim conntrack: %u flow %s have been shown.\n", listing.n, o->events ? "events" : "entries");
+    return status;
+}
+
+static int
+run(int argc, char **argv)
+{
+    CommonOptions common;
+    Options o = {0};
+    const GOptionEntry entries[] = {
+        VIEW_HOST_ENTRIES(o.view),
+        VIEW_OPTION_ENTRIES(o.view),
+        {"dump", 'L', 0, G_OPTION_ARG_NONE, &o.list, "list the table (default)", NULL},
+        {"event", 'E', 0, G_OPTION_ARG_NONE, &o.events, "list what happened to it until then", NULL},
+        {"proto", 'p', 0, G_OPTION_ARG_STRING, &o.proto, "of this protocol", "PROTO"},
+        {"src", 's', 0, G_OPTION_ARG_STRING, &o.src, "with this original source", "IP"},
+        {"dst", 'd', 0, G_OPTION_ARG_STRING, &o.dst, "with this original destination", "IP"},
+        {"sport", 0, 0, G_OPTION_ARG_INT, &o.sport, "with this original source port", "PORT"},
+        {"dport", 0, 0, G_OPTION_ARG_INT, &o.dport, "with this original destination port", "PORT"},
+        {0},
+    };
+    g_auto(GStrv) words = NULL;
+    View view;
+    int status = EXIT_USAGE;
+
+    if (!cli_parse(&command_conntrack, &argc, &argv, entries, &common))
+        return EXIT_USAGE;
+    words = view_take_words(&common);
+    if (words[0])
+        cli_usage_error(&command_conntrack, "\"%s\" is no file", words[0]);
+    else if (view_open(&command_conntrack, &common, &o.view, &view)) {
+        status = show(&view, &o);
+        view_close(&view);
+    }
+    cli_common_clear(&common);
+    view_options_clear(&o.view);
+    g_free(o.proto);
+    g_free(o.src);
+    g_free(o.dst);
+    return status;
+}
+
+const Command command_conntrack = {
+    .name = "conntrack",
+    .group = "Views",
+    .summary = "a node's connection tracking table, as conntrack -L prints it, or its events (-E)",
+    .usage = "FILE... --node NODE [-L | -E] [-p PROTO] [-s IP] [-d IP] [options]",
+    .example = "svcsim conntrack shop.yaml --node minikube -L -p tcp --at 12s",
+    .run = run,
+};
