@@ -14,7 +14,7 @@ say      = $(if $(V),,@printf '  %-5s %s\n' $(1) $(2))
 PKGS       := glib-2.0 libpcap yaml-0.1
 # Asked once, and only when something is compiled: `make deps` may have to install pkg-config first.
 once        = $(eval $(1) := $(shell $(2)))$($(1))
-PKG_CFLAGS  = $(call once,PKG_CFLAGS,pkg-config --cflags $(PKGS))
+PKG_CFLAGS  = $(call once,PKG_CFLAGS,pkg-config --cflags $(PKGS) || echo 'try: make deps' >&2)
 PKG_LIBS    = $(call once,PKG_LIBS,pkg-config --libs $(PKGS))
 CU_CFLAGS   = $(call once,CU_CFLAGS,pkg-config --cflags cunit)
 CU_LIBS     = $(call once,CU_LIBS,pkg-config --libs cunit)
@@ -26,8 +26,20 @@ ALL_CFLAGS = -std=c11 -D_GNU_SOURCE $(WARN) $(CFLAGS) $(PKG_CFLAGS) -I. $(EXTRA)
 rooms = $(sort $(wildcard $(1)/*.c $(1)/*/*.c))
 objs  = $(patsubst %.c,$(BUILD)/%.o,$(call rooms,$(1)))
 
-.PHONY: all
+.PHONY: all run test
 all: $(BUILD)/svcsim ## build the program
+
+# Each step in a make of its own: what pkg-config says is asked after the packages are there.
+run: ## install what building needs, build, replay the article's scenario, leave its captures in out/
+	$(Q)sh tests/deps.sh build
+	+$(Q)$(MAKE) --no-print-directory all
+	$(Q)mkdir -p out
+	$(Q)$(BUILD)/svcsim run scenarios/article/article.yaml --out out/article
+
+test: ## all tests; PART="unit errors" runs some parts
+	$(Q)sh tests/deps.sh test
+	+$(Q)$(MAKE) --no-print-directory programs
+	+$(Q)MAKE='$(MAKE)' BUILD='$(BUILD)' CC='$(CC)' bash tests/run.sh $(PART)
 
 $(BUILD)/%.o: %.c
 	$(call say,CC,$<)
@@ -80,6 +92,45 @@ $(BUILD)/conformance: $(patsubst %.c,$(BUILD)/%.o,$(wildcard tests/conformance/*
 conformance: $(BUILD)/conformance ## kube-proxy's own cases and dumps; T=name filters
 	$(Q)$(BUILD)/conformance $(T)
 
+# --- Fuzzing: each target runs its corpus alone (fuzz-check) or grows it under libFuzzer (fuzz) --------------------------
+fuzz_names = $(patsubst tests/fuzz/%.c,%,$(sort $(wildcard tests/fuzz/fuzz_*.c)))
+
+$(BUILD)/fuzz_%: $(BUILD)/tests/fuzz/fuzz_%.o $(BUILD)/tests/fuzz/standalone.o $(BUILD)/libmodel.a $(BUILD)/libsim.a
+	$(call say,LD,$@)
+	$(Q)$(CC) $(CFLAGS) $(EXTRA) $(LDFLAGS) -o $@ $^ $(PKG_LIBS) -lm
+$(BUILD)/libfuzz_%: $(BUILD)/tests/fuzz/fuzz_%.o $(BUILD)/libmodel.a $(BUILD)/libsim.a
+	$(call say,LD,$@)
+	$(Q)clang $(CFLAGS) $(EXTRA) -fsanitize=fuzzer $(LDFLAGS) -o $@ $^ $(PKG_LIBS) -lm
+
+SANITIZE := -fsanitize=address,undefined -fno-sanitize-recover=all -fno-omit-frame-pointer
+
+.PHONY: programs fuzz-check fuzz fuzz-run asan bench lint deps
+programs: all $(BUILD)/unit-sim $(BUILD)/unit-model $(BUILD)/conformance fuzz-check ## everything that `make test` runs
+fuzz-check: $(addprefix $(BUILD)/,$(fuzz_names))
+fuzz: ## grow each fuzz target's corpus for FUZZ_TIME (20) seconds with clang's libFuzzer, findings under build-fuzz/
+	+$(Q)$(MAKE) --no-print-directory BUILD=build-fuzz CC=clang CFLAGS='-O1 -g' \
+	  EXTRA='$(SANITIZE) -fsanitize=fuzzer-no-link' fuzz-run
+fuzz-run: $(patsubst fuzz_%,$(BUILD)/libfuzz_%,$(fuzz_names))
+	$(Q)for f in $(patsubst fuzz_%,%,$(fuzz_names)); do mkdir -p $(BUILD)/corpus/$$f; \
+	  $(BUILD)/libfuzz_$$f -max_total_time=$${FUZZ_TIME:-20} -timeout=10 -artifact_prefix=$(BUILD)/ \
+	    $(BUILD)/corpus/$$f tests/fuzz/corpus/$$f || exit 1; done
+
+asan: ## build with ASan and UBSan into build-asan/ and run its tests
+	+$(Q)$(MAKE) --no-print-directory BUILD=build-asan CFLAGS='-O1 -g' EXTRA='$(SANITIZE)' programs
+	+$(Q)MAKE='$(MAKE)' BUILD=build-asan CC='$(CC)' bash tests/run.sh \
+	  $(or $(PART),unit-sim unit-model conformance errors fuzz scenarios)
+
+# --- Measuring: tests/bench/NAME.c is a program, NAME.args holds its usual arguments -------------------------------
+bench_names = $(patsubst tests/bench/%.c,%,$(sort $(wildcard tests/bench/*.c)))
+
+$(BUILD)/tests/bench/%: $(BUILD)/tests/bench/%.o $(BUILD)/libmodel.a $(BUILD)/libsim.a
+	$(call say,LD,$@)
+	$(Q)$(CC) $(CFLAGS) $(EXTRA) $(LDFLAGS) -o $@ $^ $(PKG_LIBS) -lm
+bench: $(addprefix $(BUILD)/tests/bench/,$(bench_names)) ## build and run tests/bench/*.c; B=substring picks
+	$(Q)for b in $(foreach b,$(bench_names),$(if $(findstring $(B),$(b)),$(b))); do \
+	  printf '\n== %s\n' $$b; $(BUILD)/tests/bench/$$b || exit 1; done
+
+# --- Order --------------------------------------------------------------------------------------------------------
 layers: ## fail if an include points up the tree
 	@! grep -rnE '#include "(model|tools|tests)/' sim --include='*.[ch]' || { echo 'sim/ must not include upward'; exit 1; }
 	@! grep -rnE '#include "(tools|tests)/' model --include='*.[ch]' || { echo 'model/ must not include upward'; exit 1; }
@@ -88,8 +139,36 @@ headers: ## every header compiles on its own
 	$(Q)for h in $(wildcard sim/*/*.h model/*/*.h tools/*.h); do \
 	  echo "#include \"$$h\"" | $(CC) $(ALL_CFLAGS) -x c -fsyntax-only - || exit 1; done
 
-clean: ## remove what was built
-	rm -rf build build-*
+lint: compile_commands.json ## format, ban list, clang-tidy where present
+	$(Q)sh tests/lint.sh
+
+deps: ## install what building and testing need (Debian and its kin; elsewhere named)
+	$(Q)sh tests/deps.sh test
+
+all_srcs = $(call rooms,sim) $(call rooms,model) $(call rooms,tools) \
+           $(sort $(wildcard tests/unit/*.c tests/unit/*/*.c tests/conformance/*.c tests/fuzz/*.c tests/bench/*.c))
+compile_commands.json: Makefile FORCE ## for clangd and clang-tidy
+	$(Q){ sep='['; for f in $(all_srcs); do \
+	  printf '%s\n{"directory":"%s","file":"%s","command":"cc $(subst ",\",$(ALL_CFLAGS) $(CU_CFLAGS)) -c %s"}' \
+	    "$$sep" '$(CURDIR)' $$f $$f; sep=','; done; printf '\n]\n'; } > $@.new
+	$(Q)cmp -s $@.new $@ && rm -f $@.new || mv $@.new $@
+
+# --- Installing ---------------------------------------------------------------------------------------------------
+SHARE = $(DESTDIR)$(PREFIX)/share/svcsim
+MAN   = $(DESTDIR)$(PREFIX)/share/man/man1
+
+.PHONY: install uninstall
+install: all ## to $(DESTDIR)$(PREFIX): the program, its manual page, scenarios and profiles
+	install -D -m755 $(BUILD)/svcsim $(DESTDIR)$(PREFIX)/bin/svcsim
+	install -D -m644 tools/svcsim.1 $(MAN)/svcsim.1
+	install -d $(SHARE)
+	cp -R scenarios $(SHARE)/
+uninstall: ## remove what install left
+	rm -f $(DESTDIR)$(PREFIX)/bin/svcsim $(MAN)/svcsim.1
+	rm -rf $(SHARE)
+
+clean: ## remove what was built and run
+	rm -rf build build-* out compile_commands.json
 help: ## this list
 	@grep -hE '^[a-z_.-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t24
 FORCE:

@@ -134,12 +134,13 @@ start_app(PodServer *server, IpAddr addr, SocketError *ret_error)
     if (server->port == 53 && is_dns_pod(runtime->pod))
         return cluster_dns_server(runtime->pod->cluster, host, addr, server->port, ret_error);
     if (server->proto == IPPROTO_TCP_)
-        return http_server_new(host, addr, server->port,
-                               &(HttpServerOptions){.request = on_request,
-                                                    .connection = on_connection,
-                                                    .accept_proxy = spec && spec->accept_proxy,
-                                                    .idle_timeout = spec ? spec->idle_timeout : 0},
-                               server, ret_error);
+        return http_server_new(
+            host, addr, server->port,
+            &(HttpServerOptions){.request = on_request,
+                                 .connection = on_connection,
+                                 .accept_proxy = spec && spec->accept_proxy,
+                                 .idle_timeout = spec && spec->idle_timeout != SIMTIME_NEVER ? spec->idle_timeout : 0},
+            server, ret_error);
     return echo_server_new(host, server->proto, addr, server->port, runtime->pod->name, NULL, NULL, ret_error);
 }
 

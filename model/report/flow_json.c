@@ -30,6 +30,10 @@ json_rewrites(JsonOut *json, const char *key, const FlowRewrite *list, uint32_t 
         json_key(json, "to");
         json_ipport(json, list[i].to, list[i].to_port);
         json_kv_str(json, "rule", list[i].rule);
+        if (list[i].marked_by)
+            json_kv_str(json, "markedBy", list[i].marked_by);
+        if (list[i].because)
+            json_kv_str(json, "because", list[i].because);
         json_object_end(json);
     }
     json_array_end(json);

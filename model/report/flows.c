@@ -20,6 +20,7 @@ struct FlowBook {
     GPtrArray *flows; /* Flow. */
     HTable by_id;     /* Flow id -> Flow *. */
     LastRule last;
+    LastRule marker; /* The rule that sent a packet to be marked for masquerading. */
 };
 
 static const char *const outcome_names[] = {"pending", "connected", "refused", "timeout", "reset", "unresolved"};
@@ -50,6 +51,52 @@ short_rule(const NfRuleset *rs, const NfChain *chain, uint32_t index)
                                            : g_strdup_printf("%s policy", name);
 }
 
+static bool
+rule_origin(const Cluster *cluster, const Host *host, const NfRuleset *rs, const NfChain *chain, uint32_t index,
+            RuleOrigin *ret_origin)
+{
+    const ClusterNode *node = cluster_node_of_host(cluster, host);
+
+    return node && node->proxy && index < nf_chain_n_rules(chain) &&
+           proxy_origin(node_proxy_compiler(node->proxy, nf_ruleset_family(rs)), nf_chain_rule(chain, index)->origin,
+                        ret_origin);
+}
+
+static bool
+sets_mark(const TraceRecord *r)
+{
+    const NfRule *rule = nf_chain_rule(r->rule.chain, r->rule.index);
+    const NfExpr *exprs = nf_chain_exprs(r->rule.chain, rule);
+
+    for (uint16_t i = 0; i < rule->n; i++)
+        if (exprs[i].op == NFX_SET_MARK)
+            return true;
+    return false;
+}
+
+/* kube-proxy marks in a chain of its own, so the rule before is the one that wanted it.  POSTROUTING takes the mark off
+ * again. */
+static void
+on_rule(FlowBook *book, const TraceRecord *r)
+{
+    if (r->rule.hook != NF_POSTROUTING && book->last.packet == r->pkt->id && book->last.host == r->host && sets_mark(r))
+        book->marker = book->last;
+    book->last = (LastRule){r->pkt->id, r->host, r->rule.ruleset, r->rule.chain, r->rule.index};
+}
+
+static void
+note_marker(const FlowBook *book, FlowRewrite *rewrite, const TraceRecord *r)
+{
+    const LastRule *marker = &book->marker;
+    RuleOrigin origin;
+
+    if (marker->packet != r->pkt->id || marker->host != r->host)
+        return;
+    rewrite->marked_by = short_rule(marker->ruleset, marker->chain, marker->index);
+    if (rule_origin(book->cluster, r->host, marker->ruleset, marker->chain, marker->index, &origin))
+        rewrite->because = g_strdup(origin.field);
+}
+
 static void
 add_rewrite(const FlowBook *book, FlowRewrite **list, uint32_t *n, const TraceRecord *r)
 {
@@ -68,6 +115,8 @@ add_rewrite(const FlowBook *book, FlowRewrite **list, uint32_t *n, const TraceRe
                                     .to_port = r->nat.to_port,
                                     .rule = by_rule ? short_rule(last->ruleset, last->chain, last->index) : NULL,
                                     .at = r->at};
+    if (r->nat.manip == NAT_MANIP_SRC)
+        note_marker(book, &(*list)[*n - 1], r);
 }
 
 static void
@@ -158,7 +207,7 @@ on_record(TraceSink *sink, const TraceRecord *r)
     if (!r->pkt)
         return;
     if (r->kind == TRACE_RULE) {
-        book->last = (LastRule){r->pkt->id, r->host, r->rule.ruleset, r->rule.chain, r->rule.index};
+        on_rule(book, r);
         return;
     }
     flow = find_flow(book, r->pkt->flow);
@@ -195,8 +244,11 @@ flow_book_new(Cluster *cluster)
 static void
 rewrites_free(FlowRewrite *list, uint32_t n)
 {
-    for (uint32_t i = 0; i < n; i++)
+    for (uint32_t i = 0; i < n; i++) {
         g_free(list[i].rule);
+        g_free(list[i].marked_by);
+        g_free(list[i].because);
+    }
     g_free(list);
 }
 
@@ -295,14 +347,11 @@ flow_rule_text(const Cluster *cluster, const Host *host, const NfRuleset *rs, co
 {
     const NfNames *names = nf_ruleset_names(rs);
     uint32_t id = nf_chain_spec(chain)->id;
-    const ClusterNode *node = cluster_node_of_host(cluster, host);
     RuleOrigin origin;
 
     if (index >= nf_chain_n_rules(chain))
         return g_strdup_printf("%s %s policy", nf_chain_table(names, id), nf_chain_name(names, id));
-    if (!node || !node->proxy ||
-        !proxy_origin(node_proxy_compiler(node->proxy, nf_ruleset_family(rs)), nf_chain_rule(chain, index)->origin,
-                      &origin))
+    if (!rule_origin(cluster, host, rs, chain, index, &origin))
         return g_strdup_printf("%s %s rule %u", nf_chain_table(names, id), nf_chain_name(names, id), index + 1);
     return g_strdup_printf("%s %s rule %u (%s%s%s%s%s)", nf_chain_table(names, id), nf_chain_name(names, id), index + 1,
                            origin.object, origin.detail ? ", " : "", origin.detail ? origin.detail : "",

@@ -17,6 +17,8 @@ typedef struct {
     IpAddr from, to;
     uint16_t from_port, to_port;
     char *rule; /* "KUBE-SEP-... 2", or NULL. Owned. */
+    /* Of a masquerade: the rule that marked the packet for it, and the field or fact behind that; or NULL. Owned. */
+    char *marked_by, *because;
     SimTime at;
 } FlowRewrite;
 

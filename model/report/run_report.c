@@ -1,8 +1,13 @@
 #include "model/report/run_report.h"
 
-#include "model/report/flow_json.h"
-
 #include <string.h>
+
+#include "model/report/flow_json.h"
+#include "model/report/story_flow.h"
+
+/* The story's left margin and right end. */
+#define STORY_INDENT 12
+#define STORY_WIDTH  110
 
 typedef struct {
     uint32_t flows, by_outcome[FLOW_UNRESOLVED + 1];
@@ -203,35 +208,33 @@ dash(char *text)
     return text ? text : g_strdup("-");
 }
 
+/* Where it was rewritten: the story says to what. */
 static char *
 rewrite_cell(const FlowRewrite *list, uint32_t n)
 {
     g_autoptr(GString) cell = g_string_new(NULL);
-    char to[IPPORT_STR_SIZE];
 
     for (uint32_t i = 0; i < n; i++)
-        g_string_append_printf(cell, "%s%s on %s", i ? ", " : "", ipport_format(list[i].to, list[i].to_port, to),
-                               list[i].host);
+        if (i == 0 || strcmp(list[i].host, list[i - 1].host) != 0)
+            g_string_append_printf(cell, "%s%s", i ? ", " : "", list[i].host);
     return cell->len ? g_strdup(cell->str) : NULL;
 }
 
 static char **
 flow_row(const Flow *flow)
 {
-    char **row = g_new0(char *, 10);
+    char **row = g_new0(char *, 8);
     char source[IPADDR_STR_SIZE];
 
-    row[0] = g_strdup_printf("%.3fs", (double)flow->start / SIMTIME_SEC);
-    row[1] = g_strdup(flow->name);
-    row[2] = g_strdup(flow->from);
-    row[3] = dash(g_strdup(flow->dialed));
-    row[4] = flow->reason && flow->outcome != FLOW_TIMEOUT
+    row[0] = g_strdup(flow->name);
+    row[1] = dash(g_strdup(flow->dialed));
+    row[2] = flow->reason && flow->outcome != FLOW_TIMEOUT
                  ? g_strdup_printf("%s (%s)", flow_outcome_name(flow->outcome), flow->reason)
                  : g_strdup(flow_outcome_name(flow->outcome));
-    row[5] = dash(g_strdup(flow->has_server ? (flow->server_pod ? flow->server_pod : flow->server_node) : NULL));
-    row[6] = dash(flow->has_server ? g_strdup(ipaddr_format(flow->source_seen, source)) : NULL);
-    row[7] = dash(rewrite_cell(flow->dnat, flow->n_dnat));
-    row[8] = dash(rewrite_cell(flow->snat, flow->n_snat));
+    row[3] = dash(g_strdup(flow->has_server ? (flow->server_pod ? flow->server_pod : flow->server_node) : NULL));
+    row[4] = dash(flow->has_server ? g_strdup(ipaddr_format(flow->source_seen, source)) : NULL);
+    row[5] = dash(rewrite_cell(flow->dnat, flow->n_dnat));
+    row[6] = dash(rewrite_cell(flow->snat, flow->n_snat));
     return row;
 }
 
@@ -239,8 +242,8 @@ flow_row(const Flow *flow)
 static void
 text_flows(GString *out, const ScenarioRun *run)
 {
-    static const char *const header[] = {"TIME",   "FLOW",        "FROM", "DIALED", "OUTCOME",
-                                         "SERVER", "SOURCE SEEN", "DNAT", "SNAT",   NULL};
+    static const char *const header[] = {"FLOW",        "DIALED",  "OUTCOME", "SERVER",
+                                         "SOURCE SEEN", "DNAT ON", "SNAT ON", NULL};
     size_t n;
     Flow *const *flows = flow_book_flows(scenario_run_flows(run), &n);
     g_autoptr(GPtrArray) rows = g_ptr_array_new_with_free_func((GDestroyNotify)g_strfreev);
@@ -282,17 +285,107 @@ text_loads(GString *out, ScenarioRun *run)
     text_table(out, header, (char *const *const *)rows->pdata, rows->len);
 }
 
+/* One paragraph of the story; 'order' breaks ties of time. */
+typedef struct {
+    SimTime at;
+    size_t order;
+    char *title, *text; /* title: NULL for events. */
+} Paragraph;
+
+static int
+compare_paragraphs(gconstpointer a, gconstpointer b, gpointer unused)
+{
+    const Paragraph *x = a, *y = b;
+
+    (void)unused;
+    if (x->at != y->at)
+        return x->at < y->at ? -1 : 1;
+    return (x->order > y->order) - (x->order < y->order);
+}
+
+static void
+paragraph_clear(gpointer data)
+{
+    Paragraph *paragraph = data;
+
+    g_free(paragraph->title);
+    g_free(paragraph->text);
+}
+
+static void
+add_paragraph(GArray *story, SimTime at, const char *title, char *text)
+{
+    Paragraph paragraph = {at, story->len, g_strdup(title), text};
+
+    g_array_append_val(story, paragraph);
+}
+
+static GArray *
+collect_story(const ScenarioRun *run)
+{
+    const Cluster *cluster = scenario_run_cluster(run);
+    GArray *story = g_array_new(FALSE, FALSE, sizeof(Paragraph));
+    size_t n, n_flows;
+    const StoryLine *lines = scenario_run_story(run, &n);
+    Flow *const *flows = flow_book_flows(scenario_run_flows(run), &n_flows);
+    g_autoptr(GHashTable) told = g_hash_table_new(g_str_hash, g_str_equal);
+
+    g_array_set_clear_func(story, paragraph_clear);
+    for (size_t i = 0; i < n; i++)
+        add_paragraph(story, lines[i].at, NULL, g_strdup(lines[i].text));
+    for (size_t i = 0; i < n_flows; i++) {
+        const Flow *flow = flows[i];
+        GString *text;
+        if (flow->group && !g_hash_table_add(told, flow->group))
+            continue;
+        text = g_string_new(NULL);
+        if (flow->group)
+            story_load(text, cluster, flow->group, flows, n_flows);
+        else
+            story_flow(text, cluster, flow);
+        add_paragraph(story, flow->start, flow->group ? flow->group : flow->name, g_string_free(text, FALSE));
+    }
+    g_array_sort_with_data(story, compare_paragraphs, NULL);
+    return story;
+}
+
+/* Words to lines of at most STORY_WIDTH columns, the later ones indented. */
+static void
+append_wrapped(GString *out, const char *text)
+{
+    g_auto(GStrv) words = g_strsplit(text, " ", -1);
+    glong column = STORY_INDENT;
+
+    for (char **word = words; *word; word++) {
+        glong width = g_utf8_strlen(*word, -1);
+        if (word > words && column + 1 + width > STORY_WIDTH) {
+            g_string_append_printf(out, "\n%*s", STORY_INDENT, "");
+            column = STORY_INDENT;
+        } else if (word > words) {
+            g_string_append_c(out, ' ');
+            column++;
+        }
+        g_string_append(out, *word);
+        column += width;
+    }
+    g_string_append_c(out, '\n');
+}
+
 static void
 text_story(GString *out, const ScenarioRun *run)
 {
-    size_t n;
-    const StoryLine *story = scenario_run_story(run, &n);
+    g_autoptr(GArray) story = collect_story(run);
 
-    if (n == 0)
+    if (story->len == 0)
         return;
     g_string_append(out, "WHAT HAPPENED\n");
-    for (size_t i = 0; i < n; i++)
-        g_string_append_printf(out, "%9.3fs  %s\n", (double)story[i].at / SIMTIME_SEC, story[i].text);
+    for (guint i = 0; i < story->len; i++) {
+        const Paragraph *p = &g_array_index(story, Paragraph, i);
+        g_string_append_printf(out, "%9.3fs  ", (double)p->at / SIMTIME_SEC);
+        if (p->title)
+            g_string_append_printf(out, "%s\n%*s", p->title, STORY_INDENT, "");
+        append_wrapped(out, p->text);
+    }
 }
 
 static void

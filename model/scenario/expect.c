@@ -77,7 +77,8 @@ static bool
 rewrite_by(const FlowRewrite *list, uint32_t n, const char *glob)
 {
     for (uint32_t i = 0; i < n; i++)
-        if (list[i].rule && g_pattern_match_simple(glob, list[i].rule))
+        if ((list[i].rule && g_pattern_match_simple(glob, list[i].rule)) ||
+            (list[i].marked_by && g_pattern_match_simple(glob, list[i].marked_by)))
             return true;
     return false;
 }
@@ -117,11 +118,15 @@ explain_rewrites(GString *out, const char *what, const FlowRewrite *list, uint32
 {
     char from[IPPORT_STR_SIZE], to[IPPORT_STR_SIZE];
 
-    for (uint32_t i = 0; i < n; i++)
+    for (uint32_t i = 0; i < n; i++) {
         g_string_append_printf(out, "; %s: %s rewrote %s to %s%s%s", what, list[i].host,
                                ipport_format(list[i].from, list[i].from_port, from),
                                ipport_format(list[i].to, list[i].to_port, to), list[i].rule ? " by rule " : "",
                                list[i].rule ? list[i].rule : "");
+        if (list[i].marked_by)
+            g_string_append_printf(out, ", as %s asked%s%s%s", list[i].marked_by, list[i].because ? " (" : "",
+                                   list[i].because ? list[i].because : "", list[i].because ? ")" : "");
+    }
 }
 
 static void

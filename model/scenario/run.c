@@ -171,6 +171,12 @@ scenario_run_until(ScenarioRun *run, SimTime until)
     return ok;
 }
 
+Cluster *
+scenario_run_cluster(const ScenarioRun *run)
+{
+    return run->cluster;
+}
+
 FlowBook *
 scenario_run_flows(const ScenarioRun *run)
 {

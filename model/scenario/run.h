@@ -35,6 +35,7 @@ void scenario_run_free(ScenarioRun *run);
 /* Runs to the end (or to 'until' if not SIMTIME_NEVER); can be called again with a later time. False if stopped early.
  */
 bool scenario_run_until(ScenarioRun *run, SimTime until);
+Cluster *scenario_run_cluster(const ScenarioRun *run);
 FlowBook *scenario_run_flows(const ScenarioRun *run);
 Controllers *scenario_run_controllers(const ScenarioRun *run);
 const LoadResult *scenario_run_loads(ScenarioRun *run, size_t *ret_n);

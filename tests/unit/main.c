@@ -67,7 +67,8 @@ main(int argc, char **argv)
     }
     CU_basic_set_mode(getenv("TEST_VERBOSE") ? CU_BRM_VERBOSE : CU_BRM_NORMAL);
     CU_basic_run_tests();
-    failures = CU_get_number_of_failures() + CU_get_number_of_suites_failed();
+    failures = CU_get_number_of_tests_failed() + CU_get_number_of_suites_failed();
+    printf("%u passed, %u failed, 0 skipped\n", CU_get_number_of_tests_run() - CU_get_number_of_tests_failed(), failures);
     CU_cleanup_registry();
     return failures ? 1 : 0;
 }
