@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "model/control/control.h"
+#include "model/network/node_proxy.h"
 #include "model/input/override.h"
 
 static const char *const formats[] = {"text", "json", NULL};
@@ -210,6 +211,36 @@ cli_parse_mode(const char *text, ProxyMode *ret_mode)
             return true;
         }
     return false;
+}
+
+bool
+cli_set_mode(const Command *command, Input *input, const char *mode)
+{
+    ProxyMode parsed;
+
+    if (!mode)
+        return true;
+    if (!cli_parse_mode(mode, &parsed)) {
+        cli_usage_error(command, "--mode is iptables, nftables or ipvs, not \"%s\"", mode);
+        return false;
+    }
+    input_set_mode(input, parsed);
+    return true;
+}
+
+void
+cli_warn_syncs(const Command *command, const Cluster *cluster)
+{
+    size_t n;
+    ClusterNode *const *nodes = cluster_nodes(cluster, &n);
+
+    for (size_t i = 0; i < n; i++)
+        for (int f = 0; f < 2; f++) {
+            const char *error = node_proxy_error(nodes[i]->proxy, f ? FAMILY_IPV6 : FAMILY_IPV4);
+            if (error)
+                fprintf(stderr, "svcsim %s: kube-proxy on %s has no %s rules: %s\n", command->name, nodes[i]->name,
+                        f ? "IPv6" : "IPv4", error);
+        }
 }
 
 bool

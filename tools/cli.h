@@ -9,6 +9,7 @@
 #include <glib.h>
 
 #include "model/input/loader.h"
+#include "model/network/cluster.h"
 #include "model/report/json_out.h"
 
 enum { EXIT_FINE = 0, EXIT_DIFFERENT = 1, EXIT_USAGE = 2, EXIT_OURS = 3 };
@@ -26,6 +27,7 @@ typedef struct {
 extern const Command *const commands[]; /* NULL-terminated. */
 extern const Command command_check, command_conntrack, command_get, command_iptables, command_rules, command_run,
     command_walk;
+extern const Command command_trace;
 
 /* Options that every command has. */
 typedef struct {
@@ -58,6 +60,10 @@ int cli_output(const GString *text);
 /* "10.0.0.1:80", "[fd00::1]:80", "10.0.0.1", with an optional "/tcp" behind; false if malformed. */
 bool cli_parse_endpoint(const char *text, IpAddr *ret_addr, uint16_t *ret_port, uint8_t *ret_proto);
 bool cli_parse_mode(const char *text, ProxyMode *ret_mode);
+/* Puts --mode in use on all nodes; NULL changes nothing.  False after a message. */
+bool cli_set_mode(const Command *command, Input *input, const char *mode);
+/* Says on stderr on which nodes kube-proxy could not load its rules. */
+void cli_warn_syncs(const Command *command, const Cluster *cluster);
 bool cli_parse_family(const char *text, IpFamily *ret_family);
 
 #endif

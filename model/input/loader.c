@@ -404,3 +404,19 @@ settle_proxy(Input *input)
     if (proxy->detect_local == DETECT_CLUSTER_CIDR && !proxy->n_cluster_cidr)
         proxy->detect_local = DETECT_NONE;
 }
+
+void
+input_set_mode(Input *input, ProxyMode mode)
+{
+    proxy_config_set_mode(&input->proxy, mode);
+    for (uint32_t i = 0; i < input->cluster.n_nodes; i++)
+        proxy_config_set_mode(&input->cluster.nodes[i].proxy, mode);
+}
+
+void
+input_set_version(Input *input, KubeVersion version)
+{
+    input->cluster.version = version;
+    for (uint32_t i = 0; i < input->cluster.n_nodes; i++)
+        input->cluster.nodes[i].has_version = false;
+}

@@ -35,6 +35,9 @@ void input_free(Input *input);
 const ProxyConfig *input_proxy_of(const Input *input, const char *node);
 const KernelSpec *input_kernel_of(const Input *input, const char *node);
 KubeVersion input_version_of(const Input *input, const char *node);
+/* Another mode or version for all nodes, whatever the files say. */
+void input_set_mode(Input *input, ProxyMode mode);
+void input_set_version(Input *input, KubeVersion version);
 const NodeSpec *input_node_spec(const Input *input, const char *node); /* NULL if none. */
 
 #endif

@@ -241,6 +241,8 @@ cluster_new(Input *input, const ClusterOptions *options)
     c->proxies = proxy_fleet_new(c);
     if (!options->no_apps && !options->no_pods)
         start_apps(c);
+    if (!options->no_apps)
+        outside_start_apps(c);
     return c;
 }
 
@@ -449,7 +451,7 @@ cluster_flush_flows(Cluster *c)
             continue;
         if (nf_stack_conntrack(nf))
             conntrack_delete(nf_stack_conntrack(nf), any_conn, NULL);
-        nf_state_zero(nf_stack_state(nf));
+        nf_state_forget(nf_stack_state(nf));
     }
 }
 

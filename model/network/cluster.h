@@ -96,7 +96,14 @@ Host *cluster_add_outside_host(Cluster *cluster, const char *name, const IpAddr 
                                const LinkParams *link);
 /* The outside routes 'addr' to that node from now on (--via, DSR load balancers, announcements); NULL: nowhere. */
 void cluster_route_outside(Cluster *cluster, IpAddr addr, const ClusterNode *via);
-/* The same to any host on the outside network. */
+/* Where the outside routes 'addr' now, to be put back after a question that needed another route. */
+typedef struct {
+    bool present;
+    Route route;
+} OutsideRoute;
+OutsideRoute cluster_outside_route(const Cluster *cluster, IpAddr addr);
+void cluster_restore_outside_route(Cluster *cluster, IpAddr addr, const OutsideRoute *before);
+/* cluster_route_outside() to any host on the outside network. */
 void cluster_route_outside_host(Cluster *cluster, IpAddr addr, Host *host);
 
 /* Forgets connections, affinity and counters, keeps the rules: the next flow starts fresh. */

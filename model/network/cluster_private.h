@@ -61,6 +61,8 @@ void topology_detach_pod(Cluster *c, ClusterPod *pod);
 /* outside.c */
 bool outside_build_clients(Cluster *c);
 void outside_build_proxy_ingress(Cluster *c);
+/* outside_apps.c: what listens on the host `lb`. */
+void outside_start_apps(Cluster *c);
 Host *outside_attach(Cluster *c, const char *name, const IpAddr *addrs, size_t n, const LinkParams *link);
 
 /* A route of 'host' by a device or a next hop; 'via' any: on link. */

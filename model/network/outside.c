@@ -170,3 +170,24 @@ cluster_route_outside_host(Cluster *c, IpAddr addr, Host *host)
     fib_remove(host_fib(c->router), &host_route, NULL);
     route_add(c->router, host_route, ext, on_link(addr));
 }
+
+OutsideRoute
+cluster_outside_route(const Cluster *c, IpAddr addr)
+{
+    const Route *route = fib_lookup(host_fib(c->router), addr);
+    IpPrefix host_route = ipprefix_host(addr);
+
+    if (!route || route->prefix.len != host_route.len || route->type != ROUTE_UNICAST)
+        return (OutsideRoute){0};
+    return (OutsideRoute){.present = true, .route = *route};
+}
+
+void
+cluster_restore_outside_route(Cluster *c, IpAddr addr, const OutsideRoute *before)
+{
+    IpPrefix host_route = ipprefix_host(addr);
+
+    fib_remove(host_fib(c->router), &host_route, NULL);
+    if (before->present)
+        fib_add(host_fib(c->router), &before->route);
+}

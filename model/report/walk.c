@@ -29,34 +29,40 @@ is_masquerade(const NfChain *chain, uint32_t index)
     return rule->n > 0 && exprs[rule->n - 1].op == NFX_MASQUERADE;
 }
 
+WalkStep
+walk_step_of(const TraceRecord *r)
+{
+    const NfNames *names = nf_ruleset_names(r->rule.ruleset);
+    uint32_t chain_id = nf_chain_spec(r->rule.chain)->id;
+
+    return (WalkStep){.hook = r->rule.hook,
+                      .table = nf_chain_table(names, chain_id),
+                      .chain = nf_chain_name(names, chain_id),
+                      .ruleset = r->rule.ruleset,
+                      .chain_obj = r->rule.chain,
+                      .rule = r->rule.index < nf_chain_n_rules(r->rule.chain) ? r->rule.index + 1 : 0,
+                      .tried = r->rule.tried,
+                      .depth = r->rule.depth,
+                      .matched = r->kind == TRACE_RULE,
+                      .draw = r->rule.draw,
+                      .draw_n = r->rule.draw_n,
+                      .set_elem = r->rule.set_elem};
+}
+
 static void
 record(TraceSink *sink, const TraceRecord *r)
 {
     Recorder *rec = (Recorder *)sink;
-    const NfNames *names;
-    uint32_t chain_id, n_rules;
+    WalkStep step;
 
     if (r->kind == TRACE_NAT) {
         rec->masquerade |= r->nat.manip == NAT_MANIP_SRC && !r->nat.undo;
         return;
     }
-    names = nf_ruleset_names(r->rule.ruleset);
-    chain_id = nf_chain_spec(r->rule.chain)->id;
-    n_rules = nf_chain_n_rules(r->rule.chain);
-    if (r->kind == TRACE_RULE && r->rule.index < n_rules)
+    step = walk_step_of(r);
+    if (step.matched && step.rule > 0)
         rec->masquerade |= is_masquerade(r->rule.chain, r->rule.index);
-    vec_push(&rec->steps, (WalkStep){.hook = r->rule.hook,
-                                     .table = nf_chain_table(names, chain_id),
-                                     .chain = nf_chain_name(names, chain_id),
-                                     .ruleset = r->rule.ruleset,
-                                     .chain_obj = r->rule.chain,
-                                     .rule = r->rule.index < n_rules ? r->rule.index + 1 : 0,
-                                     .tried = r->rule.tried,
-                                     .depth = r->rule.depth,
-                                     .matched = r->kind == TRACE_RULE,
-                                     .draw = r->rule.draw,
-                                     .draw_n = r->rule.draw_n,
-                                     .set_elem = r->rule.set_elem});
+    vec_push(&rec->steps, step);
 }
 
 /* Runs one hook; false ends the walk. */

@@ -54,6 +54,9 @@ typedef struct {
     const char *in_dev, *out_dev;
 } WalkAnswer;
 
+/* The step of a TRACE_RULE, TRACE_RULE_MISS or TRACE_CHAIN_END record. */
+WalkStep walk_step_of(const TraceRecord *record);
+
 /* 'host' carries the rule sets to walk.  Its connections and affinity are used as they stand and changed. */
 void walk(Host *host, const WalkQuestion *question, WalkAnswer *ret_answer);
 void walk_answer_clear(WalkAnswer *answer);

@@ -115,10 +115,10 @@ print_origin(GString *out, const ProxyCompiler *compiler, const WalkStep *step, 
     g_string_append_c(out, '\n');
 }
 
-static void
-print_step(GString *out, const WalkStep *step, const ProxyCompiler *compiler)
+void
+walk_print_step(GString *out, const WalkStep *step, const ProxyCompiler *compiler, uint32_t margin)
 {
-    g_autofree char *indent = g_strnfill(2 + 2 * step->depth, ' ');
+    g_autofree char *indent = g_strnfill(margin + 2 * step->depth, ' ');
     g_autoptr(GString) text = g_string_new(NULL);
     const char *body;
 
@@ -192,19 +192,18 @@ walk_print_text(GString *out, const char *node, const WalkQuestion *question, co
             if (hook != (int)o->path[j].hook)
                 g_string_append_printf(out, "%s\n", nf_hook_name(o->path[j].hook, true));
             hook = (int)o->path[j].hook;
-            print_step(out, &o->path[j], compiler);
+            walk_print_step(out, &o->path[j], compiler, 2);
         }
         print_result(out, o, question);
     }
 }
 
-static void
-json_step(JsonOut *json, const WalkStep *step)
+void
+walk_json_step(JsonOut *json, const WalkStep *step)
 {
     g_autoptr(GString) target = g_string_new(NULL);
 
     walk_step_target(target, step);
-    json_object(json);
     json_kv_str(json, "hook", nf_hook_name(step->hook, false));
     json_kv_str(json, "table", step->table);
     json_kv_str(json, "chain", step->chain);
@@ -217,7 +216,6 @@ json_step(JsonOut *json, const WalkStep *step)
         json_kv_int(json, "draw", step->draw);
         json_kv_int(json, "drawOf", step->draw_n);
     }
-    json_object_end(json);
 }
 
 void
@@ -243,8 +241,11 @@ walk_print_json(GString *out, const WalkAnswer *answer)
         json_key(&json, "path");
         json_array(&json);
         for (uint32_t j = 0; j < o->n_path; j++)
-            if (o->path[j].rule != 0)
-                json_step(&json, &o->path[j]);
+            if (o->path[j].rule != 0) {
+                json_object(&json);
+                walk_json_step(&json, &o->path[j]);
+                json_object_end(&json);
+            }
         json_array_end(&json);
         json_object_end(&json);
     }

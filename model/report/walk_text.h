@@ -4,12 +4,18 @@
 /* A walk as text (what a teacher would draw on a board) and as JSON (DESIGN.md 6) */
 
 #include "model/proxy/proxier.h"
+#include "model/report/json_out.h"
 #include "model/report/walk.h"
 
 /* 'compiler' names the object behind each rule; NULL: rules from elsewhere. */
 void walk_print_text(GString *out, const char *node, const WalkQuestion *question, const WalkAnswer *answer,
                      const ProxyCompiler *compiler);
 void walk_print_json(GString *out, const WalkAnswer *answer);
+
+/* One rule that acted (or was tried), and the object behind it, 'margin' spaces in. */
+void walk_print_step(GString *out, const WalkStep *step, const ProxyCompiler *compiler, uint32_t margin);
+/* Its members as JSON, without braces. */
+void walk_json_step(JsonOut *json, const WalkStep *step);
 
 /* The word for what a rule does: a chain's name, or "DNAT", "ACCEPT", "MARK"; for a policy the verdict. */
 void walk_step_target(GString *out, const WalkStep *step);

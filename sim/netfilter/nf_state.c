@@ -31,6 +31,18 @@ nf_state_new(Sim *sim)
     return state;
 }
 
+static void
+forget_dynamic(NfState *state)
+{
+    g_clear_pointer(&state->recent, nf_recent_free);
+    g_clear_pointer(&state->dynsets, nf_dynsets_free);
+    for (size_t i = 0; i < state->hashlimits.len; i++) {
+        g_free(state->hashlimits.data[i].name);
+        htable_clear(&state->hashlimits.data[i].buckets);
+    }
+    vec_clear(&state->hashlimits);
+}
+
 void
 nf_state_free(NfState *state)
 {
@@ -39,13 +51,7 @@ nf_state_free(NfState *state)
     for (uint32_t i = 0; state->blocks && i <= state->block_mask; i++)
         block_free(state->blocks[i]);
     g_free(state->blocks);
-    nf_recent_free(state->recent);
-    nf_dynsets_free(state->dynsets);
-    for (size_t i = 0; i < state->hashlimits.len; i++) {
-        g_free(state->hashlimits.data[i].name);
-        htable_clear(&state->hashlimits.data[i].buckets);
-    }
-    vec_clear(&state->hashlimits);
+    forget_dynamic(state);
     g_free(state);
 }
 
@@ -102,6 +108,13 @@ nf_state_zero(NfState *state)
         for (uint32_t p = 0; block && p < n_pages(block->chain); p++)
             g_clear_pointer(&block->pages[p], g_free);
     }
+}
+
+void
+nf_state_forget(NfState *state)
+{
+    nf_state_zero(state);
+    forget_dynamic(state);
 }
 
 void

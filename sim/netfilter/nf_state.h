@@ -23,6 +23,8 @@ NfCounter nf_state_counter(const NfState *state, const NfRuleset *rs, uint32_t c
 /* After 'from' was replaced by 'to': keeps the counters of chains that are the same object, zeroes the others. */
 void nf_state_replaced(NfState *state, const NfRuleset *from, const NfRuleset *to);
 void nf_state_zero(NfState *state);
+/* Also forgets recent lists, dynamic sets and hashlimit buckets: as if the rules had just been loaded. */
+void nf_state_forget(NfState *state);
 
 /* Dynamic content, for printing and tests: calls back in order of address. */
 typedef struct {
