@@ -6,8 +6,8 @@
 #include <string.h>
 
 #include "model/control/control.h"
-#include "model/network/node_proxy.h"
 #include "model/input/override.h"
+#include "model/network/node_proxy.h"
 
 static const char *const formats[] = {"text", "json", NULL};
 static const char *const modes[] = {"iptables", "nftables", "ipvs", NULL};

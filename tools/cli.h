@@ -25,9 +25,8 @@ typedef struct {
 } Command;
 
 extern const Command *const commands[]; /* NULL-terminated. */
-extern const Command command_check, command_conntrack, command_get, command_iptables, command_rules, command_run,
-    command_walk;
-extern const Command command_trace;
+extern const Command command_check, command_conntrack, command_get, command_iptables;
+extern const Command command_rules, command_run, command_tcpdump, command_trace, command_walk;
 
 /* Options that every command has. */
 typedef struct {

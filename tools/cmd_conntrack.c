@@ -5,6 +5,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "model/report/ct_events.h"
 #include "sim/netfilter/conntrack.h"
 #include "tools/view.h"
 
@@ -23,7 +24,6 @@ typedef struct {
 } Filter;
 
 typedef struct {
-    TraceSink sink;
     Host *host;
     const Filter *filter;
     GString *out;
@@ -82,23 +82,10 @@ list_one(const Conn *conn, void *user)
     l->n++;
 }
 
-/* "    [NEW] tcp ...", with the time in front as with `-o timestamp`. */
-static void
-on_record(TraceSink *sink, const TraceRecord *r)
+static bool
+event_passes(void *user, const Conn *conn)
 {
-    static const char *const names[] = {
-        [TRACE_CT_CONFIRM] = "[NEW]",    [TRACE_CT_STATE] = "[UPDATE]",    [TRACE_CT_REPLY] = "[UPDATE]",
-        [TRACE_CT_ASSURED] = "[UPDATE]", [TRACE_CT_DESTROY] = "[DESTROY]",
-    };
-    Listing *l = (Listing *)sink;
-    g_autofree char *line = NULL;
-
-    if (r->host != l->host || r->ct.event == TRACE_CT_NEW || !passes(l->filter, r->ct.conn))
-        return;
-    line = conn_format(table_of(l->host), r->ct.conn);
-    g_string_append_printf(l->out, "[%" G_GINT64_FORMAT ".%06d]\t%9s %s\n", r->at / SIMTIME_SEC,
-                           (int)(r->at % SIMTIME_SEC / SIMTIME_USEC), names[r->ct.event], line);
-    l->n++;
+    return passes(user, conn);
 }
 
 static int
@@ -107,6 +94,7 @@ show(View *view, const Options *o)
     g_autoptr(GString) out = g_string_new(NULL);
     Filter filter;
     Listing listing = {.filter = &filter, .out = out};
+    CtEvents *events;
     int status;
 
     if (!parse_filter(o, &filter))
@@ -115,10 +103,9 @@ show(View *view, const Options *o)
         listing.host = view_host(view, &o->view, true);
         if (!listing.host)
             return EXIT_USAGE;
-        listing.sink = (TraceSink){.mask = TRACE_BIT(TRACE_CT), .record = on_record};
-        trace_add_sink(cluster_sim(view->cluster), &listing.sink);
+        events = ct_events_new(listing.host, event_passes, &filter, out);
         view_advance(view);
-        trace_remove_sink(cluster_sim(view->cluster), &listing.sink);
+        listing.n = ct_events_close(events);
     } else {
         view_advance(view);
         listing.host = view_host(view, &o->view, true);
