@@ -2,6 +2,8 @@
 
 #include "model/control/fill_private.h"
 
+static void index_nodes(Fill *f);
+
 bool
 control_fill(Input *input)
 {
@@ -10,9 +12,11 @@ control_fill(Input *input)
               .store = input->store,
               .strings = store_strings(input->store),
               .seed = input->scenario.seed,
-              .alloc = alloc_new(input)};
+              .alloc = alloc_new(input),
+              .pods = g_ptr_array_new()};
 
     fill_nodes(&f);
+    index_nodes(&f);
     if (input->cluster.system_services)
         fill_system(&f);
     fill_slice_pods(&f);
@@ -20,6 +24,8 @@ control_fill(Input *input)
     fill_placement(&f);
     fill_services(&f);
     fill_slices(&f);
+    htable_clear(&f.nodes);
+    g_ptr_array_unref(f.pods);
     alloc_free(f.alloc);
     return diags_errors(input->diags) == before;
 }
@@ -28,4 +34,23 @@ IpFamily
 cluster_family(const ClusterSpec *cluster)
 {
     return cluster->n_service_cidrs ? ipaddr_family(&cluster->service_cidrs[0].addr) : FAMILY_IPV4;
+}
+
+const KubeNode *
+fill_node(const Fill *f, const char *name)
+{
+    const KubeNode *const *node = htable_find(&f->nodes, &name);
+
+    return node ? *node : NULL;
+}
+
+static void
+index_nodes(Fill *f)
+{
+    size_t n;
+    const ApiObject *const *nodes = store_list(f->store, KIND_NODE, &n);
+
+    htable_init(&f->nodes, sizeof(const char *), sizeof(const KubeNode *));
+    for (size_t i = 0; i < n; i++)
+        *(const ApiObject **)htable_insert(&f->nodes, &nodes[i]->name, NULL) = nodes[i];
 }

@@ -19,7 +19,9 @@ static void fill_deployment(Fill *f, const LabelIndex *index, const Workload *w)
 static void fill_replicas(Fill *f, const LabelIndex *index, const Workload *counted, const Workload *owner);
 static void fill_statefulset(Fill *f, const Workload *w);
 static void fill_daemonset(Fill *f, const LabelIndex *index, const Workload *w);
-static void place_pod(Fill *f, Scheduler *scheduler, const Pod *pod);
+static const char *free_pod_name(Fill *f, const Workload *owner, guint first, uint64_t *serial);
+static bool lacks_place(const Pod *pod);
+static void place_pod(Fill *f, Scheduler *scheduler, Pod *pod);
 
 void
 fill_workloads(Fill *f)
@@ -163,14 +165,24 @@ fill_replicas(Fill *f, const LabelIndex *index, const Workload *counted, const W
 {
     g_autoptr(GPtrArray) pods = g_ptr_array_new();
     uint64_t serial = 0;
+    guint first = f->pods->len;
 
     label_index_find(index, counted->meta.ns, &counted->selector, pods);
-    for (uint32_t have = alive_of(f, counted, pods); have < (uint32_t)counted->replicas; have++) {
-        const char *name;
-        do {
-            name = name_generated(f->strings, f->seed, owner->meta.ns, owner->meta.name, serial++);
-        } while (store_get(f->store, KIND_POD, owner->meta.ns, name));
-        store_put(f->store, &pod_of_workload(owner, name, 0)->meta);
+    for (uint32_t have = alive_of(f, counted, pods); have < (uint32_t)counted->replicas; have++)
+        g_ptr_array_add(f->pods, pod_of_workload(owner, free_pod_name(f, owner, first, &serial), 0));
+}
+
+/* Neither in the store nor made since 'first'. */
+static const char *
+free_pod_name(Fill *f, const Workload *owner, guint first, uint64_t *serial)
+{
+    for (;;) {
+        const char *name = name_generated(f->strings, f->seed, owner->meta.ns, owner->meta.name, (*serial)++);
+        bool taken = store_get(f->store, KIND_POD, owner->meta.ns, name) != NULL;
+        for (guint i = first; !taken && i < f->pods->len; i++)
+            taken = ((const Pod *)f->pods->pdata[i])->meta.name == name;
+        if (!taken)
+            return name;
     }
 }
 
@@ -180,7 +192,7 @@ fill_statefulset(Fill *f, const Workload *w)
     for (int32_t i = 0; i < w->replicas; i++) {
         const char *name = strings_printf(f->strings, "%s-%d", w->meta.name, i);
         if (!store_get(f->store, KIND_POD, w->meta.ns, name))
-            store_put(f->store, &pod_of_workload(w, name, 0)->meta);
+            g_ptr_array_add(f->pods, pod_of_workload(w, name, 0));
     }
 }
 
@@ -190,6 +202,7 @@ fill_daemonset(Fill *f, const LabelIndex *index, const Workload *w)
     size_t n;
     const ApiObject *const *nodes = store_list(f->store, KIND_NODE, &n);
     g_autoptr(GPtrArray) pods = g_ptr_array_new();
+    guint first = f->pods->len;
     HTable there;
 
     htable_init(&there, sizeof(const char *), sizeof(uint8_t));
@@ -202,15 +215,11 @@ fill_daemonset(Fill *f, const LabelIndex *index, const Workload *w)
     for (size_t i = 0; i < n; i++) {
         const KubeNode *node = (const KubeNode *)nodes[i];
         uint64_t serial = rng_hash_str(0, node->meta.name);
-        const char *name;
         if (htable_find(&there, &node->meta.name) || !schedule_fits(node, &w->template, true))
             continue;
-        do {
-            name = name_generated(f->strings, f->seed, w->meta.ns, w->meta.name, serial++);
-        } while (store_get(f->store, KIND_POD, w->meta.ns, name));
-        Pod *pod = pod_of_workload(w, name, 0);
+        Pod *pod = pod_of_workload(w, free_pod_name(f, w, first, &serial), 0);
         pod->spec.node_name = node->meta.name;
-        store_put(f->store, &pod->meta);
+        g_ptr_array_add(f->pods, pod);
     }
     htable_clear(&there);
 }
@@ -220,24 +229,37 @@ fill_placement(Fill *f)
 {
     size_t n;
     const ApiObject *const *list = store_list(f->store, KIND_POD, &n);
-    g_autofree const ApiObject **all = g_memdup2(list, n * sizeof *list);
-    Scheduler *scheduler = scheduler_new(f->store, f->seed);
+    Scheduler *scheduler = NULL;
+    guint n_made = f->pods->len;
 
     for (size_t i = 0; i < n; i++)
-        scheduler_note(scheduler, (const Pod *)all[i]);
-    for (size_t i = 0; i < n; i++) {
-        const Pod *pod = (const Pod *)all[i];
-        bool over = pod->phase == POD_SUCCEEDED || pod->phase == POD_FAILED;
-        if (!over && (!pod->spec.node_name || pod->n_ips == 0))
-            place_pod(f, scheduler, pod);
-    }
+        if (lacks_place((const Pod *)list[i]))
+            g_ptr_array_add(f->pods, api_copy(list[i]));
+    if (f->pods->len)
+        scheduler = scheduler_new(f->store, f->seed);
+    for (size_t i = 0; scheduler && i < n; i++)
+        scheduler_note(scheduler, (const Pod *)list[i]);
+    /* Given ones first: nothing that is made comes before them. */
+    for (guint i = 0; i < f->pods->len; i++)
+        place_pod(f, scheduler, f->pods->pdata[(i + n_made) % f->pods->len]);
+    for (guint i = 0; i < f->pods->len; i++)
+        store_put(f->store, f->pods->pdata[i]);
     scheduler_free(scheduler);
 }
 
+static bool
+lacks_place(const Pod *pod)
+{
+    bool over = pod->phase == POD_SUCCEEDED || pod->phase == POD_FAILED;
+
+    return !over && (!pod->spec.node_name || pod->n_ips == 0);
+}
+
 static void
-place_pod(Fill *f, Scheduler *scheduler, const Pod *pod)
+place_pod(Fill *f, Scheduler *scheduler, Pod *pod)
 {
     const char *name = pod->spec.node_name;
+    const KubeNode *node;
 
     if (!name && pod->n_ips)
         name = alloc_node_of_addr(f->alloc, pod->ips[0]);
@@ -248,18 +270,14 @@ place_pod(Fill *f, Scheduler *scheduler, const Pod *pod)
              pod->meta.name);
         return;
     }
-    const KubeNode *node = (const KubeNode *)store_get(f->store, KIND_NODE, "", name);
+    node = fill_node(f, name);
     if (!node)
         return;
-    Pod *placed = (Pod *)api_copy(&pod->meta);
-    if (pod_place(f->alloc, node, placed)) {
-        if (pod->phase == POD_PENDING) {
-            placed->phase = POD_RUNNING;
-            placed->ready = true;
-        }
-    } else {
+    if (!pod_place(f->alloc, node, pod)) {
         diag(f->input->diags, DIAG_WARNING, pod->meta.mark,
              "Pod %s/%s stays Pending: no pod address is left on node %s", pod->meta.ns, pod->meta.name, name);
+    } else if (pod->phase == POD_PENDING) {
+        pod->phase = POD_RUNNING;
+        pod->ready = true;
     }
-    store_put(f->store, &placed->meta);
 }

@@ -17,9 +17,12 @@ typedef struct {
     Strings *strings;
     uint64_t seed;
     Alloc *alloc;
+    HTable nodes;       /* Interned name -> const KubeNode *, after fill_nodes(). */
     HTable replicasets; /* fill_pods.c */
+    GPtrArray *pods;    /* Made for workloads, unstored until fill_placement(). */
 } Fill;
 
+const KubeNode *fill_node(const Fill *f, const char *name); /* By an interned name. */
 void fill_nodes(Fill *f);      /* Node objects where there are none; InternalIPs; pod CIDRs where pods need them. */
 void fill_system(Fill *f);     /* Cluster.spec.systemServices. */
 void fill_slice_pods(Fill *f); /* Pods that given slices speak of. */

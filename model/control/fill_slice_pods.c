@@ -89,7 +89,7 @@ take_endpoint(SlicePods *s, const EndpointSlice *slice, const Endpoint *ep)
     Pod *pod = pod_for(s, slice, ep);
     if (!pod || pod->n_ips == 2 || (pod->n_ips == 1 && ipaddr_family(&pod->ips[0]) == ipaddr_family(&ep->addr)))
         return;
-    const KubeNode *node = (const KubeNode *)store_get(s->f->store, KIND_NODE, "", node_name);
+    const KubeNode *node = fill_node(s->f, node_name);
     if (!pod->spec.node_name)
         pod->spec.node_name = node->meta.name;
     pod->spec.host_network |= host;
@@ -110,7 +110,7 @@ node_of(const SlicePods *s, const Endpoint *ep, bool *ret_host)
     if (owner)
         return *owner;
     if (ep->node_name)
-        return store_get(s->f->store, KIND_NODE, "", ep->node_name) ? ep->node_name : NULL;
+        return fill_node(s->f, ep->node_name) ? ep->node_name : NULL;
     return alloc_node_of_addr(s->f->alloc, ep->addr);
 }
 
