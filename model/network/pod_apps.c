@@ -292,6 +292,16 @@ pod_runtime_kill(PodRuntime *runtime)
 }
 
 bool
+pod_runtime_exited(const PodRuntime *runtime)
+{
+    OnTerm on_term = runtime->spec ? runtime->spec->on_term : ON_TERM_DRAIN;
+
+    if (!runtime->terminating || on_term == ON_TERM_IGNORE)
+        return false;
+    return on_term == ON_TERM_ABRUPT || pod_runtime_stats(runtime).active == 0;
+}
+
+bool
 pod_runtime_listening(const PodRuntime *runtime)
 {
     return runtime->servers.len > 0 && !runtime->terminating;

@@ -12,6 +12,8 @@
 PodRuntime *pod_runtime_start(ClusterPod *pod); /* The processes begin to listen (after Application.startup). */
 void pod_runtime_term(PodRuntime *runtime);     /* SIGTERM: drain, or exit, or nothing. */
 void pod_runtime_kill(PodRuntime *runtime);     /* SIGKILL: everything closes as the kernel does it; frees. */
+/* After SIGTERM: the processes have nothing left to do. */
+bool pod_runtime_exited(const PodRuntime *runtime);
 bool pod_runtime_listening(const PodRuntime *runtime);
 /* Answers its readiness probe now (the scenario can break it). */
 bool pod_runtime_healthy(const PodRuntime *runtime);
