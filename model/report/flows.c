@@ -261,6 +261,7 @@ flow_free(Flow *flow)
     rewrites_free(flow->dnat, flow->n_dnat);
     rewrites_free(flow->snat, flow->n_snat);
     g_free(flow->nodes);
+    g_free(flow->resolved);
     g_free(flow->name);
     g_free(flow->from);
     g_free(flow->to);

@@ -36,6 +36,9 @@ typedef struct {
     char *group;                     /* Name of the load it belongs to, or NULL. */
     Host *client_host;
     uint8_t proto;
+    bool lookup; /* A name looked up: 'to' is the name, the rest is its first query. */
+    IpAddr *resolved;
+    uint32_t n_resolved, n_queries;
     FlowOutcome outcome;
     const char *reason; /* Stable code or NULL. */
     char *blame;        /* Sentence: the rule or element that caused a bad outcome; or NULL. */

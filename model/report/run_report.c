@@ -398,9 +398,11 @@ text_expectations(GString *out, ScenarioRun *run)
         return;
     g_string_append(out, "\nEXPECTATIONS\n");
     for (size_t i = 0; i < n; i++) {
-        g_string_append_printf(out, "  %s  %s\n", results[i].ok ? "ok    " : "FAILED", results[i].text);
-        if (!results[i].ok)
-            g_string_append_printf(out, "          %s\n", results[i].why);
+        g_string_append_printf(out, "    %s  %s\n", results[i].ok ? "ok    " : "FAILED", results[i].text);
+        if (!results[i].ok) {
+            g_string_append_printf(out, "%*s", STORY_INDENT, "");
+            append_wrapped(out, results[i].why);
+        }
     }
 }
 

@@ -4,12 +4,12 @@
 
 static void tell_call(GString *out, const Cluster *cluster, const Flow *flow);
 static void tell_place(GString *out, const char *host, const char **place);
-static void tell_dnat(GString *out, const Cluster *cluster, const FlowRewrite *rewrite);
+static void tell_dnat(GString *out, const Cluster *cluster, const Flow *flow, const FlowRewrite *rewrite);
 static void tell_snat(GString *out, const FlowRewrite *rewrite);
 static void tell_hop(GString *out, const Flow *flow);
 static void tell_seen(GString *out, const Flow *flow);
+static void tell_resolved(GString *out, const Flow *flow);
 static void tell_end(GString *out, const Flow *flow);
-static bool is_lookup(const Flow *flow);
 
 void
 story_flow(GString *out, const Cluster *cluster, const Flow *flow)
@@ -21,14 +21,14 @@ story_flow(GString *out, const Cluster *cluster, const Flow *flow)
     out->str[start] = g_ascii_toupper(out->str[start]);
     for (uint32_t i = 0; i < flow->n_dnat; i++) {
         tell_place(out, flow->dnat[i].host, &place);
-        tell_dnat(out, cluster, &flow->dnat[i]);
+        tell_dnat(out, cluster, flow, &flow->dnat[i]);
     }
     for (uint32_t i = 0; i < flow->n_snat; i++) {
         tell_place(out, flow->snat[i].host, &place);
         tell_snat(out, &flow->snat[i]);
     }
     tell_hop(out, flow);
-    if (flow->n_dnat + flow->n_snat == 0 && flow->has_server && !is_lookup(flow))
+    if (flow->n_dnat + flow->n_snat == 0 && flow->has_server && !flow->lookup)
         g_string_append(out, " No rule rewrote it.");
     tell_seen(out, flow);
     tell_end(out, flow);
@@ -114,12 +114,6 @@ append_who(GString *out, const char *who)
         g_string_append_printf(out, "%.*s %s", (int)(slash - who), who, slash + 1);
 }
 
-static bool
-is_lookup(const Flow *flow)
-{
-    return flow->proto == IPPROTO_UDP_ && !flow->has_server && flow->n_dnat == 0;
-}
-
 static const Service *
 service_of_node_port(const Cluster *cluster, uint16_t port, uint8_t proto)
 {
@@ -195,13 +189,13 @@ tell_call(GString *out, const Cluster *cluster, const Flow *flow)
     append_who(out, flow->from);
     if (!ipaddr_is_any(&flow->client_addr))
         g_string_append_printf(out, " (%s)", ipaddr_format(flow->client_addr, addr));
-    if (!flow->dialed) {
-        g_string_append_printf(out, " %s %s.", is_lookup(flow) ? "looked up" : "wanted", flow->to);
+    if (!flow->dialed || flow->lookup) {
+        g_string_append_printf(out, " %s %s.", flow->lookup ? "looked up" : "wanted", flow->to);
         return;
     }
     g_string_append(out, flow->proto == IPPROTO_UDP_ ? " sent a datagram to " : " called ");
     if (dialed_by_name(flow))
-        g_string_append_printf(out, "%s, by DNS ", flow->to);
+        g_string_append_printf(out, "%s, which DNS resolved to ", flow->to);
     g_string_append(out, flow->dialed);
     append_door(out, cluster, flow);
     g_string_append_c(out, '.');
@@ -233,14 +227,15 @@ tell_place(GString *out, const char *host, const char **place)
 }
 
 static void
-tell_dnat(GString *out, const Cluster *cluster, const FlowRewrite *rewrite)
+tell_dnat(GString *out, const Cluster *cluster, const Flow *flow, const FlowRewrite *rewrite)
 {
     char to[IPPORT_STR_SIZE], name[256];
     const char *what = cluster_name_addr(cluster, rewrite->to, name, sizeof name);
     const ClusterPod *pod = cluster_pod_by_ip(cluster, rewrite->to);
 
     append_rule(out, rewrite->rule);
-    g_string_append_printf(out, " sent it to %s", ipport_format(rewrite->to, rewrite->to_port, to));
+    g_string_append_printf(out, " sent %s to %s", flow->lookup ? "the query" : "it",
+                           ipport_format(rewrite->to, rewrite->to_port, to));
     if (pod && strcmp(pod->node->name, rewrite->host) == 0)
         g_string_append_printf(out, ", pod %s/%s on the same node", pod->ns, pod->name);
     else if (pod)
@@ -287,7 +282,7 @@ tell_seen(GString *out, const Flow *flow)
     char seen[IPADDR_STR_SIZE];
     const char *who = flow->server_pod ? "pod" : flow->server_node ? "node" : "server";
 
-    if (!flow->has_server)
+    if (!flow->has_server || (flow->lookup && flow->n_snat == 0))
         return;
     ipaddr_format(flow->source_seen, seen);
     if (ipaddr_is_any(&flow->client_addr))
@@ -296,6 +291,18 @@ tell_seen(GString *out, const Flow *flow)
         g_string_append_printf(out, " The %s saw the client's own address, %s.", who, seen);
     else
         g_string_append_printf(out, " The %s saw %s: it does not know the client.", who, seen);
+}
+
+static void
+tell_resolved(GString *out, const Flow *flow)
+{
+    char addr[IPADDR_STR_SIZE];
+
+    g_string_append_printf(out, " After %u quer%s and %.2f ms the answer was", flow->n_queries,
+                           flow->n_queries == 1 ? "y" : "ies", (double)(flow->end - flow->start) / SIMTIME_MSEC);
+    for (uint32_t i = 0; i < flow->n_resolved; i++)
+        g_string_append_printf(out, "%s %s", i ? "," : "", ipaddr_format(flow->resolved[i], addr));
+    g_string_append_c(out, '.');
 }
 
 static void
@@ -309,8 +316,10 @@ tell_end(GString *out, const Flow *flow)
         g_string_append(out, " It was still under way at the end.");
         return;
     case FLOW_CONNECTED:
-        if (is_lookup(flow))
+        if (flow->lookup) {
+            tell_resolved(out, flow);
             return;
+        }
         g_string_append(out, " The answer");
         if (flow->status)
             g_string_append_printf(out, ", HTTP %d,", flow->status);

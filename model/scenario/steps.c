@@ -137,11 +137,12 @@ on_looked_up(const DnsResult *result, void *user)
     Lookup *lookup = user;
     char text[IPADDR_STR_SIZE];
 
+    lookup->flow->resolved = g_memdup2(result->addrs, result->n_addrs * sizeof *result->addrs);
+    lookup->flow->n_resolved = result->n_addrs;
+    lookup->flow->n_queries = result->n_queries;
     if (result->n_addrs > 0) {
         lookup->flow->dialed = g_strdup(ipaddr_format(result->addrs[0], text));
         lookup->flow->connected_at = result->ended;
-        cluster_story(lookup->run->cluster, "%s resolves %s to %s (%u queries)", lookup->flow->from, lookup->flow->to,
-                      text, result->n_queries);
         flow_finish(lookup->run->book, lookup->flow, FLOW_CONNECTED, NULL);
     } else {
         flow_finish(lookup->run->book, lookup->flow, FLOW_UNRESOLVED, result->timed_out ? "dns-timeout" : "nxdomain");
@@ -172,6 +173,7 @@ step_resolve(ScenarioRun *run, const Step *step)
     lookup = g_new0(Lookup, 1);
     lookup->run = run;
     lookup->flow = flow_begin(run->book, step->name, from.text, step->to, from.host, IPPROTO_UDP_);
+    lookup->flow->lookup = true;
     dns_resolve(from.host, &conf, step->to, lookup->flow->id, on_looked_up, lookup);
     who_clear(&from);
 }

@@ -127,7 +127,7 @@ typedef struct {
     SocketError error;
 } DnsResult;
 typedef void (*DnsDone)(const DnsResult *result, void *user);
-/* getaddrinfo(): search list by ndots, then answer through 'done', once, from the event loop. */
+/* getaddrinfo(): search list by ndots, then answer through 'done', once, from the event loop.  Copies 'conf'. */
 void dns_resolve(Host *host, const ResolvConf *conf, const char *name, uint64_t flow, DnsDone done, void *user);
 
 /* UDP and TCP echo, and SCTP: answers what it gets, with 'prefix' (the pod's name) in front if not NULL. */

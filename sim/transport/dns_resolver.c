@@ -15,7 +15,7 @@ typedef enum { LOOKUP_QUERY, LOOKUP_REPORT } LookupStep;
 
 typedef struct {
     App app;
-    const ResolvConf *conf;
+    ResolvConf conf;
     char *name;
     uint64_t flow;
     DnsDone done;
@@ -63,7 +63,7 @@ dns_resolve(Host *host, const ResolvConf *conf, const char *name, uint64_t flow,
     IpAddr literal;
 
     app_register(&lookup->app, table, &lookup_ops);
-    lookup->conf = conf;
+    lookup->conf = *conf;
     lookup->name = g_ascii_strdown(name, -1);
     lookup->flow = flow ? flow : socket_new_flow(table);
     lookup->done = done;
@@ -112,13 +112,13 @@ on_received(Socket *s, const Payload *payload, IpAddr from, uint16_t from_port, 
     }
     lookup->answered[which] = true;
     lookup->answers[which] = answer;
-    if (lookup->conf->want_aaaa && !lookup->sent[1]) {
+    if (lookup->conf.want_aaaa && !lookup->sent[1]) {
         if (lookup->reopen && !open_socket(lookup))
             return;
         send_query(lookup, 1);
         return;
     }
-    if (lookup->answered[0] && (!lookup->conf->want_aaaa || lookup->answered[1]))
+    if (lookup->answered[0] && (!lookup->conf.want_aaaa || lookup->answered[1]))
         name_answered(lookup);
 }
 
@@ -158,7 +158,7 @@ on_timer(Sim *sim, void *owner)
         server_failed(lookup);
         return;
     }
-    if (lookup->conf->want_aaaa && (lookup->answered[0] || lookup->answered[1]) && !lookup->reopen) {
+    if (lookup->conf.want_aaaa && (lookup->answered[0] || lookup->answered[1]) && !lookup->reopen) {
         /* One of two came: perhaps the server cannot take two at once. */
         if (lookup->single)
             lookup->reopen = true;
@@ -174,7 +174,7 @@ on_timer(Sim *sim, void *owner)
 static void
 list_candidates(Lookup *lookup)
 {
-    const ResolvConf *conf = lookup->conf;
+    const ResolvConf *conf = &lookup->conf;
     size_t len = strlen(lookup->name);
     uint32_t dots = 0;
 
@@ -203,7 +203,7 @@ ask_server(Lookup *lookup)
     if ((!lookup->socket || lookup->reopen) && !open_socket(lookup))
         return;
     send_query(lookup, 0);
-    if (lookup->conf->want_aaaa && !lookup->single && lookup->socket)
+    if (lookup->conf.want_aaaa && !lookup->single && lookup->socket)
         send_query(lookup, 1);
 }
 
@@ -213,7 +213,7 @@ open_socket(Lookup *lookup)
 {
     SocketTable *table = lookup->app.table;
     SocketOptions options = {.flow = rng_mix(lookup->flow, lookup->n_sockets)};
-    IpAddr server = lookup->conf->servers[lookup->server];
+    IpAddr server = lookup->conf.servers[lookup->server];
 
     if (lookup->n_sockets == 0)
         options.flow = lookup->flow;
@@ -253,7 +253,7 @@ send_query(Lookup *lookup, uint32_t which)
     lookup->sent[which] = true;
     lookup->result.n_queries++;
     timer_arm(sim, lookup->timer, sim->now + server_timeout(lookup));
-    error = udp_send(lookup->socket, lookup->conf->servers[lookup->server], 53, query, 0, query->size);
+    error = udp_send(lookup->socket, lookup->conf.servers[lookup->server], 53, query, 0, query->size);
     payload_buf_unref(query);
     if (error != SOCK_OK) {
         lookup->result.error = error;
@@ -267,7 +267,7 @@ send_query(Lookup *lookup, uint32_t which)
 static void
 server_failed(Lookup *lookup)
 {
-    const ResolvConf *conf = lookup->conf;
+    const ResolvConf *conf = &lookup->conf;
 
     if (lookup->socket)
         socket_close(lookup->socket);
@@ -360,18 +360,18 @@ finish_soon(Lookup *lookup)
 static SimTime
 server_timeout(const Lookup *lookup)
 {
-    SimTime timeout = lookup->conf->timeout ? lookup->conf->timeout : 5 * SIMTIME_SEC;
+    SimTime timeout = lookup->conf.timeout ? lookup->conf.timeout : 5 * SIMTIME_SEC;
 
     timeout <<= lookup->server;
     if (lookup->server > 0)
-        timeout = timeout / lookup->conf->n_servers / SIMTIME_SEC * SIMTIME_SEC;
+        timeout = timeout / lookup->conf.n_servers / SIMTIME_SEC * SIMTIME_SEC;
     return MAX(timeout, SIMTIME_SEC);
 }
 
 static uint32_t
 n_attempts(const Lookup *lookup)
 {
-    return lookup->conf->attempts ? lookup->conf->attempts : 2;
+    return lookup->conf.attempts ? lookup->conf.attempts : 2;
 }
 
 static void
