@@ -1,5 +1,6 @@
 #include "model/control/control.h"
 
+#include "model/cloud/lb.h"
 #include "model/control/fill_private.h"
 
 static void index_nodes(Fill *f);
@@ -26,6 +27,7 @@ control_fill(Input *input)
     fill_slices(&f);
     htable_clear(&f.nodes);
     g_ptr_array_unref(f.pods);
+    cloud_fill(input);
     alloc_free(f.alloc);
     return diags_errors(input->diags) == before;
 }

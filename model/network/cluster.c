@@ -225,6 +225,7 @@ cluster_new(Input *input, const ClusterOptions *options)
     c->pod_names = g_hash_table_new_full(g_str_hash, g_str_equal, g_free, NULL);
     c->by_addr = g_hash_table_new(addr_hash, addr_equal);
     c->segments = g_array_new(FALSE, TRUE, sizeof(Segment));
+    c->names = g_array_new(FALSE, TRUE, sizeof(OutsideName));
 
     topology_build_router(c);
     if (!add_nodes(c)) {
@@ -277,6 +278,9 @@ cluster_free(Cluster *c)
     g_hash_table_unref(c->node_names);
     g_hash_table_unref(c->pod_names);
     g_hash_table_unref(c->by_addr);
+    for (guint i = 0; i < c->names->len; i++)
+        g_free(g_array_index(c->names, OutsideName, i).name);
+    g_array_unref(c->names);
     g_array_unref(c->segments);
     sim_free(c->sim);
     g_free(c);

@@ -94,6 +94,14 @@ void cluster_pod_remove(Cluster *cluster, ClusterPod *pod);    /* The address va
 /* A host on the outside network with these addresses ("lb"), linked to the router with the client latency. */
 Host *cluster_add_outside_host(Cluster *cluster, const char *name, const IpAddr *addrs, size_t n,
                                const LinkParams *link);
+/* A host on the nodes' segment (a load balancer), with an address of its own for each family that the nodes have. */
+Host *cluster_add_lan_host(Cluster *cluster, const char *name, IpAddr ret_addrs[2], uint32_t *ret_n);
+/* It answers for 'addr' too: the router sends that to 'own', its address of the same family. */
+void cluster_lan_host_take(Cluster *cluster, Host *host, IpAddr own, IpAddr addr);
+/* The router sends 'addr' to a neighbour on the nodes' segment; next hop any: the segment is asked who has it. */
+void cluster_route_lan(Cluster *cluster, IpAddr addr, IpAddr next_hop);
+void cluster_unroute(Cluster *cluster, IpAddr addr);
+NetDev *cluster_lan(const Cluster *cluster); /* The router's side of the segment. */
 /* The outside routes 'addr' to that node from now on (--via, DSR load balancers, announcements); NULL: nowhere. */
 void cluster_route_outside(Cluster *cluster, IpAddr addr, const ClusterNode *via);
 /* Where the outside routes 'addr' now, to be put back after a question that needed another route. */
@@ -116,6 +124,10 @@ void cluster_story(Cluster *cluster, const char *format, ...) G_GNUC_PRINTF(2, 3
 
 /* resolv.conf of a pod (cluster DNS, search list of its namespace, ndots 5) or of a node or client. */
 void cluster_resolv_conf(const Cluster *cluster, const Host *host, ResolvConf *ret_conf);
+
+/* Names that the outside resolves (load balancers' hostnames): the address of the family, if there is one. */
+void cluster_add_name(Cluster *cluster, const char *name, IpAddr addr);
+bool cluster_resolve_name(const Cluster *cluster, const char *name, IpFamily prefer, IpAddr *ret_addr);
 
 /* Friendly name of an address: "pod default/web-0", "node minikube", "Service default/web clusterIP", "client laptop",
  * or NULL. */

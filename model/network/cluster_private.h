@@ -20,6 +20,11 @@ typedef struct {
     Host *host;
 } OutsideAddr;
 
+typedef struct {
+    char *name; /* Owned. */
+    IpAddr addr;
+} OutsideName;
+
 struct Cluster {
     Sim *sim;
     Input *input;
@@ -36,6 +41,8 @@ struct Cluster {
     Host *router;
     NetDev *lan;    /* The router's bridge towards the nodes. */
     uint32_t n_ext; /* Devices ext0, ext1, ... so far. */
+    uint32_t n_lan_hosts;
+    GArray *names; /* OutsideName, in order of creation. */
     ProxyFleet *proxies;
     Storyteller tell; /* NULL: nobody listens. */
     void *tell_user;

@@ -1,6 +1,8 @@
 #include "model/network/node_proxy.h"
 
 #include "model/network/cluster_private.h"
+#include "model/network/conntrack_cleanup.h"
+#include "model/network/health_servers.h"
 #include "model/network/proxy_group.h"
 #include "sim/engine/timer.h"
 #include "sim/engine/vec.h"
@@ -11,6 +13,8 @@
 #define SPLIT_LIMIT 64
 /* pkg/proxy/{iptables,nftables}/proxier.go: burstSyncs. */
 #define BURST_SYNCS 2
+/* KEP-3836 KubeProxyDrainingTerminatingNodes: beta and on from 1.30. */
+#define DRAINING_MINOR 30
 
 static const ProxyClocks default_clocks = {
     .watch_latency_min = 5 * SIMTIME_MSEC,
@@ -38,6 +42,9 @@ struct NodeProxy {
     SimTime tokens_at;    /* Token bucket of the runner: full at this time. */
     SimTime queued_since; /* Oldest change that no sync has taken up, or -1. */
     bool running, again, stuck;
+    HealthServers *health;
+    UdpState *udp[2], *udp_next[2]; /* In force; of the sync under way (NULL: unchanged). */
+    uint64_t udp_generation[2];
     VEC(ProxySync) syncs;
 };
 
@@ -85,6 +92,38 @@ rules_to_write(const NfRuleset *before, const NfRuleset *after)
     return written;
 }
 
+/* Takes from the view, at the start of a sync, what is acted upon when it is loaded. */
+static void
+collect_state(NodeProxy *p)
+{
+    ServiceMap *const maps[2] = {p->groups[0]->services, p->groups[1]->services};
+
+    health_servers_collect(p->health, maps);
+    for (int f = 0; f < 2; f++) {
+        uint64_t generation = service_map_udp_generation(maps[f]);
+        if (p->udp[f] && generation == p->udp_generation[f])
+            continue;
+        p->udp_generation[f] = generation;
+        udp_state_free(p->udp_next[f]);
+        p->udp_next[f] = udp_state_new(maps[f]);
+    }
+}
+
+static void
+clean_conntrack(NodeProxy *p)
+{
+    KubeVersion version = input_version_of(cluster_input(p->fleet->cluster), p->node->name);
+
+    for (int f = 0; f < 2; f++) {
+        if (!p->udp_next[f])
+            continue;
+        if (p->udp[f])
+            conntrack_cleanup(p->node->host, p->udp[f], p->udp_next[f], families[f], version);
+        udp_state_free(p->udp[f]);
+        p->udp[f] = g_steal_pointer(&p->udp_next[f]);
+    }
+}
+
 /* A failed sync leaves what was there (the real one retries after syncPeriod). */
 static void
 install(NodeProxy *p)
@@ -98,6 +137,9 @@ install(NodeProxy *p)
         nf_ruleset_unref(p->rules[f]);
         p->rules[f] = g_steal_pointer(&p->next[f]);
     }
+    clean_conntrack(p);
+    health_servers_apply(p->health, input_proxy_of(cluster_input(p->fleet->cluster), p->node->name), p->info,
+                         !p->fleet->cluster->options.no_apps);
 }
 
 static void schedule(NodeProxy *p, SimTime earliest);
@@ -133,6 +175,7 @@ on_trigger(Sim *sim, void *owner)
         compile_family(p, f);
         written += rules_to_write(p->rules[f], p->next[f]);
     }
+    collect_state(p);
     vec_push(&p->syncs, (ProxySync){.at = sim->now, .done = -1, .rules_written = written});
     timer_arm(sim, p->loaded, sim->now + clocks->load_base + written * clocks->load_per_rule);
 }
@@ -204,6 +247,8 @@ proxy_new(ProxyFleet *fleet, ClusterNode *node, ProxyView *view)
         proxy_node_from_input(input, node->name, families[f], &p->info[f]);
         compile_family(p, f);
     }
+    p->health = health_servers_new(node, p);
+    collect_state(p);
     install(p);
     node->proxy = p;
     return p;
@@ -222,7 +267,10 @@ proxy_free(NodeProxy *p)
         nf_ruleset_unref(p->next[f]);
         proxy_node_clear(&p->info[f]);
         g_free(p->errors[f]);
+        udp_state_free(p->udp[f]);
+        udp_state_free(p->udp_next[f]);
     }
+    health_servers_free(p->health);
     vec_clear(&p->syncs);
     p->node->proxy = NULL;
     g_free(p);
@@ -326,9 +374,52 @@ node_proxy_set_stuck(NodeProxy *p, bool stuck)
         schedule(p, sim->now);
 }
 
+void
+node_proxy_restart(NodeProxy *p)
+{
+    schedule(p, cluster_sim(p->fleet->cluster)->now);
+}
+
 const ProxySync *
 node_proxy_syncs(const NodeProxy *p, size_t *ret_n)
 {
     *ret_n = p->syncs.len;
     return p->syncs.data;
+}
+
+/* proxy_health.go: a change waits for longer than two sync periods. */
+bool
+node_proxy_live(const NodeProxy *p)
+{
+    const ProxyConfig *config = input_proxy_of(cluster_input(p->fleet->cluster), p->node->name);
+
+    return p->queued_since < 0 || cluster_sim(p->fleet->cluster)->now - p->queued_since <= 2 * config->sync_period;
+}
+
+bool
+node_proxy_eligible(const NodeProxy *p)
+{
+    const Input *input = cluster_input(p->fleet->cluster);
+    const KubeNode *node = (const KubeNode *)store_get(proxy_view_store(p->view), KIND_NODE, "", p->node->name);
+
+    if (input_version_of(input, p->node->name).minor < DRAINING_MINOR)
+        return true;
+    if (!node || node->meta.deletion_ns >= 0)
+        return false;
+    for (uint32_t i = 0; i < node->n_taints; i++)
+        if (strcmp(node->taints[i].key, "ToBeDeletedByClusterAutoscaler") == 0)
+            return false;
+    return true;
+}
+
+int
+node_proxy_healthz(const NodeProxy *p)
+{
+    return node_proxy_live(p) && node_proxy_eligible(p) ? 200 : 503;
+}
+
+int
+node_proxy_local_ready(const NodeProxy *p, const char *ns, const char *service)
+{
+    return health_servers_local_ready(p->health, ns, service);
 }

@@ -32,8 +32,14 @@ const ProxyCompiler *node_proxy_compiler(const NodeProxy *proxy, IpFamily family
 const ServiceMap *node_proxy_services(const NodeProxy *proxy, IpFamily family);
 /* Faults: it stops syncing (and its health fails after 2 x syncPeriod), or it goes on. */
 void node_proxy_set_stuck(NodeProxy *proxy, bool stuck);
+/* The node was down and is up again: a new kube-proxy syncs at once and opens its health servers. */
+void node_proxy_restart(NodeProxy *proxy);
 /* What /healthz on :10256 says now: 200 or 503 (KEP-3836: also 503 when the node is being deleted). */
 int node_proxy_healthz(const NodeProxy *proxy);
+/* /livez: the same without regard to the node's fate. */
+bool node_proxy_live(const NodeProxy *proxy);
+/* False while the node is being deleted or taken away by the autoscaler: load balancers should drain it. */
+bool node_proxy_eligible(const NodeProxy *proxy);
 /* Ready local endpoints of a Service with a healthCheckNodePort, as of the last sync; -1: no such service port. */
 int node_proxy_local_ready(const NodeProxy *proxy, const char *ns, const char *service);
 

@@ -91,21 +91,127 @@ outside_build_clients(Cluster *c)
     return ok;
 }
 
-/* The host `lb` on the nodes' first segment. */
-static Host *
-build_lb_host(Cluster *c)
+/* --- Load balancers on the nodes' segment
+ * ---------------------------------------------------------------------------------------------------- */
+
+static bool
+addr_taken(const Cluster *c, IpAddr addr)
+{
+    size_t n;
+    const ApiObject *const *nodes = store_list(c->input->store, KIND_NODE, &n);
+
+    if (g_hash_table_lookup(c->by_addr, &addr))
+        return true;
+    for (size_t i = 0; i < n; i++) {
+        const KubeNode *node = (const KubeNode *)nodes[i];
+        for (uint32_t j = 0; j < node->n_internal_ips; j++)
+            if (ipaddr_eq(node->internal_ips[j], addr))
+                return true;
+    }
+    for (guint i = 0; i < c->outside->len; i++)
+        if (fib_is_local(host_fib(c->outside->pdata[i]), addr, NULL))
+            return true;
+    return fib_is_local(host_fib(c->router), addr, NULL);
+}
+
+/* From the end of the segment downwards. */
+static bool
+free_segment_addr(const Cluster *c, const Segment *segment, IpAddr *ret_addr)
+{
+    for (uint64_t n = 250; n > 1; n--) {
+        *ret_addr = ipaddr_add(segment->prefix.addr, n);
+        if (!addr_taken(c, *ret_addr))
+            return true;
+    }
+    return false;
+}
+
+static NetDev *
+lan_attach(Cluster *c, Host *host, const char *port_name)
 {
     LinkParams link = link_of(c->input->cluster.network.latency_node / 2);
-    NetDev *port = netdev_new(c->router, "v-lb", DEV_VETH);
-    Host *lb = host_new(c->sim, "lb");
-    NetDev *eth0 = netdev_new(lb, "eth0", DEV_VETH);
+    NetDev *port = netdev_new(c->router, port_name, DEV_VETH);
+    NetDev *eth0 = netdev_new(host, "eth0", DEV_VETH);
     HostOwner *owner = g_new0(HostOwner, 1);
 
     netdev_connect(eth0, port, &link);
     bridge_add_port(c->lan, port, false);
+    netdev_set_mtu(eth0, c->input->cluster.network.mtu);
     owner->kind = OWNER_OUTSIDE;
-    host_set_user(lb, owner);
-    g_ptr_array_add(c->outside, lb);
+    host_set_user(host, owner);
+    g_ptr_array_add(c->outside, host);
+    return eth0;
+}
+
+/* Segment of an address family that has no address on 'host' yet. */
+static void
+give_segment_addrs(Cluster *c, Host *host, NetDev *eth0, IpAddr ret_addrs[2], uint32_t *ret_n)
+{
+    *ret_n = 0;
+    for (guint i = 0; i < c->segments->len && *ret_n < 2; i++) {
+        const Segment *segment = &g_array_index(c->segments, Segment, i);
+        IpAddr addr;
+        if (*ret_n == 1 && ipaddr_family(&ret_addrs[0]) == ipaddr_family(&segment->gateway))
+            continue;
+        if (!free_segment_addr(c, segment, &addr))
+            continue;
+        netdev_add_addr(eth0, (IpPrefix){addr, segment->prefix.len});
+        route_add(host, (IpPrefix){on_link(addr), 0}, eth0, segment->gateway);
+        ret_addrs[(*ret_n)++] = addr;
+    }
+}
+
+Host *
+cluster_add_lan_host(Cluster *c, const char *name, IpAddr ret_addrs[2], uint32_t *ret_n)
+{
+    g_autofree char *port_name = g_strdup_printf("lb%u", c->n_lan_hosts++);
+    Host *host = host_new(c->sim, name);
+    NetDev *eth0 = lan_attach(c, host, port_name);
+
+    give_segment_addrs(c, host, eth0, ret_addrs, ret_n);
+    return host;
+}
+
+void
+cluster_lan_host_take(Cluster *c, Host *host, IpAddr own, IpAddr addr)
+{
+    NetDev *eth0 = host_dev(host, "eth0");
+
+    if (!fib_is_local(host_fib(host), addr, NULL))
+        netdev_add_addr(eth0, ipprefix_host(addr));
+    cluster_route_lan(c, addr, own);
+}
+
+void
+cluster_route_lan(Cluster *c, IpAddr addr, IpAddr next_hop)
+{
+    IpPrefix host_route = ipprefix_host(addr);
+
+    fib_remove(host_fib(c->router), &host_route, NULL);
+    route_add(c->router, host_route, c->lan, next_hop);
+}
+
+void
+cluster_unroute(Cluster *c, IpAddr addr)
+{
+    IpPrefix host_route = ipprefix_host(addr);
+
+    fib_remove(host_fib(c->router), &host_route, NULL);
+}
+
+NetDev *
+cluster_lan(const Cluster *c)
+{
+    return c->lan;
+}
+
+/* The host `lb` on the nodes' first segment. */
+static Host *
+build_lb_host(Cluster *c)
+{
+    Host *lb = host_new(c->sim, "lb");
+
+    lan_attach(c, lb, "v-lb");
     return lb;
 }
 
@@ -128,7 +234,8 @@ give_lb_address(Cluster *c, Host *lb, IpAddr addr)
     }
 }
 
-/* Ingress addresses with ipMode Proxy belong to a host `lb`, which accepts their ports. */
+/* Ingress addresses with ipMode Proxy belong to a host `lb`, which accepts their ports; unless a load balancer is
+ * described, which then owns them (model/cloud). */
 void
 outside_build_proxy_ingress(Cluster *c)
 {
@@ -136,6 +243,8 @@ outside_build_proxy_ingress(Cluster *c)
     size_t n;
     const ApiObject *const *objects = store_list(c->input->store, KIND_SERVICE, &n);
 
+    if (c->input->cluster.lb_profile || c->input->cluster.lb_inline)
+        return;
     for (size_t i = 0; i < n; i++) {
         const Service *s = (const Service *)objects[i];
         for (uint32_t j = 0; j < s->n_ingress; j++) {
@@ -190,4 +299,31 @@ cluster_restore_outside_route(Cluster *c, IpAddr addr, const OutsideRoute *befor
     fib_remove(host_fib(c->router), &host_route, NULL);
     if (before->present)
         fib_add(host_fib(c->router), &before->route);
+}
+
+/* --- Names
+ * -------------------------------------------------------------------------------------------------------------- */
+
+void
+cluster_add_name(Cluster *c, const char *name, IpAddr addr)
+{
+    OutsideName entry = {g_strdup(name), addr};
+
+    g_array_append_val(c->names, entry);
+}
+
+bool
+cluster_resolve_name(const Cluster *c, const char *name, IpFamily prefer, IpAddr *ret_addr)
+{
+    bool found = false;
+
+    for (guint i = 0; i < c->names->len; i++) {
+        const OutsideName *entry = &g_array_index(c->names, OutsideName, i);
+        if (strcmp(entry->name, name) != 0)
+            continue;
+        if (!found || ipaddr_family(&entry->addr) == prefer)
+            *ret_addr = entry->addr;
+        found = true;
+    }
+    return found;
 }

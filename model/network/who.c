@@ -257,14 +257,19 @@ first_addr(const char *const *texts, uint32_t n, IpFamily prefer, IpAddr *ret_ad
 }
 
 static bool
-ingress_addr(const Service *s, IpFamily prefer, IpAddr *ret_addr)
+ingress_addr(const Cluster *c, const Service *s, IpFamily prefer, IpAddr *ret_addr)
 {
     g_autoptr(GPtrArray) ips = g_ptr_array_new();
 
     for (uint32_t i = 0; i < s->n_ingress; i++)
         if (s->ingress[i].ip)
             g_ptr_array_add(ips, (gpointer)s->ingress[i].ip);
-    return first_addr((const char *const *)ips->pdata, ips->len, prefer, ret_addr);
+    if (first_addr((const char *const *)ips->pdata, ips->len, prefer, ret_addr))
+        return true;
+    for (uint32_t i = 0; i < s->n_ingress; i++)
+        if (s->ingress[i].hostname && cluster_resolve_name(c, s->ingress[i].hostname, prefer, ret_addr))
+            return true;
+    return false;
 }
 
 static bool
@@ -289,7 +294,7 @@ service_outside_door(const Cluster *c, const Service *s, const ServicePort *port
     ClusterNode *const *nodes = cluster_nodes(c, &n);
 
     where->port = port->port;
-    if (ingress_addr(s, prefer, &where->addr)) {
+    if (ingress_addr(c, s, prefer, &where->addr)) {
         where->door = "loadBalancer";
         return true;
     }
@@ -333,7 +338,7 @@ where_service(const Cluster *c, const char *text, const Who *from, const Cluster
     where->port = port->port;
     if (ingress_only) {
         where->door = "loadBalancer";
-        ok = ingress_addr(s, prefer, &where->addr);
+        ok = ingress_addr(c, s, prefer, &where->addr);
     } else if (from && from->kind == WHO_CLIENT) {
         ok = service_outside_door(c, s, port, via, prefer, where);
     } else {

@@ -34,6 +34,7 @@ struct ServiceMap {
     size_t total_endpoints;
     uint64_t generation;
     bool udp_changed;
+    uint64_t udp_generation;
 };
 
 static void
@@ -275,6 +276,7 @@ service_map_update(ServiceMap *map)
         if (i + 1 == n || name_cmp(&map->dirty.data[i], &map->dirty.data[i + 1]) != 0)
             changed |= update_one(map, &map->dirty.data[i], &moved);
     map->dirty.len = 0;
+    map->udp_generation += map->udp_changed;
     if (moved)
         flatten(map);
     return changed;
@@ -297,6 +299,12 @@ bool
 service_map_udp_changed(const ServiceMap *map)
 {
     return map->udp_changed;
+}
+
+uint64_t
+service_map_udp_generation(const ServiceMap *map)
+{
+    return map->udp_generation;
 }
 
 IpFamily

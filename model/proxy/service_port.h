@@ -65,6 +65,8 @@ const ProxyServicePort *service_map_ports(const ServiceMap *map, size_t *ret_n);
 /* True if the last update changed the UDP endpoints of a service port, or removed a UDP service port: what makes
  * kube-proxy look for stale conntrack entries (SEMANTICS 8.1, 8.2). */
 bool service_map_udp_changed(const ServiceMap *map);
+/* Counts the updates that did so: for users of one map that look at different times. */
+uint64_t service_map_udp_generation(const ServiceMap *map);
 /* Distinct addresses of Ready endpoints of a Service on a node: what its health check server reports (SEMANTICS 8.4).
  * 0 if there is no such Service. */
 uint32_t service_map_local_ready(const ServiceMap *map, const char *ns, const char *service, const char *node);

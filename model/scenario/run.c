@@ -101,6 +101,7 @@ scenario_run_new(Cluster *cluster, const ScenarioSpec *spec)
     if (spec->n_steps > 0)
         timer_arm(sim, run->timer, spec->steps[0].at);
     cluster_set_storyteller(cluster, tell, run);
+    run->cloud = cloud_new(cluster);
     cluster_set_call_observer(
         cluster, &(AppCallObserver){.begin = on_call_begin, .dial = on_call_dial, .end = on_call_end, .user = run});
     return run;
@@ -119,6 +120,7 @@ scenario_run_free(ScenarioRun *run)
     g_ptr_array_unref(run->loads);
     g_ptr_array_unref(run->dials);
     traffic_free(run->traffic);
+    cloud_free(run->cloud);
     controllers_free(run->controllers);
     flow_book_free(run->book);
     timer_free(sim, &run->timer);
@@ -191,6 +193,12 @@ Controllers *
 scenario_run_controllers(const ScenarioRun *run)
 {
     return run->controllers;
+}
+
+Cloud *
+scenario_run_cloud(const ScenarioRun *run)
+{
+    return run->cloud;
 }
 
 const ExpectResult *

@@ -6,6 +6,7 @@
  * Steps fire in order of time, then of writing.  The run ends at the scenario's duration (default: 5 s after the last
  * step or traffic is over), at the event limit, or when stopped. */
 
+#include "model/cloud/lb.h"
 #include "model/control/control.h"
 #include "model/report/flows.h"
 
@@ -38,6 +39,7 @@ bool scenario_run_until(ScenarioRun *run, SimTime until);
 Cluster *scenario_run_cluster(const ScenarioRun *run);
 FlowBook *scenario_run_flows(const ScenarioRun *run);
 Controllers *scenario_run_controllers(const ScenarioRun *run);
+Cloud *scenario_run_cloud(const ScenarioRun *run); /* NULL: no load balancers. */
 const LoadResult *scenario_run_loads(ScenarioRun *run, size_t *ret_n);
 const ExpectResult *scenario_run_expectations(ScenarioRun *run, size_t *ret_n); /* Evaluates on first call. */
 const StoryLine *scenario_run_story(const ScenarioRun *run, size_t *ret_n);

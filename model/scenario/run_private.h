@@ -3,6 +3,7 @@
 
 /* The inside of a ScenarioRun, for this room's own files only */
 
+#include "model/cloud/lb.h"
 #include "model/network/pod_apps.h"
 #include "model/scenario/run.h"
 #include "model/scenario/traffic.h"
@@ -17,6 +18,7 @@ struct ScenarioRun {
     FlowBook *book;
     Traffic *traffic;
     Controllers *controllers;
+    Cloud *cloud; /* NULL: no load balancers. */
     SimEntity entity;
     Timer timer;
     uint32_t next_step;

@@ -146,6 +146,12 @@ host_user(const Host *host)
     return host->user;
 }
 
+void
+host_set_forwarder(Host *host, const HostForwarder *forwarder)
+{
+    host->forwarder = forwarder;
+}
+
 const HostStats *
 host_stats(const Host *host)
 {

@@ -98,6 +98,29 @@ Packet *ip_make_tcp_reset(Host *host, const Packet *pkt);
 /* No socket takes 'pkt': answers with RST, port or protocol unreachable, and ends the packet. */
 void ip_answer_no_socket(Host *host, Packet *pkt);
 
+/* --- Beside the kernel: a data plane that takes packets before they are routed (load balancers, fabrics) --------- */
+
+typedef enum {
+    FORWARD_ROUTE, /* Goes on, possibly rewritten, and is routed as usual. */
+    FORWARD_VIA,   /* Forwarded to 'next_hop' over 'dev', whatever the routes say. */
+    FORWARD_DROP,  /* Ends here for 'reason'. */
+    FORWARD_RESET, /* The same, answered by a TCP reset (TCP only). */
+} ForwardVerdict;
+
+typedef struct {
+    IpAddr next_hop;
+    NetDev *dev;
+    DropReason reason;
+} ForwardTo;
+
+typedef struct {
+    /* Sees each IP packet that comes in by an interface, after PREROUTING; may rewrite it and report that by
+     * TRACE_NAT. */
+    ForwardVerdict (*forward)(void *user, Packet *pkt, ForwardTo *ret_to);
+    void *user;
+} HostForwarder;
+void host_set_forwarder(Host *host, const HostForwarder *forwarder); /* Borrowed; NULL: none. */
+
 typedef struct {
     uint64_t in_receives, in_delivers, forwarded, out_requests;
     uint32_t dropped[DROP_N_REASONS];

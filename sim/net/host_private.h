@@ -59,6 +59,7 @@ struct Host {
     IcmpLimits *icmp_limits;
     const TransportOps *transport_ops;
     void *transport;
+    const HostForwarder *forwarder; /* NULL on nearly all hosts. */
     void *user;
     HostSysctls sysctls;
     HostStats stats;

@@ -11,6 +11,7 @@
 static bool is_refused_early(const NetDev *dev, const Packet *pkt, DropReason *ret_reason);
 static void route_and_go(Host *host, NetDev *dev, Packet *pkt);
 static void no_route(Host *host, Packet *pkt, const IpRoute *route);
+static bool forwarder_takes(Host *host, Packet *pkt);
 static void forward(Host *host, Packet *pkt, const IpRoute *route);
 static bool fits(const Packet *pkt, uint32_t mtu);
 static void finish_hook(Host *host, NfHook hook, Packet *pkt, const NfResult *result);
@@ -34,6 +35,8 @@ ip_receive(NetDev *dev, Packet *pkt)
     else if (!ip_hook(host, NF_PREROUTING, pkt))
         return;
 
+    if (__builtin_expect(host->forwarder != NULL, 0) && forwarder_takes(host, pkt))
+        return;
     if (dev->kind == DEV_LOOPBACK && ipaddr_eq(dst, pkt->dst)) {
         /* A looped packet carries its route along: the tests of the input route do not apply. */
         IpRoute local = {.kind = TRACE_ROUTE_LOCAL, .dev = dev, .next_hop = dst};
@@ -155,6 +158,33 @@ forward(Host *host, Packet *pkt, const IpRoute *route)
         return;
     host->stats.forwarded++;
     ip_output(host, pkt, route);
+}
+
+/* True if the packet is taken. */
+static bool
+forwarder_takes(Host *host, Packet *pkt)
+{
+    ForwardTo to = {.reason = DROP_NONE};
+    IpRoute route = {.kind = TRACE_ROUTE_FORWARD};
+
+    switch (host->forwarder->forward(host->forwarder->user, pkt, &to)) {
+    case FORWARD_ROUTE:
+        return false;
+    case FORWARD_VIA:
+        route.dev = to.dev;
+        route.next_hop = to.next_hop;
+        ip_trace_route(host, pkt, &route);
+        forward(host, pkt, &route);
+        return true;
+    case FORWARD_RESET:
+        ip_send_reject(host, pkt, REJECT_TCP_RESET);
+        host_drop(host, pkt, to.reason);
+        return true;
+    case FORWARD_DROP:
+        host_drop(host, pkt, to.reason);
+        return true;
+    }
+    return false;
 }
 
 /* IPv4 without DF would be cut into fragments; they travel as one packet here. */
