@@ -226,6 +226,7 @@ cluster_new(Input *input, const ClusterOptions *options)
     c->by_addr = g_hash_table_new(addr_hash, addr_equal);
     c->segments = g_array_new(FALSE, TRUE, sizeof(Segment));
     c->names = g_array_new(FALSE, TRUE, sizeof(OutsideName));
+    c->neighbourhoods = g_array_new(FALSE, TRUE, sizeof(Neighbourhood));
 
     topology_build_router(c);
     if (!add_nodes(c)) {
@@ -269,7 +270,9 @@ cluster_free(Cluster *c)
         host_release(((ClusterNode *)c->nodes->pdata[i])->host);
     host_free(c->router);
     for (guint i = 0; i < c->segments->len; i++)
-        fib_base_unref(g_array_index(c->segments, Segment, i).routes);
+        g_array_unref(g_array_index(c->segments, Segment, i).routes);
+    for (guint i = 0; i < c->neighbourhoods->len; i++)
+        fib_base_unref(g_array_index(c->neighbourhoods, Neighbourhood, i).routes);
     g_ptr_array_unref(c->nodes);
     g_ptr_array_unref(c->pods);
     g_ptr_array_unref(c->clients);
@@ -282,6 +285,7 @@ cluster_free(Cluster *c)
         g_free(g_array_index(c->names, OutsideName, i).name);
     g_array_unref(c->names);
     g_array_unref(c->segments);
+    g_array_unref(c->neighbourhoods);
     sim_free(c->sim);
     g_free(c);
 }

@@ -10,9 +10,15 @@
 /* One L2 segment of nodes: those whose addresses share a /24 (IPv4) or /64 (IPv6). */
 typedef struct {
     IpPrefix prefix;
-    IpAddr gateway;  /* The router's address on it. */
-    FibBase *routes; /* Pod CIDRs of its nodes: shared by all of them. */
+    IpAddr gateway; /* The router's address on it. */
+    GArray *routes; /* Route: pod CIDRs of its nodes. */
 } Segment;
+
+/* Nodes that stand on the same segments, one of each family, share one table of the segments' routes. */
+typedef struct {
+    uint32_t segments[2]; /* Indices; twice the same with one family. */
+    FibBase *routes;
+} Neighbourhood;
 
 /* The names of routed addresses. */
 typedef struct {
@@ -38,6 +44,7 @@ struct Cluster {
     GHashTable *pod_names;  /* "ns/name" -> ClusterPod. */
     GHashTable *by_addr;    /* IpAddr -> AddrOwner, look-ups only. */
     GArray *segments;       /* Segment, in order of first use. */
+    GArray *neighbourhoods; /* Neighbourhood, in order of first use. */
     Host *router;
     NetDev *lan;    /* The router's bridge towards the nodes. */
     uint32_t n_ext; /* Devices ext0, ext1, ... so far. */

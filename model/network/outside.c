@@ -219,6 +219,7 @@ static void
 give_lb_address(Cluster *c, Host *lb, IpAddr addr)
 {
     NetDev *eth0 = host_dev(lb, "eth0");
+    bool has_default = false;
 
     if (fib_is_local(host_fib(lb), addr, NULL))
         return;
@@ -228,9 +229,10 @@ give_lb_address(Cluster *c, Host *lb, IpAddr addr)
         const Segment *segment = &g_array_index(c->segments, Segment, i);
         if (ipaddr_family(&segment->gateway) != ipaddr_family(&addr))
             continue;
-        route_add(lb, ipprefix_host(segment->gateway), eth0, on_link(addr));
-        route_add(lb, (IpPrefix){on_link(addr), 0}, eth0, segment->gateway);
-        return;
+        route_add(lb, segment->prefix, eth0, on_link(addr));
+        if (!has_default)
+            route_add(lb, (IpPrefix){on_link(addr), 0}, eth0, segment->gateway);
+        has_default = true;
     }
 }
 

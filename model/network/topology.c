@@ -52,6 +52,12 @@ topology_build_router(Cluster *c)
     c->lan = netdev_new(c->router, "br-lan", DEV_BRIDGE);
 }
 
+static Segment *
+segment_at(const Cluster *c, uint32_t index)
+{
+    return &g_array_index(c->segments, Segment, index);
+}
+
 /* The first host address of the segment, or its last if a node has that one. */
 static IpAddr
 choose_gateway(Cluster *c, IpPrefix segment)
@@ -69,22 +75,47 @@ choose_gateway(Cluster *c, IpPrefix segment)
     return first;
 }
 
-static Segment *
+static uint32_t
 segment_of(Cluster *c, IpAddr addr)
 {
     uint8_t len = ipaddr_is_v4(&addr) ? NODE_PREFIX_LEN4 : NODE_PREFIX_LEN6;
     Segment segment = {.prefix = ipprefix_network((IpPrefix){addr, len})};
 
     for (guint i = 0; i < c->segments->len; i++) {
-        Segment *s = &g_array_index(c->segments, Segment, i);
+        const Segment *s = segment_at(c, i);
         if (s->prefix.len == len && ipaddr_eq(s->prefix.addr, segment.prefix.addr))
-            return s;
+            return i;
     }
     segment.gateway = choose_gateway(c, segment.prefix);
-    segment.routes = fib_base_new();
+    segment.routes = g_array_new(FALSE, FALSE, sizeof(Route));
     netdev_add_addr(c->lan, (IpPrefix){segment.gateway, len});
     g_array_append_val(c->segments, segment);
-    return &g_array_index(c->segments, Segment, c->segments->len - 1);
+    return c->segments->len - 1;
+}
+
+static void
+share_routes(FibBase *base, const Segment *segment)
+{
+    for (guint i = 0; i < segment->routes->len; i++)
+        fib_base_add(base, &g_array_index(segment->routes, Route, i));
+}
+
+static FibBase *
+neighbourhood_of(Cluster *c, const ClusterNode *node)
+{
+    Neighbourhood own = {.segments = {segment_of(c, node->ips[0]), segment_of(c, node->ips[node->n_ips - 1])}};
+
+    for (guint i = 0; i < c->neighbourhoods->len; i++) {
+        const Neighbourhood *known = &g_array_index(c->neighbourhoods, Neighbourhood, i);
+        if (known->segments[0] == own.segments[0] && known->segments[1] == own.segments[1])
+            return known->routes;
+    }
+    own.routes = fib_base_new();
+    share_routes(own.routes, segment_at(c, own.segments[0]));
+    if (own.segments[1] != own.segments[0])
+        share_routes(own.routes, segment_at(c, own.segments[1]));
+    g_array_append_val(c->neighbourhoods, own);
+    return own.routes;
 }
 
 /* --- Nodes
@@ -108,9 +139,15 @@ router_port(Cluster *c, const char *name)
 static void
 announce_pod_cidr(Cluster *c, IpPrefix cidr, IpAddr node_ip)
 {
-    Segment *segment = segment_of(c, node_ip);
+    uint32_t segment = segment_of(c, node_ip);
+    Route route = {.prefix = cidr, .type = ROUTE_UNICAST, .via = node_ip};
 
-    fib_base_add(segment->routes, &(Route){.prefix = cidr, .type = ROUTE_UNICAST, .via = node_ip});
+    g_array_append_val(segment_at(c, segment)->routes, route);
+    for (guint i = 0; i < c->neighbourhoods->len; i++) {
+        const Neighbourhood *n = &g_array_index(c->neighbourhoods, Neighbourhood, i);
+        if (n->segments[0] == segment || n->segments[1] == segment)
+            fib_base_add(n->routes, &route);
+    }
     route_add(c->router, cidr, c->lan, node_ip);
 }
 
@@ -137,11 +174,10 @@ topology_attach_node(Cluster *c, ClusterNode *node, const KubeNode *object)
     bridge_add_port(c->lan, port, false);
     netdev_set_mtu(node->eth0, c->input->cluster.network.mtu);
     announce_pod_cidrs(c, node, object);
-    for (uint32_t i = 0; i < node->n_ips; i++) {
-        Segment *segment = segment_of(c, node->ips[i]);
-        fib_set_base(host_fib(node->host), segment->routes);
-        route_add(node->host, default_of(node->ips[i]), node->eth0, segment->gateway);
-    }
+    fib_set_base(host_fib(node->host), neighbourhood_of(c, node));
+    for (uint32_t i = 0; i < node->n_ips; i++)
+        route_add(node->host, default_of(node->ips[i]), node->eth0,
+                  segment_at(c, segment_of(c, node->ips[i]))->gateway);
 }
 
 /* --- Pods
