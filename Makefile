@@ -92,6 +92,15 @@ $(BUILD)/conformance: $(patsubst %.c,$(BUILD)/%.o,$(wildcard tests/conformance/*
 conformance: $(BUILD)/conformance ## kube-proxy's own cases and dumps; T=name filters
 	$(Q)$(BUILD)/conformance $(T)
 
+# --- Flows: what a real kernel did with real packets, held against the simulation; T=substring filters -----------
+$(BUILD)/flow: $(patsubst %.c,$(BUILD)/%.o,$(wildcard tests/flow/*.c)) $(BUILD)/libmodel.a $(BUILD)/libsim.a
+	$(call say,LD,$@)
+	$(Q)$(CC) $(CFLAGS) $(EXTRA) $(LDFLAGS) -o $@ $^ $(PKG_LIBS) -lm
+
+.PHONY: flow
+flow: $(BUILD)/flow ## recorded flows of a real kernel; T=name filters
+	$(Q)$(BUILD)/flow $(T)
+
 # --- Fuzzing: each target runs its corpus alone (fuzz-check) or grows it under libFuzzer (fuzz) --------------------------
 fuzz_names = $(patsubst tests/fuzz/%.c,%,$(sort $(wildcard tests/fuzz/fuzz_*.c)))
 
@@ -105,7 +114,7 @@ $(BUILD)/libfuzz_%: $(BUILD)/tests/fuzz/fuzz_%.o $(BUILD)/libmodel.a $(BUILD)/li
 SANITIZE := -fsanitize=address,undefined -fno-sanitize-recover=all -fno-omit-frame-pointer
 
 .PHONY: programs fuzz-check fuzz fuzz-run asan bench lint deps
-programs: all $(BUILD)/unit-sim $(BUILD)/unit-model $(BUILD)/conformance fuzz-check ## everything that `make test` runs
+programs: all $(BUILD)/unit-sim $(BUILD)/unit-model $(BUILD)/conformance $(BUILD)/flow fuzz-check ## everything that `make test` runs
 fuzz-check: $(addprefix $(BUILD)/,$(fuzz_names))
 fuzz: ## grow each fuzz target's corpus for FUZZ_TIME (20) seconds with clang's libFuzzer, findings under build-fuzz/
 	+$(Q)$(MAKE) --no-print-directory BUILD=build-fuzz CC=clang CFLAGS='-O1 -g' \
@@ -146,7 +155,7 @@ deps: ## install what building and testing need (Debian and its kin; elsewhere n
 	$(Q)sh tests/deps.sh test
 
 all_srcs = $(call rooms,sim) $(call rooms,model) $(call rooms,tools) \
-           $(sort $(wildcard tests/unit/*.c tests/unit/*/*.c tests/conformance/*.c tests/fuzz/*.c tests/bench/*.c))
+           $(sort $(wildcard tests/unit/*.c tests/unit/*/*.c tests/conformance/*.c tests/flow/*.c tests/fuzz/*.c tests/bench/*.c))
 compile_commands.json: Makefile FORCE ## for clangd and clang-tidy
 	$(Q){ sep='['; for f in $(all_srcs); do \
 	  printf '%s\n{"directory":"%s","file":"%s","command":"cc $(subst ",\",$(ALL_CFLAGS) $(CU_CFLAGS)) -c %s"}' \

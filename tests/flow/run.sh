@@ -1,0 +1,3 @@
+#!/bin/bash
+# Recorded flows of a real kernel; see record.h.
+exec "${BUILD:-build}/flow" "$@"
