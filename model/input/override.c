@@ -16,6 +16,45 @@ assignment_clear(Assignment *a)
     g_free(a->value);
 }
 
+/* Fields of a workload's pods that people ask about, by short names. */
+static const struct {
+    const char *alias, *field;
+} aliases[] = {
+    {"preStop", "spec.template.spec.containers[0].lifecycle.preStop.sleep.seconds"},
+    {"terminationGracePeriod", "spec.template.spec.terminationGracePeriodSeconds"},
+    {"terminationGracePeriodSeconds", "spec.template.spec.terminationGracePeriodSeconds"},
+};
+
+/* Whole seconds, as those fields want them. */
+static char *
+seconds_text(const char *value)
+{
+    SimTime t;
+
+    return simtime_parse(value, &t) ? g_strdup_printf("%" G_GINT64_FORMAT, (t + SIMTIME_SEC - 1) / SIMTIME_SEC)
+                                    : g_strdup(value);
+}
+
+static bool
+is_top_field(const char *field)
+{
+    return g_str_has_prefix(field, "spec.") || g_str_has_prefix(field, "metadata.") ||
+           g_str_has_prefix(field, "status.");
+}
+
+static void
+set_field(Assignment *a, const char *field, const char *value)
+{
+    for (size_t i = 0; i < G_N_ELEMENTS(aliases); i++)
+        if (strcmp(aliases[i].alias, field) == 0) {
+            a->field = g_strdup(aliases[i].field);
+            a->value = seconds_text(value);
+            return;
+        }
+    a->field = is_top_field(field) ? g_strdup(field) : g_strdup_printf("spec.%s", field);
+    a->value = g_strdup(value);
+}
+
 static bool
 split(const char *text, Assignment *a)
 {
@@ -35,11 +74,7 @@ split(const char *text, Assignment *a)
     a->kind = g_strdup(left);
     a->ns = g_strdup(second ? slash + 1 : "default");
     a->name = g_strdup(second ? second + 1 : slash + 1);
-    a->field = g_str_has_prefix(dot + 1, "spec.") || g_str_has_prefix(dot + 1, "metadata.") ||
-                       g_str_has_prefix(dot + 1, "status.")
-                   ? g_strdup(dot + 1)
-                   : g_strdup_printf("spec.%s", dot + 1);
-    a->value = g_strdup(equals + 1);
+    set_field(a, dot + 1, equals + 1);
     return true;
 }
 
@@ -108,12 +143,143 @@ apply(Input *input, const Assignment *a, const char *text, char **ret_error)
     return true;
 }
 
+/* --- Own kinds -----------------------------------------------------------------------------------------------------
+ */
+
+static uint32_t
+override_file(Input *input)
+{
+    return diags_add_file(input->diags, "--set", NULL, 0);
+}
+
+static bool
+set_kube_proxy(Input *input, const char *field, const char *value)
+{
+    static const char *const modes[] = {"iptables", "nftables", "ipvs", NULL};
+    Strings *strings = store_strings(input->store);
+    DocArena arena = {0};
+    DocNode *tree;
+
+    if (strcmp(field, "mode") == 0) {
+        for (int mode = 0; modes[mode]; mode++)
+            if (strcmp(modes[mode], value) == 0) {
+                input_set_mode(input, (ProxyMode)mode);
+                return true;
+            }
+        return false;
+    }
+    tree = doc_from_path(input->diags, &arena, (Mark){.file = override_file(input)}, field, value);
+    if (tree) {
+        proxy_config_overlay(input->diags, strings, tree, &input->proxy);
+        for (uint32_t i = 0; i < input->cluster.n_nodes; i++)
+            proxy_config_overlay(input->diags, strings, tree, &input->cluster.nodes[i].proxy);
+    }
+    doc_arena_clear(&arena);
+    return tree != NULL;
+}
+
+/* 'over' on top of 'base': members that both have as mappings are merged, others replaced. */
+static DocNode *
+merge_mappings(DocArena *arena, const DocNode *base, const DocNode *over)
+{
+    g_autoptr(GPtrArray) keys = g_ptr_array_new();
+    g_autoptr(GPtrArray) items = g_ptr_array_new();
+
+    for (uint32_t i = 0; base && i < base->n; i++) {
+        const DocNode *replaced = node_get(over, base->keys[i]->text);
+        bool both = replaced && replaced->kind == NODE_MAPPING && base->items[i]->kind == NODE_MAPPING;
+        g_ptr_array_add(keys, doc_copy(arena, base->keys[i]));
+        g_ptr_array_add(items, both       ? merge_mappings(arena, base->items[i], replaced)
+                               : replaced ? doc_copy(arena, replaced)
+                                          : doc_copy(arena, base->items[i]));
+    }
+    for (uint32_t i = 0; i < over->n; i++)
+        if (!base || !node_get(base, over->keys[i]->text)) {
+            g_ptr_array_add(keys, doc_copy(arena, over->keys[i]));
+            g_ptr_array_add(items, doc_copy(arena, over->items[i]));
+        }
+    return doc_container(arena, over->mark, (DocNode *const *)keys->pdata, (DocNode *const *)items->pdata, keys->len);
+}
+
+static bool
+set_load_balancer(Input *input, const char *field, const char *value)
+{
+    Strings *strings = store_strings(input->store);
+    DocArena arena = {0};
+    DocNode *tree;
+
+    if (strcmp(field, "profile") == 0) {
+        input->cluster.lb_profile = strings_add(strings, value);
+        return true;
+    }
+    tree = doc_from_path(input->diags, &arena, (Mark){.file = override_file(input)}, field, value);
+    if (tree)
+        input->cluster.lb_inline = node_keep(strings, merge_mappings(&arena, input->cluster.lb_inline, tree));
+    doc_arena_clear(&arena);
+    return tree != NULL;
+}
+
+static bool
+set_cluster(Input *input, const char *field, const char *value)
+{
+    KubeVersion version;
+
+    if (strcmp(field, "kubernetesVersion") != 0 || !kube_version_parse(value, &version))
+        return false;
+    version.text = strings_add(store_strings(input->store), value);
+    for (uint32_t i = 0; i < input->cluster.n_nodes; i++)
+        if (!input->cluster.nodes[i].has_version)
+            input->cluster.nodes[i].version = version;
+    input->cluster.version = version;
+    return true;
+}
+
+typedef struct {
+    const char *prefix;
+    bool (*set)(Input *input, const char *field, const char *value);
+} OwnKind;
+
+static const OwnKind own_kinds[] = {
+    {"kubeproxy.", set_kube_proxy},
+    {"kube-proxy.", set_kube_proxy},
+    {"loadBalancer.", set_load_balancer},
+    {"cluster.loadBalancer.", set_load_balancer},
+    {"cluster.", set_cluster},
+};
+
+static const OwnKind *
+own_kind_of(const char *assignment)
+{
+    for (size_t i = 0; i < G_N_ELEMENTS(own_kinds); i++)
+        if (g_str_has_prefix(assignment, own_kinds[i].prefix) && strchr(assignment, '='))
+            return &own_kinds[i];
+    return NULL;
+}
+
+static bool
+apply_own(Input *input, const OwnKind *kind, const char *assignment, char **ret_error)
+{
+    const char *equals = strchr(assignment, '=');
+    size_t skip = strlen(kind->prefix);
+    g_autofree char *field = g_strndup(assignment + skip, (gsize)(equals - assignment) - skip);
+    uint32_t errors = diags_errors(input->diags);
+
+    if (kind->set(input, field, equals + 1) && diags_errors(input->diags) == errors)
+        return true;
+    *ret_error = g_strdup_printf("cannot set \"%s\"", assignment);
+    return false;
+}
+
 bool
 input_override(Input *input, const char *assignment, char **ret_error)
 {
+    const OwnKind *own = own_kind_of(assignment);
     Assignment a = {0};
-    bool ok = split(assignment, &a);
+    bool ok;
 
+    if (own)
+        return apply_own(input, own, assignment, ret_error);
+    ok = split(assignment, &a);
     if (!ok)
         *ret_error = g_strdup_printf("\"%s\" is not KIND/[NS/]NAME.FIELD=VALUE", assignment);
     else

@@ -5,6 +5,10 @@
  *
  *   service/[NS/]NAME.spec.externalTrafficPolicy=Local     any kind that kubectl names, any field that a patch can set
  *   service/web.externalTrafficPolicy=Local                "spec." may be left out
+ *   deployment/web.preStop=35s                             preStop and terminationGracePeriod of its pods
+ *   kubeproxy.mode=nftables                                fields of the KubeProxyConfiguration, on every node
+ *   loadBalancer.profile=aws-nlb-instance                  the load balancer's profile, or one of its fields
+ *   cluster.kubernetesVersion=1.31
  * The value is read as YAML.  Applied to the Input before the controllers fill its gaps. */
 
 #include "model/input/loader.h"

@@ -41,6 +41,8 @@ FlowBook *scenario_run_flows(const ScenarioRun *run);
 Controllers *scenario_run_controllers(const ScenarioRun *run);
 Cloud *scenario_run_cloud(const ScenarioRun *run); /* NULL: no load balancers. */
 const LoadResult *scenario_run_loads(ScenarioRun *run, size_t *ret_n);
+/* Percentile (0..100) of sorted times; 0 of none. */
+SimTime percentile(const SimTime *sorted, size_t n, double p);
 const ExpectResult *scenario_run_expectations(ScenarioRun *run, size_t *ret_n); /* Evaluates on first call. */
 const StoryLine *scenario_run_story(const ScenarioRun *run, size_t *ret_n);
 #endif

@@ -48,7 +48,5 @@ void run_evaluate(ScenarioRun *run);
 /* expect_object.c */
 bool run_object_meets(ScenarioRun *run, const Expectation *expect, GString *why);
 bool run_probe_meets(ScenarioRun *run, const Expectation *expect, GString *why);
-/* Percentile (0..100) of sorted times. */
-SimTime percentile(const SimTime *sorted, size_t n, double p);
 
 #endif

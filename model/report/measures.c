@@ -1,0 +1,242 @@
+#include "model/report/measures.h"
+
+#include "sim/engine/vec.h"
+#include "sim/netfilter/conntrack.h"
+
+#include <string.h>
+
+static bool
+source_kept(const Flow *flow)
+{
+    return flow->has_server && ipaddr_eq(flow->source_seen, flow->client_addr);
+}
+
+/* --- Counting
+ * ---------------------------------------------------------------------------------------------------------------- */
+
+static void
+count_outcomes(Measures *m, const Flow *flow)
+{
+    m->tried++;
+    m->connected += flow->outcome == FLOW_CONNECTED || flow->outcome == FLOW_PENDING;
+    m->refused += flow->outcome == FLOW_REFUSED;
+    m->timed_out += flow->outcome == FLOW_TIMEOUT;
+    m->reset += flow->outcome == FLOW_RESET;
+    m->unresolved += flow->outcome == FLOW_UNRESOLVED;
+    m->requests += flow->requests;
+    m->retransmits += flow->retransmits;
+}
+
+static void
+count_path(Cluster *cluster, Measures *m, const Flow *flow)
+{
+    const ClusterNode *entry = flow->n_nodes ? cluster_node(cluster, flow->nodes[0]) : NULL;
+    const ClusterNode *server = flow->server_node ? cluster_node(cluster, flow->server_node) : NULL;
+
+    if (!flow->has_server)
+        return;
+    m->reached++;
+    m->source_kept += source_kept(flow);
+    for (uint32_t i = 0; i < flow->n_nodes; i++)
+        m->extra_hops += server && strcmp(flow->nodes[i], server->name) != 0;
+    m->cross_zone += entry && server && entry->zone && server->zone && strcmp(entry->zone, server->zone) != 0;
+}
+
+typedef VEC(LossReason) ReasonList;
+
+static void
+count_reason(ReasonList *list, const Flow *flow)
+{
+    const FlowDrop *drop = flow->n_drops ? &flow->drops[flow->n_drops - 1] : NULL;
+    const char *why = drop ? drop_reason_code(drop->reason) : flow->reason ? flow->reason : "unanswered";
+    g_autofree char *text = g_strdup_printf("%s %s", flow_outcome_name(flow->outcome), why);
+
+    for (size_t i = 0; i < list->len; i++)
+        if (strcmp(list->data[i].reason, text) == 0) {
+            list->data[i].n++;
+            return;
+        }
+    vec_push(list, (LossReason){g_steal_pointer(&text), 1});
+}
+
+static int
+compare_reasons(gconstpointer a, gconstpointer b, gpointer unused)
+{
+    const LossReason *x = a, *y = b;
+
+    (void)unused;
+    return x->n != y->n ? (x->n < y->n) - (x->n > y->n) : strcmp(x->reason, y->reason);
+}
+
+/* --- Pods
+ * --------------------------------------------------------------------------------------------------------------------
+ */
+
+typedef VEC(PodShare) ShareList;
+
+static PodShare *
+share_of(ShareList *list, const char *pod)
+{
+    for (size_t i = 0; i < list->len; i++)
+        if (strcmp(list->data[i].pod, pod) == 0)
+            return &list->data[i];
+    vec_push(list, (PodShare){.pod = g_strdup(pod), .expected = -1});
+    return vec_last(list);
+}
+
+static int
+compare_shares(gconstpointer a, gconstpointer b, gpointer unused)
+{
+    (void)unused;
+    return strcmp(((const PodShare *)a)->pod, ((const PodShare *)b)->pod);
+}
+
+static void
+measure_inequality(Measures *m)
+{
+    double total = 0, most = 0, differences = 0;
+
+    for (uint32_t i = 0; i < m->n_pods; i++) {
+        total += m->pods[i].connections;
+        most = MAX(most, m->pods[i].connections);
+        for (uint32_t j = 0; j < m->n_pods; j++)
+            differences += ABS((double)m->pods[i].connections - (double)m->pods[j].connections);
+    }
+    if (total <= 0)
+        return;
+    m->imbalance = most * m->n_pods / total;
+    m->gini = differences / (2.0 * m->n_pods * total);
+}
+
+/* --- Times and digests
+ * ----------------------------------------------------------------------------------------------------------- */
+
+static int
+compare_times(gconstpointer a, gconstpointer b, gpointer unused)
+{
+    SimTime x = *(const SimTime *)a, y = *(const SimTime *)b;
+
+    (void)unused;
+    return (x > y) - (x < y);
+}
+
+static void
+measure_times(Measures *m, Flow *const *flows, size_t n)
+{
+    VEC(SimTime) times = {0};
+
+    for (size_t i = 0; i < n; i++)
+        if (flows[i]->connected_at >= 0)
+            vec_push(&times, flows[i]->connected_at - flows[i]->start);
+    if (times.len > 0)
+        g_qsort_with_data(times.data, (gint)times.len, sizeof(SimTime), compare_times, NULL);
+    m->p50 = percentile(times.data, times.len, 50);
+    m->p90 = percentile(times.data, times.len, 90);
+    m->p99 = percentile(times.data, times.len, 99);
+    m->max = percentile(times.data, times.len, 100);
+    vec_clear(&times);
+}
+
+static int
+compare_digests(gconstpointer a, gconstpointer b, gpointer unused)
+{
+    (void)unused;
+    return strcmp(((const FlowDigest *)a)->name, ((const FlowDigest *)b)->name);
+}
+
+static void
+digest_flows(Measures *m, Flow *const *flows, size_t n)
+{
+    m->flows = g_new0(FlowDigest, n + 1);
+    m->n_flows = (uint32_t)n;
+    for (size_t i = 0; i < n; i++)
+        m->flows[i] = (FlowDigest){.name = g_strdup(flows[i]->name),
+                                   .group = g_strdup(flows[i]->group),
+                                   .outcome = flows[i]->outcome,
+                                   .reason = g_strdup(flows[i]->reason),
+                                   .server = g_strdup(flows[i]->has_server ? flows[i]->server_pod : NULL),
+                                   .blame = g_strdup(flows[i]->blame),
+                                   .source_kept = source_kept(flows[i]),
+                                   .start = flows[i]->start};
+    g_qsort_with_data(m->flows, (gint)n, sizeof(FlowDigest), compare_digests, NULL);
+}
+
+static uint64_t
+conntrack_peak(Cluster *cluster)
+{
+    size_t n;
+    ClusterNode *const *nodes = cluster_nodes(cluster, &n);
+    uint64_t peak = 0;
+
+    for (size_t i = 0; i < n; i++) {
+        Conntrack *ct = nf_stack_conntrack(host_netfilter(nodes[i]->host));
+        if (ct)
+            peak = MAX(peak, conntrack_stats(ct)->peak);
+    }
+    return peak;
+}
+
+Measures *
+measures_of_run(Cluster *cluster, ScenarioRun *run)
+{
+    Measures *m = g_new0(Measures, 1);
+    size_t n, n_expected;
+    Flow *const *flows = flow_book_flows(scenario_run_flows(run), &n);
+    const ExpectResult *expected = scenario_run_expectations(run, &n_expected);
+    ReasonList reasons = {0};
+    ShareList shares = {0};
+
+    for (size_t i = 0; i < n; i++) {
+        count_outcomes(m, flows[i]);
+        count_path(cluster, m, flows[i]);
+        if (flows[i]->outcome != FLOW_CONNECTED && flows[i]->outcome != FLOW_PENDING)
+            count_reason(&reasons, flows[i]);
+        if (flows[i]->has_server && flows[i]->server_pod) {
+            PodShare *share = share_of(&shares, flows[i]->server_pod);
+            share->connections++;
+            share->requests += flows[i]->requests;
+        }
+    }
+    if (reasons.len > 0)
+        g_qsort_with_data(reasons.data, (gint)reasons.len, sizeof(LossReason), compare_reasons, NULL);
+    if (shares.len > 0)
+        g_qsort_with_data(shares.data, (gint)shares.len, sizeof(PodShare), compare_shares, NULL);
+    m->reasons = reasons.data;
+    m->n_reasons = (uint32_t)reasons.len;
+    m->pods = shares.data;
+    m->n_pods = (uint32_t)shares.len;
+    measure_inequality(m);
+    measure_times(m, flows, n);
+    digest_flows(m, flows, n);
+    m->windows = loss_windows(cluster, scenario_run_cloud(run), flows, n, &m->n_windows);
+    for (uint32_t i = 0; i < m->n_windows; i++)
+        m->lost_seconds += (double)(m->windows[i].end - m->windows[i].start) / SIMTIME_SEC;
+    m->conntrack_peak = conntrack_peak(cluster);
+    m->expectations = (uint32_t)n_expected;
+    for (size_t i = 0; i < n_expected; i++)
+        m->failed += !expected[i].ok;
+    return m;
+}
+
+void
+measures_free(Measures *m)
+{
+    if (!m)
+        return;
+    for (uint32_t i = 0; i < m->n_reasons; i++)
+        g_free(m->reasons[i].reason);
+    for (uint32_t i = 0; i < m->n_pods; i++)
+        g_free(m->pods[i].pod);
+    for (uint32_t i = 0; i < m->n_flows; i++) {
+        g_free(m->flows[i].name);
+        g_free(m->flows[i].group);
+        g_free(m->flows[i].reason);
+        g_free(m->flows[i].server);
+        g_free(m->flows[i].blame);
+    }
+    g_free(m->reasons);
+    g_free(m->pods);
+    g_free(m->flows);
+    loss_windows_free(m->windows, m->n_windows);
+    g_free(m);
+}

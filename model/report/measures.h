@@ -1,0 +1,61 @@
+#ifndef MODEL_REPORT_MEASURES_H
+#define MODEL_REPORT_MEASURES_H
+
+/* What a run comes to, in numbers that two runs can be compared by
+ *
+ * Computed from the flows of a finished run; owns all its texts, so that it outlives the simulated world. */
+
+#include "model/report/loss_window.h"
+#include "model/scenario/run.h"
+
+typedef struct {
+    char *reason; /* Stable code, with the outcome before it: "timeout rule-drop". */
+    uint32_t n;
+} LossReason;
+
+typedef struct {
+    char *pod;
+    uint32_t connections, requests;
+    double expected; /* Exact share of new connections at the start of the run; negative: not computed. */
+} PodShare;
+
+/* One flow as far as variants are compared. */
+typedef struct {
+    char *name, *group;
+    FlowOutcome outcome;
+    char *reason, *server, *blame;
+    bool source_kept;
+    SimTime start;
+} FlowDigest;
+
+typedef struct {
+    uint32_t tried, connected, refused, timed_out, reset, unresolved;
+    uint32_t requests, retransmits;
+    uint32_t reached, source_kept; /* Flows that reached a server; of those, with the client's address. */
+    uint32_t extra_hops;           /* Nodes passed beyond the server's own, summed over flows. */
+    uint32_t cross_zone;           /* Flows whose server is in another zone than the node they entered by. */
+    SimTime p50, p90, p99, max;    /* Connect times. */
+    LossReason *reasons;           /* Most frequent first, then by text. */
+    uint32_t n_reasons;
+    PodShare *pods; /* By name. */
+    uint32_t n_pods;
+    double imbalance, gini; /* Of connections over the pods that got any. */
+    LossWindow *windows;    /* By start. */
+    uint32_t n_windows;
+    double lost_seconds; /* Length of all windows together. */
+    FlowDigest *flows;   /* By name. */
+    uint32_t n_flows;
+    uint64_t conntrack_peak; /* Entries on the fullest node. */
+    uint32_t expectations, failed;
+} Measures;
+
+Measures *measures_of_run(Cluster *cluster, ScenarioRun *run);
+void measures_free(Measures *measures);
+
+static inline uint32_t
+measures_lost(const Measures *m)
+{
+    return m->tried - m->connected;
+}
+
+#endif

@@ -1,0 +1,418 @@
+#include "model/report/whatif.h"
+
+#include "model/report/json_out.h"
+#include "model/report/run_report.h"
+
+#include <math.h>
+#include <string.h>
+
+/* Changed flows that are listed one by one. */
+#define MOST_CHANGES 20
+
+/* --- Figures
+ * ----------------------------------------------------------------------------------------------------------------- */
+
+static double
+value_tried(const Measures *m)
+{
+    return m->tried;
+}
+static double
+value_lost(const Measures *m)
+{
+    return measures_lost(m);
+}
+static double
+value_success(const Measures *m)
+{
+    return m->tried ? 100.0 * m->connected / m->tried : 100;
+}
+static double
+value_lost_seconds(const Measures *m)
+{
+    return m->lost_seconds;
+}
+static double
+value_retransmits(const Measures *m)
+{
+    return m->retransmits;
+}
+static double
+value_p50(const Measures *m)
+{
+    return (double)m->p50 / SIMTIME_MSEC;
+}
+static double
+value_p99(const Measures *m)
+{
+    return (double)m->p99 / SIMTIME_MSEC;
+}
+static double
+value_source_kept(const Measures *m)
+{
+    return m->reached ? 100.0 * m->source_kept / m->reached : 0;
+}
+static double
+value_extra_hops(const Measures *m)
+{
+    return m->reached ? (double)m->extra_hops / m->reached : 0;
+}
+static double
+value_cross_zone(const Measures *m)
+{
+    return m->cross_zone;
+}
+static double
+value_imbalance(const Measures *m)
+{
+    return m->imbalance;
+}
+static double
+value_gini(const Measures *m)
+{
+    return m->gini;
+}
+static double
+value_conntrack(const Measures *m)
+{
+    return (double)m->conntrack_peak;
+}
+static double
+value_failed(const Measures *m)
+{
+    return m->failed;
+}
+
+typedef struct {
+    const char *label, *key, *format;
+    double (*value)(const Measures *m);
+} Figure;
+
+static const Figure figures[] = {
+    {"connections tried", "tried", "%.0f", value_tried},
+    {"connected", "successPercent", "%.2f %%", value_success},
+    {"lost", "lost", "%.0f", value_lost},
+    {"loss windows, seconds", "lossSeconds", "%.3f", value_lost_seconds},
+    {"retransmits", "retransmits", "%.0f", value_retransmits},
+    {"connect ms, median", "connectMsP50", "%.2f", value_p50},
+    {"connect ms, 99 %", "connectMsP99", "%.2f", value_p99},
+    {"source IP kept", "sourceKeptPercent", "%.1f %%", value_source_kept},
+    {"extra nodes a connection", "extraHops", "%.2f", value_extra_hops},
+    {"connections across zones", "crossZone", "%.0f", value_cross_zone},
+    {"imbalance over pods (max/mean)", "imbalance", "%.3f", value_imbalance},
+    {"Gini over pods", "gini", "%.3f", value_gini},
+    {"conntrack peak on a node", "conntrackPeak", "%.0f", value_conntrack},
+    {"expectations failed", "expectationsFailed", "%.0f", value_failed},
+};
+
+/* Two-sided 95 % quantiles of Student's t for 1..30 degrees of freedom; beyond, the normal's. */
+static const double t_quantiles[] = {12.706, 4.303, 3.182, 2.776, 2.571, 2.447, 2.365, 2.306, 2.262, 2.228,
+                                     2.201,  2.179, 2.160, 2.145, 2.131, 2.120, 2.110, 2.101, 2.093, 2.086,
+                                     2.080,  2.074, 2.069, 2.064, 2.060, 2.056, 2.052, 2.048, 2.045, 2.042};
+
+Estimate
+whatif_estimate(const WhatifColumn *column, double (*value)(const Measures *m))
+{
+    double sum = 0, squares = 0, variance;
+    size_t n = 0;
+    Estimate e = {0};
+
+    for (size_t i = 0; i < column->n_runs; i++) {
+        double x;
+        if (!column->runs[i].measures)
+            continue;
+        x = value(column->runs[i].measures);
+        sum += x;
+        squares += x * x;
+        n++;
+    }
+    if (n == 0)
+        return e;
+    e.mean = sum / (double)n;
+    if (n < 2)
+        return e;
+    variance = MAX(0, (squares - sum * sum / (double)n) / (double)(n - 1));
+    e.half_width = (n - 1 <= G_N_ELEMENTS(t_quantiles) ? t_quantiles[n - 2] : 1.96) * sqrt(variance / (double)n);
+    return e;
+}
+
+/* --- Changed flows
+ * ------------------------------------------------------------------------------------------------------------- */
+
+static const FlowDigest *
+find_digest(const Measures *m, const char *name)
+{
+    uint32_t low = 0, high = m->n_flows;
+
+    while (low < high) {
+        uint32_t mid = low + (high - low) / 2;
+        int order = strcmp(m->flows[mid].name, name);
+        if (order == 0)
+            return &m->flows[mid];
+        if (order < 0)
+            low = mid + 1;
+        else
+            high = mid;
+    }
+    return NULL;
+}
+
+static bool
+outcome_differs(const FlowDigest *a, const FlowDigest *b)
+{
+    return a->outcome != b->outcome ||
+           g_strcmp0(a->outcome == FLOW_CONNECTED ? NULL : a->reason,
+                     b->outcome == FLOW_CONNECTED ? NULL : b->reason) != 0 ||
+           (a->server && b->server && a->source_kept != b->source_kept);
+}
+
+static char *
+digest_text(const FlowDigest *d)
+{
+    if (d->outcome == FLOW_CONNECTED)
+        return g_strdup_printf("connected%s%s, source %s", d->server ? " to " : "", d->server ? d->server : "",
+                               d->source_kept ? "kept" : "replaced");
+    return g_strdup_printf("%s%s%s%s%s", flow_outcome_name(d->outcome), d->reason ? " " : "",
+                           d->reason ? d->reason : "", d->blame ? ": " : "", d->blame ? d->blame : "");
+}
+
+typedef void (*EachChange)(const FlowDigest *before, const FlowDigest *after, void *user);
+
+/* Flows of both whose outcome or source changed, in order of their start. */
+static size_t
+each_change(const Measures *base, const Measures *other, EachChange each, void *user, size_t most)
+{
+    size_t n = 0;
+
+    for (uint32_t i = 0; i < base->n_flows; i++) {
+        const FlowDigest *d = find_digest(other, base->flows[i].name);
+        if (!d || !outcome_differs(&base->flows[i], d))
+            continue;
+        if (n < most)
+            each(&base->flows[i], d, user);
+        n++;
+    }
+    return n;
+}
+
+/* --- Text
+ * ----------------------------------------------------------------------------------------------------------------------
+ */
+
+static char *
+cell(const WhatifColumn *column, const Figure *figure)
+{
+    Estimate e = whatif_estimate(column, figure->value);
+    g_autoptr(GString) text = g_string_new(NULL);
+    size_t percent = strlen(figure->format) > 3 && g_str_has_suffix(figure->format, "%%");
+
+    if (!column->runs[0].measures)
+        return g_strdup("-");
+#pragma GCC diagnostic push
+#pragma GCC diagnostic ignored "-Wformat-nonliteral"
+    g_string_printf(text, figure->format, e.mean);
+#pragma GCC diagnostic pop
+    if (column->n_runs > 1)
+        g_string_append_printf(text, " ± %.2f%s", e.half_width, percent ? " %" : "");
+    return g_strdup(text->str);
+}
+
+static void
+print_figures(GString *out, const WhatifColumn *columns, size_t n)
+{
+    g_autofree const char **header = g_new0(const char *, n + 2);
+    g_autoptr(GPtrArray) rows = g_ptr_array_new_with_free_func((GDestroyNotify)g_strfreev);
+
+    header[0] = "";
+    for (size_t c = 0; c < n; c++)
+        header[c + 1] = columns[c].variant->name;
+    for (size_t f = 0; f < G_N_ELEMENTS(figures); f++) {
+        char **row = g_new0(char *, n + 2);
+        row[0] = g_strdup(figures[f].label);
+        for (size_t c = 0; c < n; c++)
+            row[c + 1] = cell(&columns[c], &figures[f]);
+        g_ptr_array_add(rows, row);
+    }
+    text_table(out, header, (char *const *const *)rows->pdata, rows->len);
+}
+
+static void
+print_windows(GString *out, const WhatifColumn *column)
+{
+    const Measures *m = column->runs[0].measures;
+
+    if (!m || m->n_windows == 0)
+        return;
+    g_string_append_printf(out, "\nLOSSES of %s\n", column->variant->name);
+    for (uint32_t i = 0; i < m->n_windows; i++) {
+        const LossWindow *w = &m->windows[i];
+        g_string_append_printf(out, "  %.3f s to %.3f s: %u lost. %s\n", (double)w->start / SIMTIME_SEC,
+                               (double)w->end / SIMTIME_SEC, w->lost, w->cause);
+        g_string_append_printf(out, "      clock: %s\n      fix: %s\n", w->clock, w->fix);
+    }
+}
+
+static void
+print_shares(GString *out, const WhatifColumn *columns, size_t n)
+{
+    g_string_append(out, "\nCONNECTIONS PER POD\n");
+    for (size_t c = 0; c < n; c++) {
+        const Measures *m = columns[c].runs[0].measures;
+        g_string_append_printf(out, "  %s:", columns[c].variant->name);
+        for (uint32_t i = 0; m && i < m->n_pods; i++)
+            g_string_append_printf(out, "%s %s %u", i ? "," : "", m->pods[i].pod, m->pods[i].connections);
+        g_string_append_c(out, '\n');
+    }
+}
+
+static void
+print_change(const FlowDigest *before, const FlowDigest *after, void *user)
+{
+    g_autofree char *was = digest_text(before);
+    g_autofree char *is = digest_text(after);
+
+    g_string_append_printf(user, "  %s (%.3f s): %s\n      now: %s\n", before->name,
+                           (double)before->start / SIMTIME_SEC, was, is);
+}
+
+static void
+print_changes(GString *out, const WhatifColumn *base, const WhatifColumn *other)
+{
+    const Measures *a = base->runs[0].measures, *b = other->runs[0].measures;
+    size_t n;
+
+    if (!a || !b)
+        return;
+    g_string_append_printf(out, "\nCHANGED from %s to %s\n", base->variant->name, other->variant->name);
+    n = each_change(a, b, print_change, out, MOST_CHANGES);
+    if (n == 0)
+        g_string_append(out, "  no flow ends differently\n");
+    else if (n > MOST_CHANGES)
+        g_string_append_printf(out, "  ... and %zu more (--format json lists all)\n", n - MOST_CHANGES);
+}
+
+void
+whatif_print_text(GString *out, const WhatifColumn *columns, size_t n)
+{
+    print_figures(out, columns, n);
+    for (size_t c = 0; c < n; c++) {
+        print_windows(out, &columns[c]);
+        if (!columns[c].runs[0].measures)
+            g_string_append_printf(out, "\n%s could not run:\n%s\n", columns[c].variant->name,
+                                   columns[c].runs[0].error);
+    }
+    print_shares(out, columns, n);
+    for (size_t c = 1; c < n; c++)
+        print_changes(out, &columns[0], &columns[c]);
+}
+
+/* --- JSON
+ * ----------------------------------------------------------------------------------------------------------------------
+ */
+
+static void
+json_windows(JsonOut *json, const Measures *m)
+{
+    json_key(json, "lossWindows");
+    json_array(json);
+    for (uint32_t i = 0; i < m->n_windows; i++) {
+        const LossWindow *w = &m->windows[i];
+        json_object(json);
+        json_kv_num(json, "start", (double)w->start / SIMTIME_SEC);
+        json_kv_num(json, "end", (double)w->end / SIMTIME_SEC);
+        json_key(json, "closed");
+        if (w->closed < 0)
+            json_null(json);
+        else
+            json_num(json, (double)w->closed / SIMTIME_SEC);
+        json_kv_int(json, "lost", w->lost);
+        json_kv_str(json, "where", w->where);
+        json_kv_str(json, "cause", w->cause);
+        json_kv_str(json, "clock", w->clock);
+        json_kv_str(json, "fix", w->fix);
+        json_object_end(json);
+    }
+    json_array_end(json);
+}
+
+static void
+json_details(JsonOut *json, const Measures *m)
+{
+    json_key(json, "lostBy");
+    json_object(json);
+    for (uint32_t i = 0; i < m->n_reasons; i++)
+        json_kv_int(json, m->reasons[i].reason, m->reasons[i].n);
+    json_object_end(json);
+    json_windows(json, m);
+    json_key(json, "pods");
+    json_array(json);
+    for (uint32_t i = 0; i < m->n_pods; i++) {
+        json_object(json);
+        json_kv_str(json, "pod", m->pods[i].pod);
+        json_kv_int(json, "connections", m->pods[i].connections);
+        json_kv_int(json, "requests", m->pods[i].requests);
+        if (m->pods[i].expected >= 0)
+            json_kv_num(json, "expectedShare", m->pods[i].expected);
+        json_object_end(json);
+    }
+    json_array_end(json);
+}
+
+static void
+json_change(const FlowDigest *before, const FlowDigest *after, void *user)
+{
+    JsonOut *json = user;
+    g_autofree char *was = digest_text(before);
+    g_autofree char *is = digest_text(after);
+
+    json_object(json);
+    json_kv_str(json, "flow", before->name);
+    json_kv_str(json, "before", was);
+    json_kv_str(json, "after", is);
+    json_object_end(json);
+}
+
+static void
+json_column(JsonOut *json, const WhatifColumn *base, const WhatifColumn *column)
+{
+    const Measures *m = column->runs[0].measures;
+
+    json_object(json);
+    json_kv_str(json, "name", column->variant->name);
+    if (!m) {
+        json_kv_str(json, "error", column->runs[0].error);
+        json_object_end(json);
+        return;
+    }
+    for (size_t f = 0; f < G_N_ELEMENTS(figures); f++) {
+        Estimate e = whatif_estimate(column, figures[f].value);
+        json_kv_num(json, figures[f].key, e.mean);
+        if (column->n_runs > 1) {
+            g_autofree char *key = g_strconcat(figures[f].key, "CI95", NULL);
+            json_kv_num(json, key, e.half_width);
+        }
+    }
+    json_details(json, m);
+    if (base != column && base->runs[0].measures) {
+        json_key(json, "changed");
+        json_array(json);
+        each_change(base->runs[0].measures, m, json_change, json, SIZE_MAX);
+        json_array_end(json);
+    }
+    json_object_end(json);
+}
+
+void
+whatif_print_json(GString *out, const WhatifColumn *columns, size_t n)
+{
+    JsonOut json = json_out(out, true);
+
+    json_object(&json);
+    json_key(&json, "variants");
+    json_array(&json);
+    for (size_t c = 0; c < n; c++)
+        json_column(&json, &columns[0], &columns[c]);
+    json_array_end(&json);
+    json_object_end(&json);
+    json_out_done(&json);
+}

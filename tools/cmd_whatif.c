@@ -1,0 +1,134 @@
+/* svcsim whatif: the same scenario, the same chances, in several variants side by side. */
+
+#include "tools/cli.h"
+
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "model/report/whatif.h"
+
+typedef struct {
+    char **variants;
+    char *seed, *repeat;
+} Options;
+
+static void
+show_progress(size_t done, size_t total, void *user)
+{
+    (void)user;
+    if (isatty(STDERR_FILENO))
+        fprintf(stderr, "\r%zu of %zu runs%s", done, total, done == total ? "\r\033[K" : "");
+}
+
+/* The scenario as written comes first. */
+static Variant *
+parse_variants(char *const *texts, size_t *ret_n)
+{
+    size_t n = texts ? g_strv_length((char **)texts) : 0;
+    Variant *variants = g_new0(Variant, n + 1);
+
+    variants[0].name = g_strdup("as written");
+    for (size_t i = 0; i < n; i++)
+        if (!variant_parse(texts[i], &variants[i + 1])) {
+            cli_usage_error(&command_whatif, "--variant is NAME:OBJECT.FIELD=VALUE[,...], not \"%s\"", texts[i]);
+            g_free(variants);
+            return NULL;
+        }
+    *ret_n = n + 1;
+    return variants;
+}
+
+static int
+compare(const CommonOptions *common, const Variant *variants, size_t n, uint64_t seed, size_t repeat)
+{
+    g_autofree VariantResult *results = g_new0(VariantResult, n * repeat);
+    g_autofree WhatifColumn *columns = g_new0(WhatifColumn, n);
+    g_autofree uint64_t *seeds = g_new0(uint64_t, repeat);
+    g_autoptr(GString) out = g_string_new(NULL);
+    int status;
+    bool failed = false;
+
+    for (size_t s = 0; s < repeat; s++)
+        seeds[s] = seed + s;
+    variants_run((const char *const *)common->files, g_strv_length(common->files), variants, n, seeds, repeat, results,
+                 show_progress, NULL);
+    for (size_t v = 0; v < n; v++) {
+        columns[v] = (WhatifColumn){&variants[v], &results[v * repeat], repeat};
+        if (results[v * repeat].error) {
+            fprintf(stderr, "svcsim whatif: variant %s: %s\n", variants[v].name, results[v * repeat].error);
+            failed = true;
+        }
+    }
+    if (!failed) {
+        if (common->json)
+            whatif_print_json(out, columns, n);
+        else
+            whatif_print_text(out, columns, n);
+    }
+    status = failed ? EXIT_USAGE : cli_output(out);
+    for (size_t i = 0; i < n * repeat; i++)
+        variant_result_clear(&results[i]);
+    return status;
+}
+
+static int
+run_options(const CommonOptions *common, const Options *o)
+{
+    guint64 seed, repeat = 1;
+    Input *input = cli_load(common);
+    Variant *variants;
+    size_t n;
+    int status;
+
+    if (!input)
+        return EXIT_USAGE;
+    seed = input->scenario.seed;
+    input_free(input);
+    if (o->seed && !g_ascii_string_to_unsigned(o->seed, 10, 0, G_MAXUINT64, &seed, NULL))
+        return cli_usage_error(&command_whatif, "--seed is a number, not \"%s\"", o->seed);
+    if (o->repeat && !g_ascii_string_to_unsigned(o->repeat, 10, 1, 10000, &repeat, NULL))
+        return cli_usage_error(&command_whatif, "--repeat is a number from 1 to 10000, not \"%s\"", o->repeat);
+    variants = parse_variants(o->variants, &n);
+    if (!variants)
+        return EXIT_USAGE;
+    status = compare(common, variants, n, seed, repeat);
+    for (size_t i = 0; i < n; i++)
+        variant_clear(&variants[i]);
+    g_free(variants);
+    return status;
+}
+
+static int
+run(int argc, char **argv)
+{
+    CommonOptions common;
+    Options o = {0};
+    const GOptionEntry entries[] = {
+        {"variant", 0, 0, G_OPTION_ARG_STRING_ARRAY, &o.variants, "a variant; may be given several times",
+         "NAME:OBJECT.FIELD=VALUE[,...]"},
+        {"seed", 0, 0, G_OPTION_ARG_STRING, &o.seed, "instead of the scenario's", "N"},
+        {"repeat", 0, 0, G_OPTION_ARG_STRING, &o.repeat, "with N seeds; figures then carry 95 % confidence intervals",
+         "N"},
+        {0},
+    };
+    int status = EXIT_USAGE;
+
+    if (!cli_parse(&command_whatif, &argc, &argv, entries, &common))
+        return EXIT_USAGE;
+    status = run_options(&common, &o);
+    cli_common_clear(&common);
+    g_strfreev(o.variants);
+    g_free(o.seed);
+    g_free(o.repeat);
+    return status;
+}
+
+const Command command_whatif = {
+    .name = "whatif",
+    .group = "Simulation",
+    .summary = "compare variants of a scenario: losses and the clock to blame, source IP, balance, changed flows",
+    .usage = "FILE... --variant NAME:OBJECT.FIELD=VALUE[,...] ... [options]",
+    .example = "svcsim whatif shop.yaml --variant local:service/web.externalTrafficPolicy=Local",
+    .run = run,
+};
