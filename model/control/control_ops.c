@@ -296,7 +296,7 @@ cascade(Controllers *c, ApiKind kind, const char *ns, const char *name)
         const ApiObject *const *list = store_list(c->store, KIND_REPLICASET, &n);
         g_autofree const ApiObject **all = g_memdup2(list, n * sizeof *list);
         for (size_t i = 0; i < n; i++) {
-            if (all[i]->ns != ns || g_strcmp0(all[i]->owner, name) != 0)
+            if (strcmp(all[i]->ns, ns) != 0 || g_strcmp0(all[i]->owner, name) != 0)
                 continue;
             const char *rs = all[i]->name;
             store_remove(c->store, KIND_REPLICASET, ns, rs);

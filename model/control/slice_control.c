@@ -15,7 +15,7 @@ slices_pod_changed(Controllers *c, const Pod *old, const Pod *new_)
 
     for (size_t i = 0; i < n; i++) {
         const Service *service = (const Service *)services[i];
-        if (service->meta.ns != meta->ns)
+        if (strcmp(service->meta.ns, meta->ns) != 0)
             continue;
         if ((old && labels_match(&service->selector, &old->meta.labels)) ||
             (new_ && labels_match(&service->selector, &new_->meta.labels)))
@@ -27,7 +27,8 @@ static bool
 made_again(const GPtrArray *made, const char *name)
 {
     for (guint i = 0; i < made->len; i++)
-        if (((const EndpointSlice *)made->pdata[i])->meta.name == name)
+        if (((const EndpointSlice *)made->pdata[i])->meta.name meta.name == name ||
+            strcmp(((const EndpointSlice *)made->pdata[i])->meta.name, name) == 0)meta.name == name || strcmp(((const EndpointSlice *)made->pdata[i])->meta.name, name) == 0) strcmp(((const EndpointSlice *)made->pdata[i])->meta.name, name) == 0)
             return true;
     return false;
 }
@@ -54,7 +55,7 @@ slices_reconcile(Controllers *c, Work *work, const Service *service)
     if (!slices_are_ours(c->store, service))
         return;
     for (size_t i = 0; i < n; i++)
-        if (list[i]->ns == service->meta.ns && labels_match(&service->selector, &list[i]->labels))
+        if (strcmp(list[i]->ns, service->meta.ns) == 0 && labels_match(&service->selector, &list[i]->labels))
             g_ptr_array_add(pods, (gpointer)list[i]);
     slices_make(c->store, c->seed, service, (const Pod *const *)pods->pdata, pods->len,
                 cluster_family(&c->input->cluster), made);
