@@ -27,8 +27,7 @@ static bool
 made_again(const GPtrArray *made, const char *name)
 {
     for (guint i = 0; i < made->len; i++)
-        if (((const EndpointSlice *)made->pdata[i])->meta.name meta.name == name ||
-            strcmp(((const EndpointSlice *)made->pdata[i])->meta.name, name) == 0)meta.name == name || strcmp(((const EndpointSlice *)made->pdata[i])->meta.name, name) == 0) strcmp(((const EndpointSlice *)made->pdata[i])->meta.name, name) == 0)
+        if (strcmp(((const EndpointSlice *)made->pdata[i])->meta.name, name) == 0)
             return true;
     return false;
 }
