@@ -74,24 +74,6 @@ compile_family(NodeProxy *p, int f)
     p->next[f] = rules;
 }
 
-static uint32_t
-rules_to_write(const NfRuleset *before, const NfRuleset *after)
-{
-    size_t n;
-    uint32_t written = 0;
-    g_autofree uint32_t *ids = NULL;
-
-    if (!after)
-        return 0;
-    ids = nf_ruleset_chain_ids(after, &n);
-    for (size_t i = 0; i < n; i++) {
-        const NfChain *chain = nf_ruleset_chain(after, ids[i]);
-        if (!before || nf_ruleset_chain(before, ids[i]) != chain)
-            written += nf_chain_n_rules(chain);
-    }
-    return written;
-}
-
 /* Takes from the view, at the start of a sync, what is acted upon when it is loaded. */
 static void
 collect_state(NodeProxy *p)
@@ -173,7 +155,7 @@ on_trigger(Sim *sim, void *owner)
     proxy_view_update(p->view);
     for (int f = 0; f < 2; f++) {
         compile_family(p, f);
-        written += rules_to_write(p->rules[f], p->next[f]);
+        written += p->next[f] ? proxy_rules_to_write(p->rules[f], p->next[f]) : 0;
     }
     collect_state(p);
     vec_push(&p->syncs, (ProxySync){.at = sim->now, .done = -1, .rules_written = written});

@@ -144,7 +144,8 @@ names_of(ProxyCompiler *c, const ProxyServicePort *port)
 static BasePort
 base_port(ProxyCompiler *c, const ProxyView *view, const ProxyServicePort *port)
 {
-    BasePort made = {.names = names_of(c, port)};
+    BasePort made = {
+        .generation = port->generation, .service_generation = port->service_generation, .names = names_of(c, port)};
     EndpointChoice choice;
     PortRow row;
 
@@ -155,24 +156,77 @@ base_port(ProxyCompiler *c, const ProxyView *view, const ProxyServicePort *port)
     return made;
 }
 
-/* Takes in the ports as they are now; chains of unchanged ports stay the same objects. */
+/* What shared parts see of a service port: its Service and the decision. */
+static bool
+shared_alike(const BasePort *a, const BasePort *b)
+{
+    return a->service_generation == b->service_generation && a->verdict.has_endpoints == b->verdict.has_endpoints &&
+           a->verdict.has_internal == b->verdict.has_internal && a->verdict.has_external == b->verdict.has_external;
+}
+
 static void
+note_dependent(Base *base)
+{
+    base->dependent.len = 0;
+    for (size_t i = 0; i < base->ports.len; i++)
+        if (base->ports.data[i].names->node_dependent)
+            vec_push(&base->dependent, (uint32_t)i);
+}
+
+/* The usual case: none came, none went.  False, and nothing done, if it is another. */
+static bool
+take_in_place(ProxyCompiler *c, Base *base, const ProxyView *view, const ProxyServicePort *ports, size_t n,
+              NfRuleset *next, bool *ret_shared_differ)
+{
+    VEC(uint32_t) changed = {0};
+
+    if (!base->ruleset || base->ports.len != n)
+        return false;
+    for (size_t i = 0; i < n; i++) {
+        if (base->ports.data[i].generation == ports[i].generation)
+            continue;
+        if (ports[i].generation <= base->generation) {
+            vec_clear(&changed);
+            return false;
+        }
+        vec_push(&changed, (uint32_t)i);
+    }
+    for (size_t k = 0; k < changed.len; k++)
+        parts_remove(next, base->ports.data[changed.data[k]].parts);
+    for (size_t k = 0; k < changed.len; k++) {
+        BasePort *port = &base->ports.data[changed.data[k]], old = *port;
+
+        *port = base_port(c, view, &ports[changed.data[k]]);
+        parts_put(next, port->parts);
+        *ret_shared_differ |= !shared_alike(&old, port);
+        port_names_unref(old.names);
+    }
+    vec_clear(&changed);
+    return true;
+}
+
+/* Takes in the ports as they are now; chains of unchanged ports stay the same objects.  Returns whether shared parts
+ * must be made anew. */
+static bool
 take_ports(ProxyCompiler *c, Base *base, const ProxyView *view, const ProxyServicePort *ports, size_t n,
            NfRuleset *next)
 {
     VEC(BasePort) old = {0};
     size_t j = 0;
-    uint64_t newest = base->generation;
+    bool shared_differ = false;
 
+    if (take_in_place(c, base, view, ports, n, next, &shared_differ)) {
+        note_dependent(base);
+        return shared_differ;
+    }
     memcpy(&old, &base->ports, sizeof old);
     memset(&base->ports, 0, sizeof base->ports);
     vec_reserve(&base->ports, n);
-    base->dependent.len = 0;
     /* Both lists are in the same order: what the old one has in between is gone. */
     for (size_t i = 0; i < n; i++) {
         if (ports[i].generation > base->generation)
             continue;
-        for (; old.data[j].names->generation != ports[i].generation; j++)
+        for (; old.data[j].generation != ports[i].generation; j++)
             parts_remove(next, old.data[j].parts);
         j++;
     }
@@ -183,19 +237,17 @@ take_ports(ProxyCompiler *c, Base *base, const ProxyView *view, const ProxyServi
         if (ports[i].generation > base->generation) {
             vec_push(&base->ports, base_port(c, view, &ports[i]));
             parts_put(next, vec_last(&base->ports)->parts);
-            newest = MAX(newest, ports[i].generation);
         } else {
-            for (; old.data[j].names->generation != ports[i].generation; j++)
+            for (; old.data[j].generation != ports[i].generation; j++)
                 port_names_unref(old.data[j].names);
             vec_push(&base->ports, old.data[j++]);
         }
-        if (base->ports.data[i].names->node_dependent)
-            vec_push(&base->dependent, (uint32_t)i);
     }
     for (; j < old.len; j++)
         port_names_unref(old.data[j].names);
     vec_clear(&old);
-    base->generation = newest;
+    note_dependent(base);
+    return true;
 }
 
 PortRow *
@@ -208,51 +260,49 @@ base_rows(ProxyCompiler *c, const Base *base, const ProxyServicePort *ports)
     return c->rows.data;
 }
 
-static bool
-is_current(const Base *base, const ProxyServicePort *ports, size_t n)
+static NfRuleset *
+next_ruleset(ProxyCompiler *c, const Base *base, const ProxyView *view)
 {
-    if (!base->ruleset || base->ports.len != n)
-        return false;
-    for (size_t i = 0; i < n; i++)
-        if (base->ports.data[i].names->generation != ports[i].generation)
-            return false;
-    return true;
+    NfRuleset *next;
+    Parts fixed = {0};
+
+    if (base->ruleset)
+        return nf_ruleset_next(base->ruleset);
+    next = nf_ruleset_new(c->names, c->ops->dialect, c->params.family);
+    if (c->ops->table_comment)
+        nf_ruleset_set_comment(next, nf_text_id(c->names, c->ops->table_comment));
+    c->ops->fixed(view, &fixed);
+    parts_put(next, &fixed);
+    parts_clear(&fixed);
+    return next;
 }
 
 bool
-base_update(ProxyCompiler *c, Base *base, const ProxyView *view, const ProxyServicePort *ports, size_t n,
-            GError **error)
+base_update(ProxyCompiler *c, Base *base, const ProxyView *view, const ServiceMap *map, GError **error)
 {
-    Parts shared = {0}, fixed = {0};
+    Parts shared = {0};
     NfRuleset *next;
+    size_t n;
+    const ProxyServicePort *ports = service_map_ports(map, &n);
+    bool ok = true;
 
-    if (is_current(base, ports, n))
+    if (base->ruleset && base->generation == service_map_generation(map))
         return true;
     g_hash_table_remove_all(base->overlays);
-    if (base->ruleset) {
-        next = nf_ruleset_next(base->ruleset);
-    } else {
-        next = nf_ruleset_new(c->names, c->ops->dialect, c->params.family);
-        if (c->ops->table_comment)
-            nf_ruleset_set_comment(next, nf_text_id(c->names, c->ops->table_comment));
-        c->ops->fixed(view, &fixed);
-        parts_put(next, &fixed);
-        parts_clear(&fixed);
+    next = next_ruleset(c, base, view);
+    if (take_ports(c, base, view, ports, n, next)) {
+        ok = c->ops->shared(view, base_rows(c, base, ports), n, PART_ALL, &shared, error);
+        if (ok)
+            parts_put(next, &shared);
+        parts_clear(&shared);
     }
-    take_ports(c, base, view, ports, n, next);
-    if (!c->ops->shared(view, base_rows(c, base, ports), n, PART_ALL, &shared, error)) {
+    if (!ok || !nf_ruleset_seal(next, error)) {
         /* After a failed sync kube-proxy starts over. */
         nf_ruleset_unref(next);
         base_reset(base);
         return false;
     }
-    parts_put(next, &shared);
-    parts_clear(&shared);
-    if (!nf_ruleset_seal(next, error)) {
-        nf_ruleset_unref(next);
-        base_reset(base);
-        return false;
-    }
+    base->generation = service_map_generation(map);
     nf_ruleset_unref(base->ruleset);
     base->ruleset = next;
     return true;

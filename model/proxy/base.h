@@ -23,14 +23,15 @@ typedef struct {
 
 /* A service port in a base. */
 typedef struct {
-    PortNames *names; /* Referenced. */
+    uint64_t generation, service_generation; /* Of the service port. */
+    PortNames *names;                        /* Referenced. */
     PortVerdict verdict;
     const Parts *parts; /* Of the names' variants. */
 } BasePort;
 
 typedef struct {
     NodeClass class;
-    uint64_t generation; /* Highest of a port that was taken in. */
+    uint64_t generation; /* Of the service map that was taken in. */
     VEC(BasePort) ports;
     VEC(uint32_t) dependent; /* Indices of ports that may differ from node to node. */
     NfRuleset *ruleset;      /* Sealed. */
@@ -43,16 +44,16 @@ struct ProxyCompiler {
     Origins *origins;
     const ProxyModeOps *ops; /* NULL: the mode is not modelled. */
     GPtrArray *bases;
-    HTable port_names; /* Generation -> PortNames *. */
-    VEC(PortRow) rows; /* Scratch. */
+    HTable port_names;         /* Generation -> PortNames *. */
+    VEC(PortRow) rows;         /* Scratch. */
+    VEC(PortVerdict) verdicts; /* Scratch. */
 };
 
 /* The base of the view's class, made if need be. */
 Base *base_of(ProxyCompiler *c, const ProxyView *view);
 void base_free(void *base);
-/* Brings the base up to the state of 'ports'.  False with *error if the kernel would refuse it; then it is empty. */
-bool base_update(ProxyCompiler *c, Base *base, const ProxyView *view, const ProxyServicePort *ports, size_t n,
-                 GError **error);
+/* Brings the base up to the state of 'map'.  False with *error if the kernel would refuse it; then it is empty. */
+bool base_update(ProxyCompiler *c, Base *base, const ProxyView *view, const ServiceMap *map, GError **error);
 /* Rows of the base's ports, in the compiler's scratch memory. */
 PortRow *base_rows(ProxyCompiler *c, const Base *base, const ProxyServicePort *ports);
 /* What a node of this view decides for a service port; the choice is the caller's to clear. */

@@ -22,18 +22,23 @@ is_port_chain(const char *name)
 }
 
 /* Rewritten by every sync. */
+static const struct {
+    const char *table, *name;
+} FIXED_CHAINS[] = {
+    {IPT_FILTER, "KUBE-SERVICES"},  {IPT_FILTER, "KUBE-EXTERNAL-SERVICES"}, {IPT_FILTER, "KUBE-FORWARD"},
+    {IPT_FILTER, "KUBE-NODEPORTS"}, {IPT_FILTER, "KUBE-PROXY-FIREWALL"},    {IPT_NAT, "KUBE-SERVICES"},
+    {IPT_NAT, "KUBE-NODEPORTS"},    {IPT_NAT, "KUBE-POSTROUTING"},          {IPT_NAT, "KUBE-MARK-MASQ"},
+};
+
 static bool
 is_fixed_chain(const NfChain *chain, const char *table, const char *name)
 {
     if (strcmp(name, "KUBE-FIREWALL") == 0)
         return nf_chain_n_rules(chain) > 0;
-    if (strcmp(table, IPT_FILTER) == 0)
-        return strcmp(name, "KUBE-SERVICES") == 0 || strcmp(name, "KUBE-EXTERNAL-SERVICES") == 0 ||
-               strcmp(name, "KUBE-FORWARD") == 0 || strcmp(name, "KUBE-NODEPORTS") == 0 ||
-               strcmp(name, "KUBE-PROXY-FIREWALL") == 0;
-    return strcmp(table, IPT_NAT) == 0 &&
-           (strcmp(name, "KUBE-SERVICES") == 0 || strcmp(name, "KUBE-NODEPORTS") == 0 ||
-            strcmp(name, "KUBE-POSTROUTING") == 0 || strcmp(name, "KUBE-MARK-MASQ") == 0);
+    for (size_t i = 0; i < G_N_ELEMENTS(FIXED_CHAINS); i++)
+        if (strcmp(table, FIXED_CHAINS[i].table) == 0 && strcmp(name, FIXED_CHAINS[i].name) == 0)
+            return true;
+    return false;
 }
 
 typedef struct {
@@ -115,4 +120,24 @@ proxy_print_iptables_restore(GString *out, const NfRuleset *before, const NfRule
 {
     print_table(out, before, after, IPT_FILTER, full);
     print_table(out, before, after, IPT_NAT, full);
+}
+
+uint32_t
+proxy_rules_to_write(const NfRuleset *before, const NfRuleset *after)
+{
+    const NfNames *names = nf_ruleset_names(after);
+    uint32_t written = 0;
+    size_t n;
+    g_autofree uint32_t *ids = nf_ruleset_changed_chains(before, after, &n);
+
+    for (size_t i = 0; i < n; i++)
+        written += nf_chain_n_rules(nf_ruleset_chain(after, ids[i]));
+    for (size_t i = 0; before && i < G_N_ELEMENTS(FIXED_CHAINS); i++) {
+        uint32_t id = nf_chain_find(names, FIXED_CHAINS[i].table, FIXED_CHAINS[i].name);
+        const NfChain *chain = id == NF_NO_ID ? NULL : nf_ruleset_chain(after, id);
+
+        if (chain && chain == nf_ruleset_chain(before, id))
+            written += nf_chain_n_rules(chain);
+    }
+    return written;
 }

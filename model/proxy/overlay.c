@@ -74,29 +74,34 @@ overlay_parts(NfRuleset *overlay, const NfRuleset *base, const Parts *own, const
             nf_ruleset_remove_set(overlay, nf_set_spec(of_base->sets.data[i])->id);
 }
 
+/* The node's decision for a service port that may be otherwise elsewhere. */
 static void
-overlay_port(ProxyCompiler *c, const Base *base, const ProxyView *view, PortRow *row, const BasePort *of_base,
-             Overlay *overlay)
+overlay_port(ProxyCompiler *c, const Base *base, const ProxyView *view, const ProxyServicePort *port,
+             const BasePort *of_base, Overlay *overlay)
 {
+    PortRow row = {.port = port, .names = of_base->names};
     EndpointChoice choice;
     const Parts *own;
     uint8_t bits;
 
-    row->verdict = base_decide(view, row->port, &choice);
-    own = port_parts(c->ops, view, of_base->names, row, &choice);
+    row.verdict = base_decide(view, port, &choice);
+    own = port_parts(c->ops, view, of_base->names, &row, &choice);
     if (own != of_base->parts)
         overlay_parts(overlay->rules, base->ruleset, own, of_base->parts);
     endpoint_choice_clear(&choice);
-    overlay->differs |= verdict_differs(&row->verdict, &of_base->verdict);
-    bits = (uint8_t)(row->verdict.has_internal | row->verdict.has_external << 1 | row->verdict.has_endpoints << 2);
+    overlay->differs |= verdict_differs(&row.verdict, &of_base->verdict);
+    bits = (uint8_t)(row.verdict.has_internal | row.verdict.has_external << 1 | row.verdict.has_endpoints << 2);
     g_byte_array_append(overlay->key, &bits, 1);
+    vec_push(&c->verdicts, row.verdict);
 }
 
 /* The shared parts as this node needs them; nodes that decide alike share them. */
 static const Parts *
-overlay_shared(ProxyCompiler *c, Base *base, const ProxyView *view, Overlay *overlay, GError **error)
+overlay_shared(ProxyCompiler *c, Base *base, const ProxyView *view, const ProxyServicePort *ports, Overlay *overlay,
+               GError **error)
 {
     unsigned own = c->ops->per_node(view);
+    PortRow *rows;
     g_autoptr(GBytes) key = NULL;
     Parts *parts;
 
@@ -110,7 +115,10 @@ overlay_shared(ProxyCompiler *c, Base *base, const ProxyView *view, Overlay *ove
     if (parts)
         return parts;
     parts = g_new0(Parts, 1);
-    if (!c->ops->shared(view, c->rows.data, c->rows.len, overlay->differs | own, parts, error)) {
+    rows = base_rows(c, base, ports);
+    for (size_t i = 0; i < base->dependent.len; i++)
+        rows[base->dependent.data[i]].verdict = c->verdicts.data[i];
+    if (!c->ops->shared(view, rows, base->ports.len, overlay->differs | own, parts, error)) {
         parts_free(parts);
         return NULL;
     }
@@ -123,15 +131,15 @@ overlay_new(ProxyCompiler *c, Base *base, const ProxyView *view, const ProxyServ
 {
     g_autoptr(GByteArray) key = g_byte_array_new();
     Overlay overlay = {.rules = nf_ruleset_derive(base->ruleset), .key = key};
-    PortRow *rows = base_rows(c, base, ports);
     bool ok = true;
 
+    c->verdicts.len = 0;
     for (size_t i = 0; i < base->dependent.len; i++) {
         uint32_t at = base->dependent.data[i];
-        overlay_port(c, base, view, &rows[at], &base->ports.data[at], &overlay);
+        overlay_port(c, base, view, &ports[at], &base->ports.data[at], &overlay);
     }
     if (overlay.differs | c->ops->per_node(view)) {
-        const Parts *shared = overlay_shared(c, base, view, &overlay, error);
+        const Parts *shared = overlay_shared(c, base, view, ports, &overlay, error);
         ok = shared != NULL;
         if (ok)
             parts_put(overlay.rules, shared);

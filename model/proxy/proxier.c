@@ -39,6 +39,7 @@ proxy_compiler_free(ProxyCompiler *compiler)
     origins_free(compiler->origins);
     nf_names_unref(compiler->names);
     vec_clear(&compiler->rows);
+    vec_clear(&compiler->verdicts);
     g_free(compiler);
 }
 
@@ -96,7 +97,6 @@ NfRuleset *
 proxy_compile(ProxyCompiler *compiler, const ServiceMap *map, const ProxyNode *node, GError **error)
 {
     size_t n;
-    const ProxyServicePort *ports = service_map_ports(map, &n);
     NfRuleset *ruleset = NULL;
     ProxyView view, class_view;
     Base *base;
@@ -108,8 +108,8 @@ proxy_compile(ProxyCompiler *compiler, const ServiceMap *map, const ProxyNode *n
     view = view_of_node(compiler, map, node);
     class_view = view_of_class(&view);
     base = base_of(compiler, &class_view);
-    if (base_update(compiler, base, &class_view, ports, n, error))
-        ruleset = overlay_new(compiler, base, &view, ports, error);
+    if (base_update(compiler, base, &class_view, map, error))
+        ruleset = overlay_new(compiler, base, &view, service_map_ports(map, &n), error);
     node_port_addrs_clear(&view.node_ports);
     return ruleset;
 }

@@ -56,6 +56,10 @@ void proxy_compiler_forget(ProxyCompiler *compiler);
  * sync. The form of `rules --as restore`. */
 void proxy_print_iptables_restore(GString *out, const NfRuleset *before, const NfRuleset *after, bool full);
 
+/* How many rules a sync from 'before' (NULL: nothing there) to 'after' writes: those of the chains that changed, and of
+ * those that kube-proxy writes every time. */
+uint32_t proxy_rules_to_write(const NfRuleset *before, const NfRuleset *after);
+
 /* Service ports with endpoints but without usable internal / external ones (SEMANTICS 3.8). */
 typedef struct {
     uint32_t no_local_internal, no_local_external;

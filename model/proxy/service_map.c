@@ -220,6 +220,14 @@ entry_endpoints(const Entry *entry)
     return n;
 }
 
+static void
+set_generations(ServiceMap *map, ProxyServicePort *port, const ProxyServicePort *before)
+{
+    port->generation = ++map->generation;
+    port->service_generation =
+        before && service_port_equal(before, port) ? before->service_generation : port->generation;
+}
+
 /* Brings one Service up to date.  Returns true if it changed; sets *ret_moved if ports moved in the flat array. */
 static bool
 update_one(ServiceMap *map, const ServiceName *key, bool *ret_moved)
@@ -237,8 +245,9 @@ update_one(ServiceMap *map, const ServiceName *key, bool *ret_moved)
     }
     map->udp_changed = map->udp_changed || udp_differs(old, new_);
     map->total_endpoints += entry_endpoints(new_) - entry_endpoints(old);
+    map->generation++;
     for (uint32_t i = 0; new_ && i < new_->n_ports; i++)
-        new_->ports[i].generation = ++map->generation;
+        set_generations(map, &new_->ports[i], old && i < old->n_ports ? &old->ports[i] : NULL);
     if (old && new_) {
         map->entries.data[at] = new_;
         if (old->n_ports != new_->n_ports) {
@@ -287,6 +296,12 @@ service_map_ports(const ServiceMap *map, size_t *ret_n)
 {
     *ret_n = map->ports.len;
     return map->ports.data;
+}
+
+uint64_t
+service_map_generation(const ServiceMap *map)
+{
+    return map->generation;
 }
 
 size_t

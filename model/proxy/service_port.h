@@ -54,6 +54,7 @@ typedef struct {
     const ProxyEndpoint *endpoints; /* Sorted, without duplicates. */
     uint32_t n_endpoints;
     uint64_t generation; /* Never given twice; new whenever its Service or any of the Service's endpoints change. */
+    uint64_t service_generation; /* The same, of what the Service says of this port, whatever its endpoints. */
 } ProxyServicePort;
 
 /* Builds the map of a family from the store, which it watches. */
@@ -62,6 +63,8 @@ void service_map_free(ServiceMap *map);
 /* Takes in the changes since the last update; returns true if anything changed. */
 bool service_map_update(ServiceMap *map);
 const ProxyServicePort *service_map_ports(const ServiceMap *map, size_t *ret_n);
+/* Higher after each change: that of the newest service port, or of the last removal. */
+uint64_t service_map_generation(const ServiceMap *map);
 /* True if the last update changed the UDP endpoints of a service port, or removed a UDP service port: what makes
  * kube-proxy look for stale conntrack entries (SEMANTICS 8.1, 8.2). */
 bool service_map_udp_changed(const ServiceMap *map);

@@ -4,6 +4,7 @@
 
 #include <math.h>
 
+#include "sim/engine/text_out.h"
 #include "sim/netfilter/ipt_names.h"
 
 static void print_option(const IptPrinter *p, const NfExpr *e, const char *option);
@@ -11,6 +12,7 @@ static void print_ports(GString *out, uint32_t low, uint32_t high);
 static void print_conntrack(const IptPrinter *p, const NfExpr *e);
 static void print_addrtype(const IptPrinter *p, const NfExpr *e);
 static void print_statistic(const IptPrinter *p, const NfExpr *e);
+static void print_share(GString *out, uint32_t threshold);
 static void print_recent(const IptPrinter *p, const NfExpr *e);
 static void print_hashlimit(const IptPrinter *p, const NfExpr *e);
 static void print_physdev(const IptPrinter *p, const NfExpr *e);
@@ -130,8 +132,10 @@ ipt_print_match(const IptPrinter *p, const NfExpr *e)
     char addr[2][IPADDR_STR_SIZE];
 
     /* 'c' of a recent match is its hit count; it never shares its -m. */
-    if (module && (e->op == NFX_RECENT || !(e->c & NF_JOINED)))
-        g_string_append_printf(out, " -m %s", module);
+    if (module && (e->op == NFX_RECENT || !(e->c & NF_JOINED))) {
+        TEXT_LIT(out, " -m ");
+        text_str(out, module);
+    }
 
     switch ((NfOp)e->op) {
     case NFX_SPORT:
@@ -215,7 +219,7 @@ ipt_print_match(const IptPrinter *p, const NfExpr *e)
         }
         break;
     case NFX_COMMENT:
-        g_string_append(out, " --comment ");
+        TEXT_LIT(out, " --comment ");
         if (p->form == IPT_SAVE)
             ipt_print_quoted(out, nf_text(p->names, e->a));
         else
@@ -345,15 +349,21 @@ ipt_print_mask(GString *out, IpFamily family, uint32_t cut)
 static void
 print_option(const IptPrinter *p, const NfExpr *e, const char *option)
 {
-    g_string_append_printf(p->out, "%s %s ", e->neg ? " !" : "", option);
+    if (e->neg)
+        TEXT_LIT(p->out, " !");
+    TEXT_LIT(p->out, " ");
+    text_str(p->out, option);
+    TEXT_LIT(p->out, " ");
 }
 
 static void
 print_ports(GString *out, uint32_t low, uint32_t high)
 {
-    g_string_append_printf(out, "%u", low);
-    if (high != low)
-        g_string_append_printf(out, ":%u", high);
+    text_u64(out, low);
+    if (high != low) {
+        TEXT_LIT(out, ":");
+        text_u64(out, high);
+    }
 }
 
 static void
@@ -414,19 +424,36 @@ print_addrtype(const IptPrinter *p, const NfExpr *e)
 static void
 print_statistic(const IptPrinter *p, const NfExpr *e)
 {
-    char text[32];
-
     if (e->op == NFX_STATISTIC_NTH) {
         g_string_append_printf(p->out, " --mode nth%s --every %u --packet %u", e->neg ? " !" : "", e->a, e->b);
         return;
     }
-    g_string_append_printf(p->out, " --mode random%s --probability ", e->neg ? " !" : "");
+    TEXT_LIT(p->out, " --mode random");
+    if (e->neg)
+        TEXT_LIT(p->out, " !");
+    TEXT_LIT(p->out, " --probability ");
     if (p->form == IPT_WRITTEN) {
         ipt_print_written_probability(p->out, e);
         return;
     }
-    g_snprintf(text, sizeof text, "%.11f", e->a / 2147483648.0);
-    g_string_append(p->out, text);
+    print_share(p->out, e->a);
+}
+
+/* The text of "%.11f" for threshold / 2^31: exact, so halves go to the even digit. */
+static void
+print_share(GString *out, uint32_t threshold)
+{
+    uint64_t scaled = (uint64_t)threshold * 48828125; /* 10^11 / 2^31 = 5^11 / 2^20. */
+    uint64_t digits = scaled >> 20, rest = scaled & 0xfffff, half = 1 << 19;
+    char text[13];
+
+    if (rest > half || (rest == half && digits % 2))
+        digits++;
+    for (int i = 12; i > 1; i--, digits /= 10)
+        text[i] = (char)('0' + digits % 10);
+    text[0] = (char)('0' + digits);
+    text[1] = '.';
+    text_append(out, text, sizeof text);
 }
 
 static void

@@ -1,5 +1,6 @@
 /* The IP part and the targets of iptables rules as options (iptables 1.8.9: iptables/nft-shared.c, extensions/) */
 
+#include "sim/engine/text_out.h"
 #include "sim/netfilter/ipt_names.h"
 #include "sim/netfilter/ipt_print.h"
 
@@ -39,10 +40,13 @@ ipt_print_ip(const IptPrinter *p, const NfExpr *e)
         break;
     case NFX_PROTO:
         protocol = ipt_name_of(IPT_PROTOCOLS, e->a);
+        if (e->neg)
+            TEXT_LIT(out, " !");
+        TEXT_LIT(out, " -p ");
         if (protocol)
-            g_string_append_printf(out, "%s -p %s", e->neg ? " !" : "", protocol);
+            text_str(out, protocol);
         else
-            g_string_append_printf(out, "%s -p %u", e->neg ? " !" : "", e->a);
+            text_u64(out, e->a);
         break;
     }
 }
@@ -90,7 +94,8 @@ ipt_print_target(const IptPrinter *p, const NfExpr *e)
         print_reject(p, e);
         break;
     case NFX_JUMP:
-        g_string_append_printf(out, " -j %s", nf_chain_name(p->names, e->a));
+        TEXT_LIT(out, " -j ");
+        text_str(out, nf_chain_name(p->names, e->a));
         break;
     case NFX_GOTO:
         g_string_append_printf(out, " -g %s", nf_chain_name(p->names, e->a));
@@ -188,10 +193,17 @@ print_address(const IptPrinter *p, const NfExpr *e, const char *option)
     char addr[IPADDR_STR_SIZE];
     uint32_t bits = ipaddr_family(&e->addr) == FAMILY_IPV6 ? 128 : 32;
 
-    g_string_append_printf(p->out, "%s %s %s", e->neg ? " !" : "", option, ipaddr_format(e->addr, addr));
+    if (e->neg)
+        TEXT_LIT(p->out, " !");
+    TEXT_LIT(p->out, " ");
+    text_str(p->out, option);
+    TEXT_LIT(p->out, " ");
+    text_str(p->out, ipaddr_format(e->addr, addr));
     /* kube-proxy writes single addresses bare; the one negated host that it writes (::1/128) is a prefix of its own. */
-    if (p->form == IPT_SAVE || e->len != bits || e->neg)
-        g_string_append_printf(p->out, "/%u", e->len);
+    if (p->form == IPT_SAVE || e->len != bits || e->neg) {
+        TEXT_LIT(p->out, "/");
+        text_u64(p->out, e->len);
+    }
 }
 
 static void
@@ -259,7 +271,9 @@ print_nat_flags(GString *out, uint32_t flags)
 static void
 print_nat_ports(GString *out, uint32_t ports)
 {
-    g_string_append_printf(out, "%u", ports >> 16);
-    if (ports >> 16 != (ports & 0xffff))
-        g_string_append_printf(out, "-%u", ports & 0xffff);
+    text_u64(out, ports >> 16);
+    if (ports >> 16 != (ports & 0xffff)) {
+        TEXT_LIT(out, "-");
+        text_u64(out, ports & 0xffff);
+    }
 }

@@ -6,10 +6,20 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "sim/engine/text_out.h"
 #include "sim/netfilter/ipt_print.h"
 #include "sim/netfilter/nf_text.h"
 
-static int compare_chains(const void *a, const void *b, void *names);
+/* What chains are sorted by: built-in ones first, by hook, then by name.  Of a name the first bytes lie in the key, so
+ * that few comparisons touch the text. */
+typedef struct {
+    uint64_t head[3];
+    const char *name;
+    const NfChain *chain;
+} ChainKey;
+
+static ChainKey chain_key(const NfNames *names, const NfChain *chain);
+static int compare_keys(const void *a, const void *b);
 static void print_chain_line(GString *out, const NfRuleset *rs, const NfState *state, const NfChain *chain);
 static const char *policy_name(NfVerdict policy);
 
@@ -54,7 +64,8 @@ nf_print_iptables_rule(GString *out, const NfRuleset *rs, const NfChain *chain, 
     const NfRule *rule = nf_chain_rule(chain, index);
     const NfExpr *exprs = nf_chain_exprs(chain, rule);
 
-    g_string_append_printf(out, "-A %s", nf_chain_name(p.names, nf_chain_spec(chain)->id));
+    TEXT_LIT(out, "-A ");
+    text_str(out, nf_chain_name(p.names, nf_chain_spec(chain)->id));
     for (uint32_t i = 0; i < rule->n; i++) {
         switch (ipt_part(&exprs[i])) {
         case IPT_PART_IP:
@@ -85,26 +96,45 @@ ipt_table_chains(const NfRuleset *rs, const char *table, size_t *ret_n)
     const NfNames *names = nf_ruleset_names(rs);
     size_t n_ids, n = 0;
     g_autofree uint32_t *ids = nf_ruleset_chain_ids(rs, &n_ids);
-    const NfChain **chains = g_new(const NfChain *, n_ids + 1);
+    g_autofree ChainKey *keys = g_new(ChainKey, n_ids + 1);
+    const NfChain **chains;
 
     for (size_t i = 0; i < n_ids; i++)
         if (strcmp(nf_chain_table(names, ids[i]), table) == 0)
-            chains[n++] = nf_ruleset_chain(rs, ids[i]);
-    g_qsort_with_data(chains, (int)n, sizeof *chains, compare_chains, (void *)names);
+            keys[n++] = chain_key(names, nf_ruleset_chain(rs, ids[i]));
+    qsort(keys, n, sizeof *keys, compare_keys);
+    chains = g_new(const NfChain *, n + 1);
+    for (size_t i = 0; i < n; i++)
+        chains[i] = keys[i].chain;
     *ret_n = n;
     return chains;
 }
 
-static int
-compare_chains(const void *a, const void *b, void *names)
+static ChainKey
+chain_key(const NfNames *names, const NfChain *chain)
 {
-    const NfChainSpec *x = nf_chain_spec(*(const NfChain *const *)a), *y = nf_chain_spec(*(const NfChain *const *)b);
+    const NfChainSpec *spec = nf_chain_spec(chain);
+    ChainKey key = {.name = nf_chain_name(names, spec->id), .chain = chain};
 
-    if (x->is_base != y->is_base)
-        return x->is_base ? -1 : 1;
-    if (x->is_base)
-        return (int)x->hook - (int)y->hook;
-    return strcmp(nf_chain_name(names, x->id), nf_chain_name(names, y->id));
+    if (spec->is_base) {
+        key.head[1] = spec->hook;
+        return key;
+    }
+    key.head[0] = 1;
+    for (size_t i = 0; i < 16 && key.name[i]; i++)
+        key.head[1 + i / 8] |= (uint64_t)(uint8_t)key.name[i] << (56 - i % 8 * 8);
+    return key;
+}
+
+static int
+compare_keys(const void *a, const void *b)
+{
+    const ChainKey *x = a, *y = b;
+
+    for (size_t i = 0; i < G_N_ELEMENTS(x->head); i++)
+        if (x->head[i] != y->head[i])
+            return x->head[i] < y->head[i] ? -1 : 1;
+    return strcmp(x->name, y->name);
 }
 
 static void
@@ -115,9 +145,15 @@ print_chain_line(GString *out, const NfRuleset *rs, const NfState *state, const 
 
     if (state && spec->is_base)
         counter = nf_state_counter(state, rs, spec->id, nf_chain_n_rules(chain));
-    g_string_append_printf(out, ":%s %s [%" G_GUINT64_FORMAT ":%" G_GUINT64_FORMAT "]\n",
-                           nf_chain_name(nf_ruleset_names(rs), spec->id),
-                           spec->is_base ? policy_name(spec->policy) : "-", counter.packets, counter.bytes);
+    TEXT_LIT(out, ":");
+    text_str(out, nf_chain_name(nf_ruleset_names(rs), spec->id));
+    TEXT_LIT(out, " ");
+    text_str(out, spec->is_base ? policy_name(spec->policy) : "-");
+    TEXT_LIT(out, " [");
+    text_u64(out, counter.packets);
+    TEXT_LIT(out, ":");
+    text_u64(out, counter.bytes);
+    TEXT_LIT(out, "]\n");
 }
 
 static const char *

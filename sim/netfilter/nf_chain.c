@@ -2,6 +2,7 @@
 
 #include <string.h>
 
+#include "sim/engine/htable.h"
 #include "sim/engine/rng.h"
 #include "sim/engine/vec.h"
 
@@ -88,22 +89,25 @@ nf_chain_range(const NfChain *chain, uint32_t id)
 bool
 nf_chain_equal(const NfChain *a, const NfChain *b)
 {
-    return a == b || (a->content_hash == b->content_hash && a->names == b->names && a->spec.id == b->spec.id &&
-                      a->spec.is_base == b->spec.is_base && a->spec.hook == b->spec.hook &&
-                      a->spec.type == b->spec.type && a->spec.priority == b->spec.priority &&
-                      a->spec.policy == b->spec.policy && a->spec.comment == b->spec.comment &&
-                      array_equal(a->rules, a->n_rules, b->rules, b->n_rules, sizeof(NfRule)) &&
-                      array_equal(a->exprs, a->n_exprs, b->exprs, b->n_exprs, sizeof(NfExpr)) &&
-                      array_equal(a->choices, a->n_choices, b->choices, b->n_choices, sizeof(NfChoice)) &&
-                      array_equal(a->ports, a->n_ports, b->ports, b->n_ports, sizeof(NfPortList)) &&
-                      array_equal(a->limits, a->n_limits, b->limits, b->n_limits, sizeof(NfLimit)) &&
-                      array_equal(a->ranges, a->n_ranges, b->ranges, b->n_ranges, sizeof(NfAddrRange)));
+    return a == b ||
+           (a->names == b->names && a->spec.id == b->spec.id && a->spec.is_base == b->spec.is_base &&
+            a->spec.hook == b->spec.hook && a->spec.type == b->spec.type && a->spec.priority == b->spec.priority &&
+            a->spec.policy == b->spec.policy && a->spec.comment == b->spec.comment &&
+            array_equal(a->rules, a->n_rules, b->rules, b->n_rules, sizeof(NfRule)) &&
+            array_equal(a->exprs, a->n_exprs, b->exprs, b->n_exprs, sizeof(NfExpr)) &&
+            array_equal(a->choices, a->n_choices, b->choices, b->n_choices, sizeof(NfChoice)) &&
+            array_equal(a->ports, a->n_ports, b->ports, b->n_ports, sizeof(NfPortList)) &&
+            array_equal(a->limits, a->n_limits, b->limits, b->n_limits, sizeof(NfLimit)) &&
+            array_equal(a->ranges, a->n_ranges, b->ranges, b->n_ranges, sizeof(NfAddrRange)));
 }
 
 uint64_t
 nf_chain_content_hash(const NfChain *chain)
 {
-    return chain->content_hash;
+    uint64_t hash = rng_hash(chain->spec.id, chain->exprs, chain->n_exprs * sizeof(NfExpr));
+
+    hash = rng_hash(hash, chain->rules, chain->n_rules * sizeof(NfRule));
+    return rng_hash(hash, chain->choices, chain->n_choices * sizeof(NfChoice));
 }
 
 uint64_t
@@ -140,7 +144,7 @@ struct NfChainBuilder {
     VEC(NfAddrRange) ranges;
     VEC(uint32_t) targets;
     VEC(uint32_t) sets;
-    GHashTable *draws; /* Identities of draws so far, to tell equal rules of one chain apart. */
+    HTable draws; /* Identities of draws so far, to tell equal rules of one chain apart. */
     uint32_t n_state;
     bool in_rule, uses_ct;
 };
@@ -157,6 +161,7 @@ nf_chain_builder_new(NfNames *names, const NfChainSpec *spec)
 
     b->names = nf_names_ref(names);
     b->spec = *spec;
+    htable_init(&b->draws, sizeof(uint64_t), 0);
     return b;
 }
 
@@ -173,7 +178,7 @@ nf_chain_builder_free(NfChainBuilder *b)
     vec_clear(&b->ranges);
     vec_clear(&b->targets);
     vec_clear(&b->sets);
-    g_clear_pointer(&b->draws, g_hash_table_unref);
+    htable_clear(&b->draws);
     nf_names_unref(b->names);
     g_free(b);
 }
@@ -264,7 +269,6 @@ NfChain *
 nf_chain_seal(NfChainBuilder *b)
 {
     NfChain *chain = g_new0(NfChain, 1);
-    uint64_t hash;
 
     g_assert(!b->in_rule);
     chain->refs = 1;
@@ -282,10 +286,6 @@ nf_chain_seal(NfChainBuilder *b)
     TAKE(chain, b, ranges);
     nf_chain_builder_free(b);
     nf_chain_index(chain);
-
-    hash = rng_hash(chain->spec.id, chain->exprs, chain->n_exprs * sizeof(NfExpr));
-    hash = rng_hash(hash, chain->rules, chain->n_rules * sizeof(NfRule));
-    chain->content_hash = rng_hash(hash, chain->choices, chain->n_choices * sizeof(NfChoice));
     return chain;
 }
 
@@ -332,11 +332,9 @@ builder_name_draws(NfChainBuilder *b, const NfRule *rule)
             continue;
         if (!point)
             point = rule_identity(b, rule);
-        if (!b->draws)
-            b->draws = g_hash_table_new_full(g_int64_hash, g_int64_equal, g_free, NULL);
-        while (g_hash_table_contains(b->draws, &point)) /* An equal rule stands before it. */
+        while (htable_find(&b->draws, &point)) /* An equal rule stands before it. */
             point = rng_mix(point, 1);
-        g_hash_table_add(b->draws, g_memdup2(&point, sizeof point));
+        htable_insert(&b->draws, &point, NULL);
         expr->b2 = (uint32_t)point;
         expr->b3 = (uint32_t)(point >> 32);
     }

@@ -50,7 +50,6 @@ struct NfChain {
     uint32_t *targets; /* Chain ids that its rules name themselves, ascending, each once. */
     uint32_t *sets;    /* Set ids, the same. */
     NfNames *names;
-    uint64_t content_hash;
     uint32_t n_exprs, n_runs, n_choices, n_ports, n_limits, n_ranges, n_targets, n_sets;
     uint32_t n_state; /* Slots of stateful expressions. */
     bool uses_ct;

@@ -4,6 +4,12 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "sim/engine/vec.h"
+#include "sim/netfilter/nf_set.h"
+
+typedef VEC(uint32_t) Ids;
+
+static void note_changed(const NfIds *before, const NfIds *after, uint32_t id, Ids *list);
 static void page_unref(NfIds *ids, NfPage *page);
 static void over_put(NfIds *ids, uint32_t id, void *obj);
 static void over_grow(NfIds *ids);
@@ -113,6 +119,35 @@ nf_ids_list(const NfIds *ids, size_t *ret_n)
             list[n++] = id;
     *ret_n = n;
     return g_renew(uint32_t, list, MAX(n, 1));
+}
+
+static void
+note_changed(const NfIds *before, const NfIds *after, uint32_t id, Ids *list)
+{
+    void *obj = nf_ids_get(after, id);
+
+    if (obj && obj != nf_ids_get(before, id))
+        vec_push(list, id);
+}
+
+uint32_t *
+nf_ids_changed(const NfIds *before, const NfIds *after, size_t *ret_n)
+{
+    const NfIds *both[2] = {before, after};
+    Ids list = {0};
+
+    for (uint32_t p = 0; p < after->n_pages; p++) {
+        if (p < before->n_pages && before->pages[p] == after->pages[p])
+            continue;
+        for (uint32_t i = 0; i < NF_PAGE_LEN; i++)
+            note_changed(before, after, p * NF_PAGE_LEN + i, &list);
+    }
+    for (int k = 0; k < 2; k++)
+        for (uint32_t i = 0; both[k]->over && i <= both[k]->over_mask; i++)
+            if (both[k]->over[i].id != UINT32_MAX)
+                note_changed(before, after, both[k]->over[i].id, &list);
+    *ret_n = nf_ids_sort(list.data, (uint32_t)list.len);
+    return list.data;
 }
 
 static void

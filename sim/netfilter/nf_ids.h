@@ -58,6 +58,8 @@ nf_ids_end(const NfIds *ids)
 }
 /* Ids present, ascending; caller frees. */
 uint32_t *nf_ids_list(const NfIds *ids, size_t *ret_n);
+/* Ids of 'after' whose objects are not those of 'before', ascending; caller frees. */
+uint32_t *nf_ids_changed(const NfIds *before, const NfIds *after, size_t *ret_n);
 
 static inline const NfPage *
 nf_ids_peek(const NfIds *ids, uint32_t id)

@@ -1,24 +1,32 @@
+/* Names to dense ids and back: open addressing over (hash, id); entries by id in one array, bytes in a chunk */
+
 #include <glib.h>
 #include <string.h>
 
+#include "sim/engine/htable.h"
+#include "sim/engine/vec.h"
 #include "sim/netfilter/nf_ruleset.h"
 
-/* A name within a table; both texts live in the chunk. */
+/* A text, or a name within a table; the bytes live in the chunk. */
 typedef struct {
-    const char *table, *name;
-    uint32_t id;
+    const char *table, *name; /* Equal tables are equal pointers; NULL for texts. */
 } Name;
 
 typedef struct {
-    GHashTable *ids;  /* Name (key only) -> Name. */
-    GPtrArray *names; /* Name by id; owned. */
+    uint32_t hash;
+    uint32_t id; /* NF_NO_ID: free. */
+} NameSlot;
+
+typedef struct {
+    VEC(Name) names; /* By id. */
+    NameSlot *slots;
+    uint32_t mask; /* At most half of the slots are taken. */
 } NameSpace;
 
 struct NfNames {
     uint32_t refs;
     GStringChunk *chunk;
-    GHashTable *text_ids; /* Text -> id. */
-    GPtrArray *texts;     /* By id; index 0 is the empty text. */
+    NameSpace texts; /* Id 0 is the empty text. */
     NameSpace chains, sets;
 };
 
@@ -27,6 +35,9 @@ static void name_space_clear(NameSpace *space);
 static uint32_t name_space_id(NfNames *names, NameSpace *space, const char *table, const char *name);
 static uint32_t name_space_find(const NameSpace *space, const char *table, const char *name);
 static const Name *name_space_get(const NameSpace *space, uint32_t id);
+static uint32_t name_hash(const char *table, const char *name);
+static NameSlot *name_slot(const NameSpace *space, uint32_t hash, const char *table, const char *name);
+static void name_space_grow(NameSpace *space);
 
 NfNames *
 nf_names_new(void)
@@ -34,9 +45,8 @@ nf_names_new(void)
     NfNames *names = g_new0(NfNames, 1);
 
     names->refs = 1;
-    names->chunk = g_string_chunk_new(16384);
-    names->text_ids = g_hash_table_new(g_str_hash, g_str_equal);
-    names->texts = g_ptr_array_new();
+    names->chunk = g_string_chunk_new(65536);
+    name_space_init(&names->texts);
     name_space_init(&names->chains);
     name_space_init(&names->sets);
     nf_text_id(names, "");
@@ -55,10 +65,9 @@ nf_names_unref(NfNames *names)
 {
     if (!names || --names->refs)
         return;
+    name_space_clear(&names->texts);
     name_space_clear(&names->chains);
     name_space_clear(&names->sets);
-    g_hash_table_unref(names->text_ids);
-    g_ptr_array_unref(names->texts);
     g_string_chunk_free(names->chunk);
     g_free(names);
 }
@@ -66,32 +75,19 @@ nf_names_unref(NfNames *names)
 uint32_t
 nf_text_id(NfNames *names, const char *text)
 {
-    gpointer id;
-    char *copy;
-
-    if (g_hash_table_lookup_extended(names->text_ids, text, NULL, &id))
-        return GPOINTER_TO_UINT(id);
-    copy = g_string_chunk_insert(names->chunk, text);
-    g_hash_table_insert(names->text_ids, copy, GUINT_TO_POINTER(names->texts->len));
-    g_ptr_array_add(names->texts, copy);
-    return names->texts->len - 1;
+    return name_space_id(names, &names->texts, NULL, text);
 }
 
 uint32_t
 nf_text_find(const NfNames *names, const char *text)
 {
-    gpointer id;
-
-    if (g_hash_table_lookup_extended(names->text_ids, text, NULL, &id))
-        return GPOINTER_TO_UINT(id);
-    return NF_NO_ID;
+    return name_space_find(&names->texts, NULL, text);
 }
 
 const char *
 nf_text(const NfNames *names, uint32_t id)
 {
-    g_assert(id < names->texts->len);
-    return names->texts->pdata[id];
+    return name_space_get(&names->texts, id)->name;
 }
 
 uint32_t
@@ -142,65 +138,95 @@ nf_set_table(const NfNames *names, uint32_t set_id)
     return name_space_get(&names->sets, set_id)->table;
 }
 
-static guint
-name_hash(gconstpointer key)
-{
-    const Name *name = key;
-
-    return g_str_hash(name->table) * 31 + g_str_hash(name->name);
-}
-
-static gboolean
-name_equal(gconstpointer a, gconstpointer b)
-{
-    const Name *x = a, *y = b;
-
-    return strcmp(x->name, y->name) == 0 && strcmp(x->table, y->table) == 0;
-}
-
 static void
 name_space_init(NameSpace *space)
 {
-    space->ids = g_hash_table_new(name_hash, name_equal);
-    space->names = g_ptr_array_new_with_free_func(g_free);
+    space->mask = 15;
+    space->slots = g_malloc(16 * sizeof *space->slots);
+    memset(space->slots, 0xff, 16 * sizeof *space->slots);
 }
 
 static void
 name_space_clear(NameSpace *space)
 {
-    g_hash_table_unref(space->ids);
-    g_ptr_array_unref(space->names);
+    vec_clear(&space->names);
+    g_free(space->slots);
 }
 
 static uint32_t
 name_space_id(NfNames *names, NameSpace *space, const char *table, const char *name)
 {
-    uint32_t id = name_space_find(space, table, name);
-    Name *made;
+    uint32_t hash = name_hash(table, name);
+    NameSlot *slot = name_slot(space, hash, table, name);
+    Name made;
 
-    if (id != NF_NO_ID)
-        return id;
-    made = g_new(Name, 1);
-    made->table = nf_text(names, nf_text_id(names, table)); /* Equal tables are equal pointers. */
-    made->name = g_string_chunk_insert(names->chunk, name);
-    made->id = space->names->len;
-    g_ptr_array_add(space->names, made);
-    g_hash_table_add(space->ids, made);
-    return made->id;
+    if (slot->id != NF_NO_ID)
+        return slot->id;
+    *slot = (NameSlot){hash, (uint32_t)space->names.len};
+    made.table = table ? nf_text(names, nf_text_id(names, table)) : NULL;
+    made.name = g_string_chunk_insert(names->chunk, name);
+    vec_push(&space->names, made);
+    if (space->names.len * 2 > space->mask)
+        name_space_grow(space);
+    return (uint32_t)space->names.len - 1;
 }
 
 static uint32_t
 name_space_find(const NameSpace *space, const char *table, const char *name)
 {
-    const Name key = {.table = table, .name = name};
-    const Name *found = g_hash_table_lookup(space->ids, &key);
-
-    return found ? found->id : NF_NO_ID;
+    return name_slot(space, name_hash(table, name), table, name)->id;
 }
 
 static const Name *
 name_space_get(const NameSpace *space, uint32_t id)
 {
-    g_assert(id < space->names->len);
-    return space->names->pdata[id];
+    g_assert(id < space->names.len);
+    return &space->names.data[id];
+}
+
+static uint32_t
+name_hash(const char *table, const char *name)
+{
+    uint32_t hash = htable_hash(name, strlen(name));
+
+    return table ? hash ^ htable_hash(table, strlen(table)) * 31 : hash;
+}
+
+/* The slot of a name, or the free one that it would take. */
+static NameSlot *
+name_slot(const NameSpace *space, uint32_t hash, const char *table, const char *name)
+{
+    for (uint32_t i = hash & space->mask;; i = (i + 1) & space->mask) {
+        NameSlot *slot = &space->slots[i];
+        const Name *known;
+
+        if (slot->id == NF_NO_ID)
+            return slot;
+        if (slot->hash != hash)
+            continue;
+        known = &space->names.data[slot->id];
+        if (strcmp(known->name, name) == 0 && (!table || strcmp(known->table, table) == 0))
+            return slot;
+    }
+}
+
+static void
+name_space_grow(NameSpace *space)
+{
+    NameSlot *old = space->slots;
+    uint32_t old_mask = space->mask;
+
+    space->mask = space->mask * 2 + 1;
+    space->slots = g_malloc_n((size_t)space->mask + 1, sizeof *space->slots);
+    memset(space->slots, 0xff, ((size_t)space->mask + 1) * sizeof *space->slots);
+    for (uint32_t k = 0; k <= old_mask; k++) {
+        uint32_t i = old[k].hash & space->mask;
+
+        if (old[k].id == NF_NO_ID)
+            continue;
+        while (space->slots[i].id != NF_NO_ID)
+            i = (i + 1) & space->mask;
+        space->slots[i] = old[k];
+    }
+    g_free(old);
 }

@@ -173,6 +173,14 @@ nf_ruleset_set_ids(const NfRuleset *rs, size_t *ret_n)
     return nf_ids_list(&rs->sets, ret_n);
 }
 
+uint32_t *
+nf_ruleset_changed_chains(const NfRuleset *before, const NfRuleset *after, size_t *ret_n)
+{
+    if (!before)
+        return nf_ids_list(&after->chains, ret_n);
+    return nf_ids_changed(&before->chains, &after->chains, ret_n);
+}
+
 size_t
 nf_ruleset_base_chains(const NfRuleset *rs, NfHook hook, const NfChain *ret_chains[static NF_MAX_BASE])
 {

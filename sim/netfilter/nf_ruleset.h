@@ -73,9 +73,8 @@ typedef enum { NF_SET_PLAIN, NF_SET_MAP /* to verdicts */, NF_SET_IPSET } NfSetK
 typedef struct {
     uint32_t id;
     NfSetKind kind;
-    uint32_t
-        fields; /* NfKeyField nibbles: the type; direction-free kinds (DADDR for any address, DPORT for any port).
-                   An ipset whose ports have a protocol (hash:ip,port, not bitmap:port) lists PROTO too. */
+    uint32_t fields; /* NfKeyField nibbles: the type; direction-free kinds (DADDR for any address, DPORT for any port).
+                        An ipset whose ports have a protocol (hash:ip,port, not bitmap:port) lists PROTO too. */
     uint8_t n_fields;
     bool dynamic, interval;
     bool anonymous;     /* A set in place: rules print its elements, "ip daddr { 10.0.0.0/8 }", and no declaration.  Its
@@ -203,6 +202,9 @@ const NfSet *nf_ruleset_set(const NfRuleset *rs, uint32_t set_id);
 /* Ids present (base and overlay), ascending; caller frees the array. */
 uint32_t *nf_ruleset_chain_ids(const NfRuleset *rs, size_t *ret_n);
 uint32_t *nf_ruleset_set_ids(const NfRuleset *rs, size_t *ret_n);
+/* Ids of the chains of 'after' that are other objects than in 'before' (NULL: nothing there), ascending; caller frees.
+ * Costs what differs: pages that both share are passed over. */
+uint32_t *nf_ruleset_changed_chains(const NfRuleset *before, const NfRuleset *after, size_t *ret_n);
 /* Base chains of a hook by priority, then id; at most NF_MAX_BASE. */
 #define NF_MAX_BASE 8
 size_t nf_ruleset_base_chains(const NfRuleset *rs, NfHook hook, const NfChain *ret_chains[static NF_MAX_BASE]);

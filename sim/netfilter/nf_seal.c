@@ -4,7 +4,10 @@
  * The proof of the last two is a height per chain and set, greater than the height of everything it names.  Only what
  * was touched is computed anew.  If something that others name became higher, a generation recomputes all heights; an
  * overlay raises the callers, found by an index that its base makes once.  So an overlay costs what it holds, not what
- * its base holds.                                                                                                    */
+ * its base holds.
+ *
+ * Heights of a generation are computed in its own pages, where 0 is "not yet" (what was touched lies on pages that it
+ * shares with nobody); those of an overlay in a table.                                                               */
 
 #include "sim/netfilter/nf_ruleset_int.h"
 
@@ -16,9 +19,10 @@ struct NfCallers {
 
 typedef struct {
     NfRuleset *rs;
-    VEC(NfNode) nodes;   /* To compute. */
-    GHashTable *heights; /* Key -> height of nodes in 'nodes'; IN_PROGRESS while below it. */
-    GHashTable *raised;  /* Key -> height; nodes of the base that an overlay raised. */
+    VEC(NfNode) nodes;    /* To compute. */
+    VEC(uint8_t) heights; /* Of a generation: as they were, by index in 'nodes'. */
+    GHashTable *computed; /* Of an overlay: key -> height of what is in 'nodes'; IN_PROGRESS while below it. */
+    GHashTable *raised;   /* Of an overlay: key -> height; nodes of the base that it raised. */
     GError **error;
 } Seal;
 
@@ -27,9 +31,11 @@ typedef struct {
 
 static bool seal_generation(Seal *seal);
 static bool seal_overlay(Seal *seal);
+static void count_names(GHashTable *counts, NfNode node, const void *obj, int delta);
 static bool check_names_exist(Seal *seal, NfNode node);
 static bool check_not_named(Seal *seal, NfNode node, int64_t n_named);
 static int node_height(Seal *seal, NfNode node);
+static void keep_height(Seal *seal, NfNode node, int height);
 static bool raise_callers(Seal *seal, NfNode node, int height, bool *ret_overlay_changed);
 static bool fail_loop(Seal *seal, NfNode node);
 
@@ -78,26 +84,29 @@ table_set(GHashTable *table, uint32_t key, int value)
     g_hash_table_insert(table, GUINT_TO_POINTER(key), GINT_TO_POINTER(value));
 }
 
-static void
-count_names(GHashTable *counts, NfNode node, const void *obj, int delta)
-{
-    for (int k = 0; k < 2; k++) {
-        uint32_t n;
-        const uint32_t *names = object_names(node, obj, k, &n);
-
-        for (uint32_t i = 0; i < n; i++) {
-            uint32_t key = names[i] * 2 + k;
-            table_set(counts, key, table_get(counts, key) + delta);
-        }
-    }
-}
-
 void
 nf_ruleset_count_names(NfRuleset *rs, NfNode node, int delta)
 {
-    if (!rs->named)
-        rs->named = g_hash_table_new(NULL, NULL);
-    count_names(rs->named, node, nf_ids_get(node_ids(rs, node), node.id), delta);
+    const void *obj = nf_ids_get(node_ids(rs, node), node.id);
+
+    for (int k = 0; k < 2; k++) {
+        uint32_t n;
+        const uint32_t *names = object_names(node, obj, k, &n);
+        NfIds *ids = k ? &rs->sets : &rs->chains;
+
+        for (uint32_t i = 0; i < n; i++) {
+            const NfPage *page = nf_ids_peek(ids, names[i]);
+
+            if (!page || page->refs == 1) {
+                nf_ids_page(ids, names[i])->n_named[names[i] % NF_PAGE_LEN] += (uint32_t)delta;
+                continue;
+            }
+            /* On a page that older generations share: it need not be copied if the sum comes to nothing. */
+            if (!rs->named)
+                rs->named = g_hash_table_new(NULL, NULL);
+            table_set(rs->named, names[i] * 2 + k, table_get(rs->named, names[i] * 2 + k) + delta);
+        }
+    }
 }
 
 bool
@@ -106,12 +115,17 @@ nf_ruleset_check(NfRuleset *rs, GError **error)
     Seal seal = {.rs = rs, .error = error};
     bool ok;
 
-    seal.heights = g_hash_table_new(NULL, NULL);
-    seal.raised = g_hash_table_new(NULL, NULL);
-    ok = rs->base ? seal_overlay(&seal) : seal_generation(&seal);
+    if (rs->base) {
+        seal.computed = g_hash_table_new(NULL, NULL);
+        seal.raised = g_hash_table_new(NULL, NULL);
+        ok = seal_overlay(&seal);
+        g_hash_table_unref(seal.computed);
+        g_hash_table_unref(seal.raised);
+    } else {
+        ok = seal_generation(&seal);
+    }
     vec_clear(&seal.nodes);
-    g_hash_table_unref(seal.heights);
-    g_hash_table_unref(seal.raised);
+    vec_clear(&seal.heights);
     return ok;
 }
 
@@ -141,16 +155,33 @@ add_all_nodes(Seal *seal)
     }
 }
 
-static int
-compute_heights(Seal *seal)
+static uint8_t *
+height_of(const Seal *seal, NfNode node)
 {
-    g_hash_table_remove_all(seal->heights);
-    for (size_t i = 0; i < seal->nodes.len; i++)
-        table_set(seal->heights, node_key(seal->nodes.data[i]), 0);
-    for (size_t i = 0; i < seal->nodes.len; i++)
-        if (node_height(seal, seal->nodes.data[i]) < 0)
-            return -1;
-    return 0;
+    return &nf_ids_page(node_ids(seal->rs, node), node.id)->height[node.id % NF_PAGE_LEN];
+}
+
+/* Of what is in 'nodes'; a failure leaves them as they were. */
+static bool
+compute_generation(Seal *seal)
+{
+    seal->heights.len = 0;
+    vec_reserve(&seal->heights, seal->nodes.len);
+    for (size_t i = 0; i < seal->nodes.len; i++) {
+        uint8_t *height = height_of(seal, seal->nodes.data[i]);
+        vec_push(&seal->heights, *height);
+        *height = 0;
+    }
+    for (size_t i = 0; i < seal->nodes.len; i++) {
+        NfNode node = seal->nodes.data[i];
+
+        if (!nf_ids_get(node_ids(seal->rs, node), node.id) || node_height(seal, node) > 0)
+            continue;
+        for (size_t k = seal->nodes.len; k-- > 0;)
+            *height_of(seal, seal->nodes.data[k]) = seal->heights.data[k];
+        return false;
+    }
+    return true;
 }
 
 static void
@@ -166,7 +197,8 @@ apply_counts(NfRuleset *rs)
         NfNode node = key_node(GPOINTER_TO_UINT(key));
 
         if (GPOINTER_TO_INT(delta))
-            nf_ids_page(node_ids(rs, node), node.id)->n_named[node.id % NF_PAGE_LEN] += GPOINTER_TO_INT(delta);
+            nf_ids_page(node_ids(rs, node), node.id)->n_named[node.id % NF_PAGE_LEN] +=
+                (uint32_t)GPOINTER_TO_INT(delta);
     }
     g_clear_pointer(&rs->named, g_hash_table_unref);
 }
@@ -190,29 +222,19 @@ seal_generation(Seal *seal)
         if (!check_not_named(seal, node, page->n_named[node.id % NF_PAGE_LEN]))
             return false;
     }
-    if (compute_heights(seal) < 0)
+    if (!compute_generation(seal))
         return false;
     for (size_t i = 0; i < seal->nodes.len && !grown; i++) {
         NfNode node = seal->nodes.data[i];
         const NfPage *page = nf_ids_peek(node_ids(rs, node), node.id);
         uint32_t at = node.id % NF_PAGE_LEN;
 
-        grown = page->height[at] && page->n_named[at] && page->height[at] < node_height(seal, node);
+        grown = seal->heights.data[i] && page->n_named[at] && seal->heights.data[i] < page->height[at];
     }
-    if (grown) {
-        add_all_nodes(seal);
-        if (compute_heights(seal) < 0)
-            return false;
-    }
-    for (size_t i = 0; i < seal->nodes.len; i++) {
-        NfNode node = seal->nodes.data[i];
-        NfIds *ids = node_ids(rs, node);
-        int height = nf_ids_get(ids, node.id) ? node_height(seal, node) : 0;
-
-        if (nf_ids_peek(ids, node.id)->height[node.id % NF_PAGE_LEN] != height)
-            nf_ids_page(ids, node.id)->height[node.id % NF_PAGE_LEN] = (uint8_t)height;
-    }
-    return true;
+    if (!grown)
+        return true;
+    add_all_nodes(seal);
+    return compute_generation(seal);
 }
 
 /* --- Overlays ----------------------------------------------------------------------------------------------------- */
@@ -225,6 +247,32 @@ base_stored(const NfRuleset *rs, NfNode node, bool want_height)
     if (!page)
         return 0;
     return want_height ? page->height[node.id % NF_PAGE_LEN] : page->n_named[node.id % NF_PAGE_LEN];
+}
+
+static void
+count_names(GHashTable *counts, NfNode node, const void *obj, int delta)
+{
+    for (int k = 0; k < 2; k++) {
+        uint32_t n;
+        const uint32_t *names = object_names(node, obj, k, &n);
+
+        for (uint32_t i = 0; i < n; i++) {
+            uint32_t key = names[i] * 2 + k;
+            table_set(counts, key, table_get(counts, key) + delta);
+        }
+    }
+}
+
+static int
+compute_overlay(Seal *seal)
+{
+    g_hash_table_remove_all(seal->computed);
+    for (size_t i = 0; i < seal->nodes.len; i++)
+        table_set(seal->computed, node_key(seal->nodes.data[i]), 0);
+    for (size_t i = 0; i < seal->nodes.len; i++)
+        if (node_height(seal, seal->nodes.data[i]) < 0)
+            return -1;
+    return 0;
 }
 
 static bool
@@ -259,7 +307,7 @@ seal_overlay(Seal *seal)
     }
     while (again) {
         again = false;
-        if (compute_heights(seal) < 0)
+        if (compute_overlay(seal) < 0)
             return false;
         for (size_t i = 0; i < seal->nodes.len; i++) {
             NfNode node = seal->nodes.data[i];
@@ -339,23 +387,41 @@ raise_callers(Seal *seal, NfNode node, int height, bool *ret_overlay_changed)
 
 /* --- Both --------------------------------------------------------------------------------------------------------- */
 
-/* Height of a node: of those to compute by what they name, of others as stored or raised.  -1: a loop, or too deep. */
+/* The height that is known of a node: 0 if it must be computed, IN_PROGRESS below it. */
+static int
+known_height(const Seal *seal, NfNode node)
+{
+    gpointer value;
+
+    if (seal->computed && g_hash_table_lookup_extended(seal->computed, GUINT_TO_POINTER(node_key(node)), NULL, &value))
+        return GPOINTER_TO_INT(value);
+    if (seal->computed)
+        return MAX(table_get(seal->raised, node_key(node)), (int)base_stored(seal->rs, node, true));
+    return (int)base_stored(seal->rs, node, true);
+}
+
+static void
+keep_height(Seal *seal, NfNode node, int height)
+{
+    if (seal->computed)
+        table_set(seal->computed, node_key(node), height);
+    else
+        *height_of(seal, node) = (uint8_t)height;
+}
+
+/* Height of a node, from what it names.  -1: a loop, or too deep. */
 static int
 node_height(Seal *seal, NfNode node)
 {
-    uint32_t key = node_key(node);
-    gpointer value;
-    int height = 0;
+    int height = known_height(seal, node);
 
-    if (!g_hash_table_lookup_extended(seal->heights, GUINT_TO_POINTER(key), NULL, &value))
-        return MAX(table_get(seal->raised, key), (int)base_stored(seal->rs, node, true));
-    if (GPOINTER_TO_INT(value) == IN_PROGRESS) {
+    if (height == IN_PROGRESS) {
         fail_loop(seal, node);
         return -1;
     }
-    if (GPOINTER_TO_INT(value))
-        return GPOINTER_TO_INT(value);
-    table_set(seal->heights, key, IN_PROGRESS);
+    if (height)
+        return height;
+    keep_height(seal, node, IN_PROGRESS);
     for (int k = 0; k < 2; k++) {
         uint32_t n;
         const uint32_t *names = object_names(node, nf_ids_get(node_ids(seal->rs, node), node.id), k, &n);
@@ -372,7 +438,7 @@ node_height(Seal *seal, NfNode node)
         fail_loop(seal, node);
         return -1;
     }
-    table_set(seal->heights, key, height);
+    keep_height(seal, node, height);
     return height;
 }
 

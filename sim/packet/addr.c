@@ -143,13 +143,31 @@ mac_parse(const char *text, MacAddr *ret_mac)
     return true;
 }
 
+/* As inet_ntop(), which goes through a format. */
+static void
+format_v4(const uint8_t bytes[static 4], char *p)
+{
+    for (int i = 0; i < 4; i++) {
+        unsigned byte = bytes[i];
+
+        if (i)
+            *p++ = '.';
+        if (byte >= 100)
+            *p++ = (char)('0' + byte / 100);
+        if (byte >= 10)
+            *p++ = (char)('0' + byte / 10 % 10);
+        *p++ = (char)('0' + byte % 10);
+    }
+    *p = '\0';
+}
+
 char *
 ipaddr_format(IpAddr addr, char buf[static IPADDR_STR_SIZE])
 {
     static const uint8_t zeros[12];
 
     if (ipaddr_is_v4(&addr))
-        inet_ntop(AF_INET, &addr.b[12], buf, IPADDR_STR_SIZE);
+        format_v4(&addr.b[12], buf);
     else if (memcmp(addr.b, zeros, 12) == 0 && (addr.b[12] || addr.b[13])) /* glibc would write ::1.2.3.4 */
         snprintf(buf, IPADDR_STR_SIZE, "::%x:%x", addr.b[12] << 8 | addr.b[13], addr.b[14] << 8 | addr.b[15]);
     else
