@@ -28,6 +28,7 @@ typedef struct {
 
 struct Store {
     Strings *strings;
+    bool mirror; /* 'strings' is another store's. */
     uint64_t version;
     KindTable kinds[API_N_KINDS];
     HTable by_service; /* NameKey of the Service -> uint32_t index in 'slice_lists'. */
@@ -37,6 +38,7 @@ struct Store {
     uint32_t telling; /* Depth of notifications under way. */
 };
 
+static Store *store_make(Strings *strings, bool mirror);
 static NameKey key_of(const ApiObject *object);
 static bool find_key(const Store *store, const char *ns, const char *name, NameKey *ret_key);
 static void tidy(KindTable *table);
@@ -49,8 +51,21 @@ static void drop_unwatched(Store *store);
 Store *
 store_new(void)
 {
+    return store_make(strings_new(), false);
+}
+
+Store *
+store_new_mirror(Store *of)
+{
+    return store_make(of->strings, true);
+}
+
+static Store *
+store_make(Strings *strings, bool mirror)
+{
     Store *store = g_new0(Store, 1);
-    store->strings = strings_new();
+    store->strings = strings;
+    store->mirror = mirror;
     for (int k = 0; k < API_N_KINDS; k++) {
         htable_init(&store->kinds[k].by_name, sizeof(NameKey), sizeof(uint32_t));
         store->kinds[k].sorted = true;
@@ -76,7 +91,8 @@ store_free(Store *store)
     vec_clear(&store->slice_lists);
     htable_clear(&store->by_service);
     vec_clear(&store->watchers);
-    strings_free(store->strings);
+    if (!store->mirror)
+        strings_free(store->strings);
     g_free(store);
 }
 
@@ -96,9 +112,12 @@ void
 store_put(Store *store, ApiObject *object)
 {
     KindTable *table = &store->kinds[object->kind];
-    object->ns = strings_add(store->strings, object->ns ? object->ns : "");
-    object->name = strings_add(store->strings, object->name);
-    object->version = ++store->version;
+    store->version++;
+    if (!store->mirror) {
+        object->ns = strings_add(store->strings, object->ns ? object->ns : "");
+        object->name = strings_add(store->strings, object->name);
+        object->version = store->version;
+    }
     NameKey key = key_of(object);
     bool is_new;
     uint32_t *slot = htable_insert(&table->by_name, &key, &is_new);

@@ -11,6 +11,8 @@
 typedef struct Store Store;
 
 Store *store_new(void);
+/* For objects of 'of', which outlives it: shares its texts and leaves the objects as they are (their version too). */
+Store *store_new_mirror(Store *of);
 void store_free(Store *store);
 Strings *store_strings(Store *store);
 uint64_t store_version(const Store *store);

@@ -28,6 +28,7 @@ fill_workloads(Fill *f)
 {
     LabelIndex *index = label_index_new();
 
+    f->adopted = g_ptr_array_new();
     fill_index_pods(f->store, index);
     index_replicasets(f);
     for (ApiKind kind = KIND_DEPLOYMENT; kind <= KIND_DAEMONSET; kind++) {
@@ -46,6 +47,10 @@ fill_workloads(Fill *f)
                 fill_replicas(f, index, w, w);
         }
     }
+    /* Only now: the index borrows the pods as they were. */
+    for (guint i = 0; i < f->adopted->len; i++)
+        store_put(f->store, f->adopted->pdata[i]);
+    g_ptr_array_unref(f->adopted);
     htable_clear(&f->replicasets);
     label_index_free(index);
 }
@@ -120,6 +125,21 @@ alive_of(const Fill *f, const Workload *w, const GPtrArray *pods)
     return n;
 }
 
+/* A controller adopts what its selector chooses and nobody owns. */
+static void
+adopt(Fill *f, const Workload *owner, const GPtrArray *pods)
+{
+    for (guint i = 0; i < pods->len; i++) {
+        const Pod *pod = pods->pdata[i];
+        if (pod->meta.owner || pod->meta.deletion_ns >= 0)
+            continue;
+        Pod *copy = (Pod *)api_copy(&pod->meta);
+        copy->meta.owner = owner->meta.name;
+        copy->meta.owner_kind = owner->meta.kind;
+        g_ptr_array_add(f->adopted, copy);
+    }
+}
+
 /* The ReplicaSet that given pods name: that of the first of them. */
 static const char *
 replicaset_of_pods(const Fill *f, const Workload *w, const GPtrArray *pods)
@@ -168,6 +188,7 @@ fill_replicas(Fill *f, const LabelIndex *index, const Workload *counted, const W
     guint first = f->pods->len;
 
     label_index_find(index, counted->meta.ns, &counted->selector, pods);
+    adopt(f, owner, pods);
     for (uint32_t have = alive_of(f, counted, pods); have < (uint32_t)counted->replicas; have++)
         g_ptr_array_add(f->pods, pod_of_workload(owner, free_pod_name(f, owner, first, &serial), 0));
 }

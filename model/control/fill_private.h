@@ -19,6 +19,7 @@ typedef struct {
     Alloc *alloc;
     HTable nodes;       /* Interned name -> const KubeNode *, after fill_nodes(). */
     HTable replicasets; /* fill_pods.c */
+    GPtrArray *adopted; /* Copies of ownerless pods that a workload has taken; fill_pods.c */
     GPtrArray *pods;    /* Made for workloads, unstored until fill_placement(). */
 } Fill;
 

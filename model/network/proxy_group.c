@@ -93,7 +93,7 @@ proxy_view_new(Cluster *cluster, const char *name, SimTime lag, void (*changed)(
     view->lag = lag;
     view->changed = changed;
     view->user = user;
-    view->mirror = store_new();
+    view->mirror = store_new_mirror(cluster_store(cluster));
     copy_kind(view, KIND_SERVICE);
     copy_kind(view, KIND_ENDPOINTSLICE);
     copy_kind(view, KIND_NODE);
