@@ -1,6 +1,7 @@
 # svcsim.  `make help` lists the targets; V=1 shows the commands.
 .DELETE_ON_ERROR:
 .SUFFIXES:
+.SECONDARY:
 .DEFAULT_GOAL := all
 MAKEFLAGS += --no-builtin-rules
 

@@ -1,0 +1,51 @@
+#!/bin/bash
+# The article's claims: chain ids that are known from real clusters, every expectation turned round, and the commands of
+# "The article, checked" in the README with the line that decides.
+set -u
+cd "$(dirname "$0")/../.."
+SVCSIM=${SVCSIM:-$PWD/build/svcsim}
+dir=$(mktemp -d)
+trap 'rm -rf "$dir"' EXIT
+passed=0 failed=0
+
+verdict() {
+    local name=$1
+    shift
+    if "$@"; then passed=$((passed + 1)); else failed=$((failed + 1)); echo "FAIL $name"; fi
+}
+
+"$SVCSIM" rules scenarios/article/11-nodeport.yaml --node minikube >"$dir/rules"
+while read -r chain what; do
+    verdict "$chain is not the chain of $what" grep -qE -- "^:$chain -|^:$chain - " "$dir/rules"
+done <<'IDS'
+KUBE-SVC-NPX46M4PTMTKRN6Y default/kubernetes:https
+KUBE-SVC-TCOU7JCQXEZGVUNU kube-system/kube-dns:dns
+KUBE-SVC-ERIFXISQEP7F7OF4 kube-system/kube-dns:dns-tcp
+KUBE-SVC-JD5MR3NA4I4DYORP kube-system/kube-dns:metrics
+KUBE-SVC-6R7RAWWNQI6ZLKMO jobs/backend-service:backend
+KUBE-SVC-6XQSOA4B4HLF6UNI jobs/frontend-service:frontend
+KUBE-EXT-6XQSOA4B4HLF6UNI jobs/frontend-service:frontend from outside
+KUBE-SEP-O3HWD4DESFNXEYL6 10.244.1.2:3000
+KUBE-SEP-IWKGAKCJPN2GDKZP 10.244.0.3:8080
+KUBE-SEP-G5YGW63JRCEDVAQZ 10.244.1.4:8080
+KUBE-SEP-SVT42V6SNWE7E3YK 10.244.2.3:8080
+IDS
+"$SVCSIM" rules scenarios/article/14-external-traffic-policy-local.yaml --node minikube-m02 >"$dir/rules"
+verdict "no chain of local endpoints" grep -q '^:KUBE-SVL-6XQSOA4B4HLF6UNI -' "$dir/rules"
+
+# checked NAME: the command that the README shows in the row of that name
+checked() { sed -nE "s/^\| $1 \|.*\| \`svcsim ([^\`]*)\` \|\$/\1/p" README.md | sed 's/\\|/|/g'; }
+while IFS=$'\t' read -r name pattern; do
+    command=$(checked "$name")
+    if [ -z "$command" ]; then
+        verdict "$name has no command in the README" false
+        continue
+    fi
+    eval "\"\$SVCSIM\" $command" >"$dir/out" 2>"$dir/err"
+    verdict "$name: svcsim $command shows no line like: $pattern" grep -qE -- "$pattern" "$dir/out"
+done <tests/article/checked.txt
+
+python3 tests/article/flip.py "$SVCSIM" >"$dir/flips" || grep FAIL "$dir/flips"
+read -r flipped _ wrong _ < <(tail -n 1 "$dir/flips")
+echo "$((passed + flipped)) passed, $((failed + wrong)) failed, 0 skipped"
+[ $((failed + wrong)) -eq 0 ]
