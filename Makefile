@@ -49,10 +49,13 @@ $(BUILD)/%.o: %.c
 
 $(BUILD)/libsim.a: $(call objs,sim)
 $(BUILD)/libmodel.a: $(call objs,model)
-$(BUILD)/lib%.a:
+$(BUILD)/lib%.a: $(BUILD)/lib%.list
 	$(call say,AR,$@)
+	$(Q)rm -f $@ && $(AR) rcs $@ $(filter %.o,$^)
+# What belongs to a library: it changes when a file goes, too.
+$(BUILD)/lib%.list: FORCE
 	$(Q)mkdir -p $(@D)
-	$(Q)rm -f $@ && $(AR) rcs $@ $^
+	$(Q)echo '$(call objs,$*)' | cmp -s - $@ || echo '$(call objs,$*)' >$@
 
 $(BUILD)/svcsim: $(call objs,tools) $(BUILD)/libmodel.a $(BUILD)/libsim.a
 	$(call say,LD,$@)
