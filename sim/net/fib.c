@@ -192,6 +192,29 @@ fib_each(const Fib *fib, void (*each)(const Route *route, void *user), void *use
         each(&fib->table->routes.data[i], user);
 }
 
+static bool
+is_hidden(const Fib *fib, const Route *shared)
+{
+    for (size_t i = 0; i < fib->table->routes.len; i++) {
+        const Route *own = &fib->table->routes.data[i];
+        if (!route_is_local_table(own) && own->prefix.len == shared->prefix.len &&
+            ipaddr_eq(own->prefix.addr, shared->prefix.addr))
+            return true;
+    }
+    return fib_is_local(fib, shared->via, NULL);
+}
+
+void
+fib_each_base(const Fib *fib, void (*each)(const Route *route, void *user), void *user)
+{
+    if (!fib->base)
+        return;
+    table_prepare(&fib->base->table);
+    for (size_t i = 0; i < fib->base->table.routes.len; i++)
+        if (!is_hidden(fib, &fib->base->table.routes.data[i]))
+            each(&fib->base->table.routes.data[i], user);
+}
+
 /* The longest match of the own table and the base; the own one on equal length. */
 static const Route *
 lookup_main(const Fib *fib, const IpAddr *dst, IpFamily family, const Table **ret_table)

@@ -60,8 +60,10 @@ const Route *fib_lookup_flow(const Fib *fib, IpAddr dst, const Packet *flow, uin
 const Route *fib_lookup_local(const Fib *fib, IpAddr dst);
 /* True if 'addr' is one of the host's own (type local), on 'dev' if not NULL. */
 bool fib_is_local(const Fib *fib, IpAddr addr, const NetDev *dev);
-/* Own routes in order of prefix, for `ip route`. */
 size_t fib_bytes(const Fib *fib); /* Memory of the own table. */
+/* Own routes in order of prefix length, for `ip route`. */
 void fib_each(const Fib *fib, void (*each)(const Route *route, void *user), void *user);
+/* Those of the base that count on this host: neither hidden by an own route of equal prefix nor by way of itself. */
+void fib_each_base(const Fib *fib, void (*each)(const Route *route, void *user), void *user);
 
 #endif
