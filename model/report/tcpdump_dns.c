@@ -2,7 +2,7 @@
 
 #include <string.h>
 
-#include "model/report/tcpdump_text.h"
+#include "model/report/tcpdump_private.h"
 
 #define HEADER_SIZE 12
 #define MAX_JUMPS   16

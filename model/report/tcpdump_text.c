@@ -1,8 +1,6 @@
-#include "model/report/tcpdump_text.h"
+#include "model/report/tcpdump_private.h"
 
 #include <string.h>
-
-#include "sim/packet/wire.h"
 
 #define PORT_DNS      53
 #define PORT_HTTP     80
@@ -19,17 +17,9 @@ typedef struct {
     uint32_t seq[2]; /* Of a's and of b's direction. */
 } SeqBase;
 
-struct TcpdumpText {
-    TcpdumpOptions options;
-    GHashTable *bases; /* SeqBase by its key; look-ups only. */
-    uint8_t frame[WIRE_MAX_FRAME];
-};
-
 static void append_ip(TcpdumpText *t, GString *out, const Packet *pkt);
 static void append_tcp(TcpdumpText *t, GString *out, const Packet *pkt);
 static void append_udp(TcpdumpText *t, GString *out, const Packet *pkt);
-static void append_icmp(TcpdumpText *t, GString *out, const Packet *pkt);
-static void append_icmp6(TcpdumpText *t, GString *out, const Packet *pkt);
 static void append_sctp(TcpdumpText *t, GString *out, const Packet *pkt);
 static void append_arp(TcpdumpText *t, GString *out, const Packet *pkt);
 
@@ -89,8 +79,8 @@ tcpdump_text_packet(TcpdumpText *t, GString *out, const Packet *pkt)
 
 /* --- Names -------------------------------------------------------------------------------------------------------- */
 
-static void
-append_addr(const TcpdumpText *t, GString *out, IpAddr addr)
+void
+tcpdump_append_addr(const TcpdumpText *t, GString *out, IpAddr addr)
 {
     char buf[128];
     const char *name = NULL;
@@ -100,8 +90,8 @@ append_addr(const TcpdumpText *t, GString *out, IpAddr addr)
     g_string_append(out, name ? name : ipaddr_format(addr, buf));
 }
 
-static void
-append_port(const TcpdumpText *t, GString *out, uint16_t port)
+void
+tcpdump_append_port(const TcpdumpText *t, GString *out, uint16_t port)
 {
     static const struct {
         uint16_t port;
@@ -119,13 +109,13 @@ append_port(const TcpdumpText *t, GString *out, uint16_t port)
 static void
 append_ends(const TcpdumpText *t, GString *out, const Packet *pkt)
 {
-    append_addr(t, out, pkt->src);
+    tcpdump_append_addr(t, out, pkt->src);
     if (packet_has_ports(pkt))
-        append_port(t, out, pkt->sport);
+        tcpdump_append_port(t, out, pkt->sport);
     g_string_append(out, " > ");
-    append_addr(t, out, pkt->dst);
+    tcpdump_append_addr(t, out, pkt->dst);
     if (packet_has_ports(pkt))
-        append_port(t, out, pkt->dport);
+        tcpdump_append_port(t, out, pkt->dport);
     g_string_append(out, ": ");
 }
 
@@ -193,10 +183,10 @@ append_ip(TcpdumpText *t, GString *out, const Packet *pkt)
         append_udp(t, out, pkt);
         break;
     case IPPROTO_ICMP_:
-        append_icmp(t, out, pkt);
+        tcpdump_append_icmp(t, out, pkt);
         break;
     case IPPROTO_ICMPV6_:
-        append_icmp6(t, out, pkt);
+        tcpdump_append_icmp6(t, out, pkt);
         break;
     case IPPROTO_SCTP_:
         append_sctp(t, out, pkt);
@@ -220,12 +210,12 @@ append_arp(TcpdumpText *t, GString *out, const Packet *pkt)
         g_string_append(out, "Ethernet (len 6), IPv4 (len 4), ");
     if (pkt->arp.op == 1) {
         g_string_append(out, "Request who-has ");
-        append_addr(t, out, pkt->dst);
+        tcpdump_append_addr(t, out, pkt->dst);
         g_string_append(out, " tell ");
-        append_addr(t, out, pkt->src);
+        tcpdump_append_addr(t, out, pkt->src);
     } else {
         g_string_append(out, "Reply ");
-        append_addr(t, out, pkt->src);
+        tcpdump_append_addr(t, out, pkt->src);
         g_string_append_printf(out, " is-at %s", mac_format(pkt->eth_src, mac));
     }
     g_string_append(out, ", length 28");
@@ -433,139 +423,4 @@ append_sctp(TcpdumpText *t, GString *out, const Packet *pkt)
                                                            : "unknown");
     if (chunk == SCTP_INIT || chunk == SCTP_INIT_ACK)
         g_string_append_printf(out, " [init tag: %u]", pkt->sctp.init_tag);
-}
-
-/* --- ICMP --------------------------------------------------------------------------------------------------------- */
-
-static void
-append_quoted_port(const TcpdumpText *t, GString *out, const QuotedPacket *quote)
-{
-    append_addr(t, out, quote->dst);
-    switch (quote->proto) {
-    case IPPROTO_TCP_:
-        g_string_append_printf(out, " tcp port ");
-        break;
-    case IPPROTO_UDP_:
-        g_string_append_printf(out, " udp port ");
-        break;
-    default:
-        g_string_append_printf(out, " protocol %u port ", quote->proto);
-    }
-    g_autoptr(GString) port = g_string_new(NULL);
-    append_port(t, port, quote->dport);
-    g_string_append_printf(out, "%s unreachable", port->str + 1);
-}
-
-static void
-append_unreachable(const TcpdumpText *t, GString *out, const IcmpHeader *icmp)
-{
-    static const struct {
-        const char *before, *after;
-    } forms[] = {
-        [0] = {"net ", " unreachable"},
-        [1] = {"host ", " unreachable"},
-        [9] = {"net ", " unreachable - admin prohibited"},
-        [10] = {"host ", " unreachable - admin prohibited"},
-        [13] = {"host ", " unreachable - admin prohibited filter"},
-    };
-
-    if (icmp->code == 3) {
-        append_quoted_port(t, out, &icmp->quote);
-    } else if (icmp->code == 2) {
-        append_addr(t, out, icmp->quote.dst);
-        g_string_append_printf(out, " protocol %u unreachable", icmp->quote.proto);
-    } else if (icmp->code == 4) {
-        append_addr(t, out, icmp->quote.dst);
-        g_string_append(out, " unreachable - need to frag");
-        if (icmp->mtu)
-            g_string_append_printf(out, " (mtu %u)", icmp->mtu);
-    } else if (icmp->code < G_N_ELEMENTS(forms) && forms[icmp->code].before) {
-        g_string_append(out, forms[icmp->code].before);
-        append_addr(t, out, icmp->quote.dst);
-        g_string_append(out, forms[icmp->code].after);
-    } else {
-        append_addr(t, out, icmp->quote.dst);
-        g_string_append_printf(out, " unreachable - #%u", icmp->code);
-    }
-}
-
-static uint32_t
-icmp_length(const Packet *pkt)
-{
-    return packet_ip_size(pkt) - (packet_family(pkt) == FAMILY_IPV4 ? 20 : 40);
-}
-
-static void
-append_icmp(TcpdumpText *t, GString *out, const Packet *pkt)
-{
-    const IcmpHeader *icmp = &pkt->icmp;
-
-    g_string_append(out, "ICMP ");
-    switch (icmp->type) {
-    case 0:
-    case 8:
-        g_string_append_printf(out, "echo %s, id %u, seq %u", icmp->type ? "request" : "reply", icmp->id, icmp->seq);
-        break;
-    case 3:
-        append_unreachable(t, out, icmp);
-        break;
-    case 11:
-        g_string_append(out, icmp->code ? "ip reassembly time exceeded" : "time exceeded in-transit");
-        break;
-    default:
-        g_string_append_printf(out, "type-#%u", icmp->type);
-    }
-    g_string_append_printf(out, ", length %u", icmp_length(pkt));
-}
-
-static void
-append_unreachable6(const TcpdumpText *t, GString *out, const IcmpHeader *icmp)
-{
-    static const char *const codes[] = {"unreachable route ", " unreachable prohibited ", "beyond scope ",
-                                        "unreachable address "};
-
-    g_string_append(out, "destination unreachable, ");
-    if (icmp->code < G_N_ELEMENTS(codes)) {
-        g_string_append(out, codes[icmp->code]);
-        append_addr(t, out, icmp->quote.dst);
-    } else if (icmp->code == 4) {
-        g_autoptr(GString) port = g_string_new(NULL);
-        append_port(t, port, icmp->quote.dport);
-        g_string_append(out, "unreachable port, ");
-        append_addr(t, out, icmp->quote.dst);
-        g_string_append_printf(out, " %s port %s", icmp->quote.proto == IPPROTO_TCP_ ? "tcp" : "udp", port->str + 1);
-    } else {
-        g_string_append_printf(out, "unknown code (%u)", icmp->code);
-    }
-}
-
-static void
-append_icmp6(TcpdumpText *t, GString *out, const Packet *pkt)
-{
-    const IcmpHeader *icmp = &pkt->icmp;
-
-    if (t->options.verbose)
-        g_string_append(out, "[icmp6 sum ok] ");
-    g_string_append(out, "ICMP6, ");
-    switch (icmp->type) {
-    case 128:
-    case 129:
-        g_string_append_printf(out, "echo %s, id %u, seq %u", icmp->type == 128 ? "request" : "reply", icmp->id,
-                               icmp->seq);
-        break;
-    case 1:
-        append_unreachable6(t, out, icmp);
-        break;
-    case 2:
-        g_string_append_printf(out, "packet too big, mtu %u", icmp->mtu);
-        break;
-    case 3:
-        g_string_append(out, "time exceeded in-transit for ");
-        append_addr(t, out, icmp->quote.dst);
-        break;
-    default:
-        g_string_append_printf(out, "unknown icmp6 type (%u)", icmp->type);
-    }
-    if (!t->options.verbose)
-        g_string_append_printf(out, ", length %u", icmp_length(pkt));
 }

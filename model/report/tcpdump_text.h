@@ -31,7 +31,4 @@ void tcpdump_text_time(GString *out, SimTime at);
 /* From "IP" on, without a newline. */
 void tcpdump_text_packet(TcpdumpText *text, GString *out, const Packet *pkt);
 
-/* tcpdump_dns.c: a DNS message; 'names': with the owners of its records. */
-void tcpdump_append_dns(GString *out, const uint8_t *message, uint32_t size, bool names);
-
 #endif

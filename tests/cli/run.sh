@@ -12,6 +12,7 @@ set -u
 here=$(cd "$(dirname "$0")" && pwd)
 root=$(cd "$here/../.." && pwd)
 export PATH=$(dirname "${SVCSIM:-$root/${BUILD:-build}/svcsim}"):$PATH:/usr/sbin:/sbin LC_ALL=C.UTF-8 TZ=UTC COLUMNS=80
+command -v svcsim >/dev/null || { echo "no program to test: make first"; exit 3; }
 passed=0 failed=0
 scratch=$(mktemp -d) && trap 'rm -rf "$scratch"' EXIT
 export SCRATCH=$scratch
