@@ -133,6 +133,9 @@ on_nat(FlowBook *book, Flow *flow, const TraceRecord *r)
 static void
 on_drop(FlowBook *book, Flow *flow, const TraceRecord *r)
 {
+    /* A reject was told already, when its rule decided. */
+    if (r->kind == TRACE_DROP && r->drop.reason == DROP_RULE_REJECT)
+        return;
     flow->drops = g_realloc_n(flow->drops, flow->n_drops + 1, sizeof *flow->drops);
     flow->drops[flow->n_drops++] = (FlowDrop){
         .at = r->at,

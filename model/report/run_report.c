@@ -194,6 +194,8 @@ text_table(GString *out, const char *const *header, char *const *const *rows, si
             for (glong pad = g_utf8_strlen(cell, -1); c + 1 < n_columns && pad < widths[c] + 3; pad++)
                 g_string_append_c(out, ' ');
         }
+        while (out->len > 0 && out->str[out->len - 1] == ' ')
+            g_string_truncate(out, out->len - 1);
         g_string_append_c(out, '\n');
     }
 }

@@ -295,6 +295,53 @@ print_counted(const Printer *p, const TraceTree *tree)
                            others, others == 1 ? "" : "s", p->n_idle, p->n_idle == 1 ? "" : "s", p->n_ends);
 }
 
+/* Crossings, rewrites and ends: what makes a way. */
+static const TreeEvent *
+next_step(const TreePacket *packet, uint32_t *at)
+{
+    const uint32_t mask = TRACE_BIT(TRACE_DEV_IN) | TRACE_BIT(TRACE_DEV_OUT) | TRACE_BIT(TRACE_NAT) |
+                          TRACE_BIT(TRACE_DELIVER) | TRACE_BIT(TRACE_DROP) | TRACE_BIT(TRACE_REJECT);
+
+    for (; *at < packet->n_events; (*at)++)
+        if (TRACE_BIT(packet->events[*at].kind) & mask)
+            return &packet->events[(*at)++];
+    return NULL;
+}
+
+static bool
+goes_the_way_of(const TreePacket *packet, const TreePacket *other)
+{
+    uint32_t i = 0, j = 0;
+
+    for (;;) {
+        const TreeEvent *x = next_step(packet, &i), *y = next_step(other, &j);
+        if (!x || !y)
+            return x == y;
+        if (x->kind != y->kind || x->host != y->host || x->dev != y->dev)
+            return false;
+        if (x->kind == TRACE_NAT && (x->nat.manip != y->nat.manip || !ipaddr_eq(x->nat.to, y->nat.to)))
+            return false;
+    }
+}
+
+/* The answer mostly follows the reply to the opening packet: that need not be told twice. */
+static uint32_t
+told_before(const TraceTree *tree, const TreePacket *packet)
+{
+    size_t n;
+    const TreePacket *const *packets = trace_tree_packets(tree, &n);
+    uint32_t number = 0;
+
+    for (size_t i = 0; i < n && packets[i] != packet; i++) {
+        if (!is_of_interest(packets[i]))
+            continue;
+        number++;
+        if (packet->role == PACKET_ANSWERS && goes_the_way_of(packet, packets[i]))
+            return number;
+    }
+    return 0;
+}
+
 void
 trace_print_packets(GString *out, Cluster *cluster, const TraceTree *tree, const Flow *flow)
 {
@@ -305,9 +352,15 @@ trace_print_packets(GString *out, Cluster *cluster, const TraceTree *tree, const
 
     for (size_t i = 0; i < n; i++) {
         const TreePacket *packet = packets[i];
+        uint32_t like;
         if (!is_of_interest(packet))
             continue;
         print_title(out, packet, ++number, flow->start);
+        like = told_before(tree, packet);
+        if (like) {
+            g_string_append_printf(out, "  goes the way of packet %u, with the same rewrites\n\n", like);
+            continue;
+        }
         p.host = NULL;
         for (uint32_t j = 0; j < packet->n_events; j++)
             print_event(&p, &packet->events[j], &packet->events[packet->n_events]);
@@ -342,6 +395,11 @@ trace_print_hops(GString *out, Cluster *cluster, const TraceTree *tree)
         if (!is_of_interest(packet))
             continue;
         g_string_append_printf(out, "packet %u, %s: %s\n", ++number, role_name(packet->role), packet->title);
+        if (told_before(tree, packet)) {
+            g_string_append_printf(out, "  goes the way of packet %u, with the same rewrites\n",
+                                   told_before(tree, packet));
+            continue;
+        }
         p.host = NULL;
         for (uint32_t j = 0; j < packet->n_events; j++) {
             const TreeEvent *e = &packet->events[j];

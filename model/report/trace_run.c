@@ -5,9 +5,9 @@
 
 /* More branches than a Service of some thousand endpoints has. */
 #define MAX_BRANCHES 20000
-/* After a clean end the connection closes within this; after another, packets sent again may come for longer. */
-#define SETTLE_CLEAN (1 * SIMTIME_SEC)
-#define SETTLE_LONG  (130 * SIMTIME_SEC)
+/* What a connection leaves behind is gone after this: packets sent again, and TIME_WAIT (60 s), which would answer the
+ * next connection if that happened on the same ports. */
+#define SETTLE (130 * SIMTIME_SEC)
 
 /* Choices that concern the book's connections come from the script (or are counted); others from the source that was
  * there before. */
@@ -94,7 +94,7 @@ run_once(Runner *r)
     trace_tree_stop(o.tree);
     o.probability = r->chance.script ? chance_script_probability(r->chance.script) : r->chance.probability;
     take_path(&o, o.tree);
-    sim_run_until(sim, sim->now + (o.flow->outcome == FLOW_CONNECTED ? SETTLE_CLEAN : SETTLE_LONG));
+    sim_run_until(sim, sim->now + SETTLE);
     return o;
 }
 

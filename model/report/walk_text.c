@@ -96,14 +96,42 @@ walk_step_target(GString *out, const WalkStep *step)
     }
 }
 
+/* The element of a verdict map that decided, or NULL. */
+static const NfElem *
+step_elem(const WalkStep *step)
+{
+    const NfRule *rule = nf_chain_rule(step->chain_obj, step->rule - 1);
+    const NfExpr *exprs = nf_chain_exprs(step->chain_obj, rule);
+    size_t n;
+
+    for (uint32_t i = 0; step->set_elem && i < rule->n; i++) {
+        const NfSet *map = exprs[i].op == NFX_VMAP ? nf_ruleset_set(step->ruleset, exprs[i].a) : NULL;
+        const NfElem *elems = map ? nf_set_elems(map, &n) : NULL;
+        if (elems && step->set_elem <= n)
+            return &elems[step->set_elem - 1];
+    }
+    return NULL;
+}
+
+bool
+walk_step_origin(const ProxyCompiler *compiler, const WalkStep *step, RuleOrigin *ret_origin)
+{
+    const NfElem *elem;
+
+    if (!compiler || step->rule == 0)
+        return false;
+    elem = step_elem(step);
+    if (elem && proxy_origin(compiler, elem->origin, ret_origin))
+        return true;
+    return proxy_origin(compiler, nf_chain_rule(step->chain_obj, step->rule - 1)->origin, ret_origin);
+}
+
 static void
 print_origin(GString *out, const ProxyCompiler *compiler, const WalkStep *step, const char *indent)
 {
     RuleOrigin origin;
 
-    if (!compiler || step->rule == 0)
-        return;
-    if (!proxy_origin(compiler, nf_chain_rule(step->chain_obj, step->rule - 1)->origin, &origin))
+    if (!walk_step_origin(compiler, step, &origin))
         return;
     g_string_append_printf(out, "%s     because: %s", indent, origin.object ? origin.object : "kube-proxy");
     if (origin.detail)

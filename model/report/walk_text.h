@@ -12,6 +12,8 @@ void walk_print_text(GString *out, const char *node, const WalkQuestion *questio
                      const ProxyCompiler *compiler);
 void walk_print_json(GString *out, const WalkAnswer *answer);
 
+/* What made kube-proxy write the rule, or the element of the map by which it decided; false: unknown. */
+bool walk_step_origin(const ProxyCompiler *compiler, const WalkStep *step, RuleOrigin *ret_origin);
 /* One rule that acted (or was tried), and the object behind it, 'margin' spaces in. */
 void walk_print_step(GString *out, const WalkStep *step, const ProxyCompiler *compiler, uint32_t margin);
 /* Its members as JSON, without braces. */
