@@ -224,6 +224,7 @@ cluster_new(Input *input, const ClusterOptions *options)
     c->node_names = g_hash_table_new(g_str_hash, g_str_equal);
     c->pod_names = g_hash_table_new_full(g_str_hash, g_str_equal, g_free, NULL);
     c->by_addr = g_hash_table_new(addr_hash, addr_equal);
+    c->slices = slice_index_new(input->store);
     c->segments = g_array_new(FALSE, TRUE, sizeof(Segment));
     c->names = g_array_new(FALSE, TRUE, sizeof(OutsideName));
     c->neighbourhoods = g_array_new(FALSE, TRUE, sizeof(Neighbourhood));
@@ -281,6 +282,7 @@ cluster_free(Cluster *c)
     g_hash_table_unref(c->node_names);
     g_hash_table_unref(c->pod_names);
     g_hash_table_unref(c->by_addr);
+    slice_index_free(c->slices);
     for (guint i = 0; i < c->names->len; i++)
         g_free(g_array_index(c->names, OutsideName, i).name);
     g_array_unref(c->names);

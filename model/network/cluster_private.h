@@ -6,6 +6,7 @@
 #include "model/network/cluster.h"
 #include "model/network/node_proxy.h"
 #include "model/network/pod_apps.h"
+#include "model/network/slice_index.h"
 
 /* One L2 segment of nodes: those whose addresses share a /24 (IPv4) or /64 (IPv6). */
 typedef struct {
@@ -43,6 +44,7 @@ struct Cluster {
     GHashTable *node_names; /* Name -> ClusterNode. */
     GHashTable *pod_names;  /* "ns/name" -> ClusterPod. */
     GHashTable *by_addr;    /* IpAddr -> AddrOwner, look-ups only. */
+    SliceIndex *slices;     /* Of the input's store. */
     GArray *segments;       /* Segment, in order of first use. */
     GArray *neighbourhoods; /* Neighbourhood, in order of first use. */
     Host *router;

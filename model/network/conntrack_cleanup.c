@@ -16,6 +16,7 @@ typedef struct {
 } UdpPort;
 
 struct UdpState {
+    uint32_t refs;
     VEC(UdpPort) ports;
 };
 
@@ -39,6 +40,7 @@ udp_state_new(const ServiceMap *map)
     size_t n;
     const ProxyServicePort *ports = service_map_ports(map, &n);
 
+    state->refs = 1;
     for (size_t i = 0; i < n; i++) {
         const ProxyServicePort *from = &ports[i];
         UdpPort port = {.cluster_ip = from->cluster_ip, .port = from->port, .node_port = from->node_port};
@@ -61,10 +63,17 @@ udp_state_new(const ServiceMap *map)
     return state;
 }
 
-void
-udp_state_free(UdpState *state)
+UdpState *
+udp_state_ref(UdpState *state)
 {
-    if (!state)
+    state->refs++;
+    return state;
+}
+
+void
+udp_state_unref(UdpState *state)
+{
+    if (!state || --state->refs)
         return;
     for (size_t i = 0; i < state->ports.len; i++) {
         g_free((char *)state->ports.data[i].text);

@@ -14,9 +14,10 @@
 
 typedef struct UdpState UdpState;
 
-/* The UDP side of a map, as of now. */
+/* The UDP side of a map, as of now; reference counted: the nodes of a group share it. */
 UdpState *udp_state_new(const ServiceMap *map);
-void udp_state_free(UdpState *state);
+UdpState *udp_state_ref(UdpState *state);
+void udp_state_unref(UdpState *state);
 /* Cleans the table of 'host' after a sync from 'before' (NULL: the first) to 'after'; returns the number of entries
  * deleted. */
 size_t conntrack_cleanup(Host *host, const UdpState *before, const UdpState *after, IpFamily family,

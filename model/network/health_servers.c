@@ -130,6 +130,8 @@ collect_family(HealthServers *servers, const ServiceMap *map)
     size_t n;
     const ProxyServicePort *ports = service_map_ports(map, &n);
 
+    if (!service_map_has_health_checks(map))
+        return;
     for (size_t i = 0; i < n; i++)
         if (ports[i].health_check_node_port && !is_collected(servers, &ports[i]))
             vec_push(&servers->next, (Collected){.ns = ports[i].ns,

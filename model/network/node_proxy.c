@@ -86,8 +86,8 @@ collect_state(NodeProxy *p)
         if (p->udp[f] && generation == p->udp_generation[f])
             continue;
         p->udp_generation[f] = generation;
-        udp_state_free(p->udp_next[f]);
-        p->udp_next[f] = udp_state_new(maps[f]);
+        udp_state_unref(p->udp_next[f]);
+        p->udp_next[f] = udp_state_ref(proxy_group_udp(p->groups[f]));
     }
 }
 
@@ -101,7 +101,7 @@ clean_conntrack(NodeProxy *p)
             continue;
         if (p->udp[f])
             conntrack_cleanup(p->node->host, p->udp[f], p->udp_next[f], families[f], version);
-        udp_state_free(p->udp[f]);
+        udp_state_unref(p->udp[f]);
         p->udp[f] = g_steal_pointer(&p->udp_next[f]);
     }
 }
@@ -249,8 +249,8 @@ proxy_free(NodeProxy *p)
         nf_ruleset_unref(p->next[f]);
         proxy_node_clear(&p->info[f]);
         g_free(p->errors[f]);
-        udp_state_free(p->udp[f]);
-        udp_state_free(p->udp_next[f]);
+        udp_state_unref(p->udp[f]);
+        udp_state_unref(p->udp_next[f]);
     }
     health_servers_free(p->health);
     vec_clear(&p->syncs);

@@ -176,30 +176,19 @@ listen_on_container_ports(PodRuntime *runtime)
             listen_on(runtime, object->spec.containers[i].ports[j].port, object->spec.containers[i].ports[j].proto);
 }
 
-static bool
-slice_has_pod(const EndpointSlice *slice, const ClusterPod *pod)
+static void
+listen_on_slice(const EndpointSlice *slice, void *user)
 {
-    for (uint32_t i = 0; i < slice->n_endpoints; i++)
-        for (uint32_t j = 0; j < pod->n_ips; j++)
-            if (ipaddr_eq(slice->endpoints[i].addr, pod->ips[j]))
-                return true;
-    return false;
+    for (uint32_t j = 0; j < slice->n_ports; j++)
+        if (slice->ports[j].port)
+            listen_on(user, slice->ports[j].port, slice->ports[j].proto);
 }
 
 static void
 listen_on_slice_ports(PodRuntime *runtime)
 {
-    size_t n;
-    const ApiObject *const *slices = store_list(cluster_store(runtime->pod->cluster), KIND_ENDPOINTSLICE, &n);
-
-    for (size_t i = 0; i < n; i++) {
-        const EndpointSlice *slice = (const EndpointSlice *)slices[i];
-        if (!slice_has_pod(slice, runtime->pod))
-            continue;
-        for (uint32_t j = 0; j < slice->n_ports; j++)
-            if (slice->ports[j].port)
-                listen_on(runtime, slice->ports[j].port, slice->ports[j].proto);
-    }
+    for (uint32_t i = 0; i < runtime->pod->n_ips; i++)
+        slice_index_each(runtime->pod->cluster->slices, runtime->pod->ips[i], listen_on_slice, runtime);
 }
 
 static void

@@ -107,6 +107,7 @@ proxy_view_new(Cluster *cluster, const char *name, SimTime lag, void (*changed)(
 static void
 group_free(ProxyGroup *group)
 {
+    udp_state_unref(group->udp);
     proxy_compiler_free(group->compiler);
     service_map_free(group->services);
     nf_names_unref(group->names);
@@ -187,6 +188,19 @@ proxy_view_group(ProxyView *view, ProxyMode mode, IpFamily family, KubeVersion v
             return group;
     }
     return group_new(view, mode, family, version, config);
+}
+
+UdpState *
+proxy_group_udp(ProxyGroup *group)
+{
+    uint64_t generation = service_map_udp_generation(group->services);
+
+    if (!group->udp || group->udp_generation != generation) {
+        udp_state_unref(group->udp);
+        group->udp = udp_state_new(group->services);
+        group->udp_generation = generation;
+    }
+    return group->udp;
 }
 
 void

@@ -8,6 +8,7 @@
  * one view share a ProxyGroup per IP family, and so the compiled rules. */
 
 #include "model/network/cluster.h"
+#include "model/network/conntrack_cleanup.h"
 #include "model/proxy/proxier.h"
 
 typedef struct ProxyView ProxyView;
@@ -22,6 +23,8 @@ struct ProxyGroup {
     NfNames *names;
     ServiceMap *services;
     ProxyCompiler *compiler;
+    UdpState *udp; /* Of udp_generation; NULL: nobody has asked yet. */
+    uint64_t udp_generation;
 };
 
 /* 'changed' is called when the view has taken in a change of a Service, EndpointSlice or Node. */
@@ -34,6 +37,8 @@ Store *proxy_view_store(const ProxyView *view);
 /* The group of these properties on 'view'; made on first call. */
 ProxyGroup *proxy_view_group(ProxyView *view, ProxyMode mode, IpFamily family, KubeVersion version,
                              const ProxyConfig *config);
+/* The UDP side of the group's Services as of now; borrowed. */
+UdpState *proxy_group_udp(ProxyGroup *group);
 /* All groups take in what the view has seen. */
 void proxy_view_update(ProxyView *view);
 

@@ -31,7 +31,7 @@ struct ServiceMap {
     VEC(Entry *) entries;   /* Sorted by id. */
     VEC(ServiceName) dirty; /* What the next update looks at; may repeat. */
     VEC(ProxyServicePort) ports;
-    size_t total_endpoints;
+    size_t total_endpoints, n_health_checks;
     uint64_t generation;
     bool udp_changed;
     uint64_t udp_generation;
@@ -228,6 +228,16 @@ set_generations(ServiceMap *map, ProxyServicePort *port, const ProxyServicePort 
         before && service_port_equal(before, port) ? before->service_generation : port->generation;
 }
 
+static size_t
+entry_health_checks(const Entry *entry)
+{
+    size_t n = 0;
+
+    for (uint32_t i = 0; entry && i < entry->n_ports; i++)
+        n += entry->ports[i].health_check_node_port != 0;
+    return n;
+}
+
 /* Brings one Service up to date.  Returns true if it changed; sets *ret_moved if ports moved in the flat array. */
 static bool
 update_one(ServiceMap *map, const ServiceName *key, bool *ret_moved)
@@ -245,6 +255,7 @@ update_one(ServiceMap *map, const ServiceName *key, bool *ret_moved)
     }
     map->udp_changed = map->udp_changed || udp_differs(old, new_);
     map->total_endpoints += entry_endpoints(new_) - entry_endpoints(old);
+    map->n_health_checks += entry_health_checks(new_) - entry_health_checks(old);
     map->generation++;
     for (uint32_t i = 0; new_ && i < new_->n_ports; i++)
         set_generations(map, &new_->ports[i], old && i < old->n_ports ? &old->ports[i] : NULL);
@@ -320,6 +331,12 @@ uint64_t
 service_map_udp_generation(const ServiceMap *map)
 {
     return map->udp_generation;
+}
+
+bool
+service_map_has_health_checks(const ServiceMap *map)
+{
+    return map->n_health_checks > 0;
 }
 
 IpFamily

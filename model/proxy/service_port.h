@@ -73,6 +73,8 @@ uint64_t service_map_udp_generation(const ServiceMap *map);
 /* Distinct addresses of Ready endpoints of a Service on a node: what its health check server reports (SEMANTICS 8.4).
  * 0 if there is no such Service. */
 uint32_t service_map_local_ready(const ServiceMap *map, const char *ns, const char *service, const char *node);
+/* False if no service port has a health check node port. */
+bool service_map_has_health_checks(const ServiceMap *map);
 IpFamily service_map_family(const ServiceMap *map);
 /* Sum of all endpoints of all service ports (large-cluster mode). */
 size_t service_map_total_endpoints(const ServiceMap *map);
