@@ -77,6 +77,7 @@ read_flow(Diags *diags, const DocNode *node)
     f->client_kind = text_of(diags, client, "kind");
     f->client_name = text_of(diags, client, "name");
     f->service = text_of(diags, dst, "service");
+    f->port_name = text_of(diags, dst, "port_name");
     f->kind = text_of(diags, dst, "kind");
     f->note = text_of(diags, dst, "note");
     f->ip = text_of(diags, dst, "ip");
@@ -100,6 +101,7 @@ flow_free(gpointer flow)
     g_free(f->client_kind);
     g_free(f->client_name);
     g_free(f->service);
+    g_free(f->port_name);
     g_free(f->kind);
     g_free(f->note);
     g_free(f->ip);

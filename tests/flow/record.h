@@ -35,9 +35,9 @@ typedef struct {
     bool nftables;
     char *client_kind; /* "pod", "endpoint-pod", "node", "external" */
     char *client_name;
-    char *service; /* "default/web" */
-    char *kind;    /* "clusterIP", "nodePort", ... */
-    char *note;    /* "localhost", ... or NULL */
+    char *service, *port_name; /* "default/web", "http" */
+    char *kind;                /* "clusterIP", "nodePort", ... */
+    char *note;                /* "localhost", ... or NULL */
     char *ip, *proto;
     uint16_t port;
     char *via; /* Node, or NULL. */

@@ -14,6 +14,11 @@ main(int argc, char **argv)
 
     setvbuf(stdout, NULL, _IOLBF, 0);
     flow_recorded(&run);
+    facts_conntrack(&run);
+    facts_affinity(&run);
+    facts_reject(&run);
+    facts_health(&run);
+    facts_updates(&run);
     printf("%u passed, %u failed, %u skipped\n", run.passed, run.failed, run.skipped);
     return run.failed ? 1 : 0;
 }

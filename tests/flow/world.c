@@ -14,7 +14,7 @@ struct FlowWorld {
     TraceSink sink; /* First: the sink is the world. */
     Input *input;
     Cluster *cluster;
-    bool recording;
+    bool recording, hasty;
     GPtrArray *lines; /* char *: crossings of this try. */
     Host *client;
     char *answer;  /* Of this try, as in FlowResult. */
@@ -165,6 +165,29 @@ flow_world_cluster(const FlowWorld *world)
 }
 
 void
+flow_world_set_hasty(FlowWorld *world)
+{
+    world->hasty = true;
+}
+
+void
+flow_world_watch(FlowWorld *world, Host *client)
+{
+    world->client = client;
+    g_ptr_array_set_size(world->lines, 0);
+    g_clear_pointer(&world->answer, g_free);
+    world->answered = world->init_ack = false;
+    world->recording = true;
+}
+
+const GPtrArray *
+flow_world_crossings(FlowWorld *world)
+{
+    world->recording = false;
+    return world->lines;
+}
+
+void
 flow_world_reset(FlowWorld *world)
 {
     Sim *sim = cluster_sim(world->cluster);
@@ -251,8 +274,14 @@ play_sockets(FlowWorld *world, Traffic *traffic, const DialParams *params, Flow 
 {
     Sim *sim = cluster_sim(world->cluster);
 
+    SimTime end = sim->now + PATIENCE + SIMTIME_MSEC;
+
     *ret_flow = traffic_dial(traffic, params);
-    sim_run_until(sim, sim->now + PATIENCE + SIMTIME_MSEC);
+    if (world->hasty)
+        while ((*ret_flow)->end < 0 && (*ret_flow)->requests == 0 && sim_step(sim, end))
+            ;
+    else
+        sim_run_until(sim, end);
     *ret_outcome = socket_outcome(*ret_flow);
 }
 
@@ -377,13 +406,10 @@ play_once(FlowWorld *world, const RecordedFlow *flow, IpAddr to)
     const char *outcome;
     Flow *f;
 
-    from.host = world->client = client_host(world, flow, &who);
+    from.host = client_host(world, flow, &who);
     from.text = who;
     ipproto_parse(flow->proto, &where.proto);
-    g_ptr_array_set_size(world->lines, 0);
-    g_clear_pointer(&world->answer, g_free);
-    world->answered = world->init_ack = false;
-    world->recording = true;
+    flow_world_watch(world, from.host);
     if (where.proto == IPPROTO_SCTP_)
         play_init(world, book, &params, &f, &outcome);
     else

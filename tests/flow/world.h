@@ -23,6 +23,12 @@ Cluster *flow_world_cluster(const FlowWorld *world);
 GPtrArray *flow_world_play_all(FlowWorld *world, const RecordedFlow *flow);
 /* One try after what came before (affinity and conntrack stand), by the seed's chances.  Caller frees. */
 FlowResult *flow_world_play(FlowWorld *world, const RecordedFlow *flow);
+/* From now on a try ends with its outcome, not with the recorder's patience. */
+void flow_world_set_hasty(FlowWorld *world);
+/* Sees what crosses interfaces from now on, as records have it, until flow_world_crossings(); borrowed until the next
+ * try. */
+void flow_world_watch(FlowWorld *world, Host *client);
+const GPtrArray *flow_world_crossings(FlowWorld *world);
 /* Nothing under way, nothing remembered. */
 void flow_world_reset(FlowWorld *world);
 

@@ -1,0 +1,6 @@
+#include "tests/flow/flow.h"
+void
+facts_updates(FlowRun *run)
+{
+    (void)run;
+}
