@@ -223,15 +223,26 @@ flow_world_is_etp_local(const FlowWorld *world, const RecordedFlow *flow)
 /* --- One try ---------------------------------------------------------------------------------------------------- */
 
 static Host *
+find_host(const FlowWorld *world, const char *name)
+{
+    size_t n;
+    Host *const *hosts = cluster_hosts(world->cluster, &n);
+
+    for (size_t i = 0; i < n; i++)
+        if (strcmp(host_name(hosts[i]), name) == 0)
+            return hosts[i];
+    return NULL;
+}
+
+static Host *
 client_host(const FlowWorld *world, const RecordedFlow *flow, char **ret_who)
 {
     size_t n;
     ClusterPod *const *pods = cluster_pods(world->cluster, &n);
 
     if (strcmp(flow->client_kind, "external") == 0) {
-        ClusterClient *client = cluster_client(world->cluster, flow->client_name);
         *ret_who = g_strconcat("client/", flow->client_name, NULL);
-        return client ? client->host : NULL;
+        return find_host(world, *ret_who);
     }
     if (strcmp(flow->client_kind, "node") == 0) {
         ClusterNode *node = cluster_node(world->cluster, flow->client_name);
