@@ -4,6 +4,7 @@
 #include "model/network/conntrack_cleanup.h"
 #include "model/network/health_servers.h"
 #include "model/network/proxy_group.h"
+#include "model/network/stale_chains.h"
 #include "sim/engine/timer.h"
 #include "sim/engine/vec.h"
 
@@ -32,6 +33,7 @@ struct NodeProxy {
     ProxyNode info[2];
     NfRuleset *rules[2]; /* In force. */
     NfRuleset *next[2];  /* Being loaded. */
+    StaleChains *stale[2];
     char *errors[2];
     ProxyMode mode;
     SimEntity entity;
@@ -70,6 +72,8 @@ compile_family(NodeProxy *p, int f)
     g_clear_pointer(&p->errors[f], g_free);
     if (error)
         p->errors[f] = g_strdup(error->message);
+    if (rules && p->rules[f] && p->mode == PROXY_NFTABLES)
+        rules = stale_chains_keep(p->stale[f], p->rules[f], rules, cluster_sim(p->fleet->cluster)->now);
     nf_ruleset_unref(p->next[f]);
     p->next[f] = rules;
 }
@@ -138,6 +142,9 @@ on_loaded(Sim *sim, void *owner)
         p->again = false;
         schedule(p, sim->now);
     }
+    /* The periodic sync finds nothing else to do, so it is left out where there is nothing to delete. */
+    if (stale_chains_any(p->stale[0]) || stale_chains_any(p->stale[1]))
+        schedule(p, sim->now + input_proxy_of(cluster_input(p->fleet->cluster), p->node->name)->sync_period);
 }
 
 static void
@@ -225,6 +232,7 @@ proxy_new(ProxyFleet *fleet, ClusterNode *node, ProxyView *view)
     p->trigger = timer_new(sim, "proxy.sync", &p->entity, on_trigger, p);
     p->loaded = timer_new(sim, "proxy.loaded", &p->entity, on_loaded, p);
     for (int f = 0; f < 2; f++) {
+        p->stale[f] = stale_chains_new();
         p->groups[f] = proxy_view_group(view, config->mode, families[f], input_version_of(input, node->name), config);
         proxy_node_from_input(input, node->name, families[f], &p->info[f]);
         compile_family(p, f);
@@ -247,6 +255,7 @@ proxy_free(NodeProxy *p)
     for (int f = 0; f < 2; f++) {
         nf_ruleset_unref(p->rules[f]);
         nf_ruleset_unref(p->next[f]);
+        stale_chains_free(p->stale[f]);
         proxy_node_clear(&p->info[f]);
         g_free(p->errors[f]);
         udp_state_unref(p->udp[f]);

@@ -49,8 +49,11 @@ bench_init(Bench *b, FlowRun *run, const char *label, const DocNode *fact)
 static char *
 server(Bench *b, const char *kind, const char *client, const char *ip, uint16_t port)
 {
-    RecordedFlow flow = {
-        .client_kind = (char *)kind, .client_name = (char *)client, .ip = (char *)ip, .port = port, .proto = (char *)"TCP"};
+    RecordedFlow flow = {.client_kind = (char *)kind,
+                         .client_name = (char *)client,
+                         .ip = (char *)ip,
+                         .port = port,
+                         .proto = (char *)"TCP"};
     FlowResult *r = flow_world_play(b->world, &flow);
     char *addr = r->server ? g_strndup(r->server, strcspn(r->server, ":")) : g_strdup(r->outcome);
 

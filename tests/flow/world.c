@@ -129,6 +129,7 @@ flow_world_new(const char *dir, ProxyMode mode)
     world->input = input_load(paths, 2);
     if (!diags_errors(world->input->diags)) {
         proxy_config_set_mode(&world->input->proxy, mode);
+        world->input->proxy.min_sync_period = 0; /* The recorder called the syncs itself. */
         world->cluster = cluster_new(world->input, &(ClusterOptions){.seed = 1});
     }
     if (!world->cluster) {
