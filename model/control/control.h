@@ -21,7 +21,7 @@ bool control_fill(Input *input);
 #define CONTROL_CLOCKS(X)                                                                                              \
     X(api_latency, "apiLatency", 5 * SIMTIME_MSEC)                /* One write to the API server. */                   \
     X(controller_latency, "controllerLatency", 20 * SIMTIME_MSEC) /* From a change to the controller's reaction. */    \
-    X(slice_min_delay, "endpointSliceDelay", 1 * SIMTIME_SEC)     /* Min delay after a slice change. */                \
+    X(slice_retry, "endpointSliceRetry", 1 * SIMTIME_SEC)         /* After a write that its cache has not seen yet. */ \
     X(schedule, "schedule", 20 * SIMTIME_MSEC)                                                                         \
     X(container_start, "containerStart", 1500 * SIMTIME_MSEC) /* Image present: sandbox, CNI, container. */            \
     X(kubelet_sync, "kubeletSync", 100 * SIMTIME_MSEC)        /* kubelet notices a change of its pod. */               \

@@ -76,8 +76,6 @@ work_add(Controllers *c, WorkKind kind, const char *ns, const char *name, SimTim
     }
     Work *work = *slot;
     SimTime at = c->sim->now + delay;
-    if (kind == WORK_SLICES)
-        at = MAX(at, work->last_write + c->clocks.slice_min_delay);
     if (!timer_armed(c->sim, work->timer) || timer_deadline(c->sim, work->timer) > at)
         timer_arm(c->sim, work->timer, at);
     return work;

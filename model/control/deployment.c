@@ -97,7 +97,8 @@ gather(Rollout *r)
     r->olds = g_new0(Generation, n + 1);
     for (size_t i = 0; i < n; i++) {
         const Workload *rs = (const Workload *)list[i];
-        if (strcmp(rs->meta.ns, r->deployment->meta.ns) != 0 || g_strcmp0(rs->meta.owner, r->deployment->meta.name) != 0)
+        if (strcmp(rs->meta.ns, r->deployment->meta.ns) != 0 ||
+            g_strcmp0(rs->meta.owner, r->deployment->meta.name) != 0)
             continue;
         Generation g = {rs, count_available(r, rs)};
         r->pods += rs->replicas;

@@ -53,6 +53,12 @@ slices_reconcile(Controllers *c, Work *work, const Service *service)
 
     if (!slices_are_ours(c->store, service))
         return;
+    /* The controller's cache lags behind its own last write: it gives up and tries again (endpointslice_controller.go:
+     * StaleSlices, defaultSyncBackOff). */
+    if (c->sim->now - work->last_write < c->clocks.controller_latency) {
+        work_add(c, WORK_SLICES, service->meta.ns, service->meta.name, c->clocks.slice_retry);
+        return;
+    }
     for (size_t i = 0; i < n; i++)
         if (strcmp(list[i]->ns, service->meta.ns) == 0 && labels_match(&service->selector, &list[i]->labels))
             g_ptr_array_add(pods, (gpointer)list[i]);

@@ -203,6 +203,7 @@ test_deletion(void)
     T_TRUE(endpoints(w, EP_READY) == 0);
     T_TRUE(w->first_change == (SimTime)1.025e9);
     T_TRUE(strstr(w->story->str, "SIGTERM") == NULL);
+    T_TRUE(strstr(w->story->str, "1.025 EndpointSlice of default/web: 0 ready, 1 terminating\n") != NULL);
     run_to(w, 5);
     T_TRUE(strstr(w->story->str, "SIGTERM") == NULL);
     run_to(w, 5.15);
