@@ -30,7 +30,8 @@ is_registered(const LbTarget *t)
 LbTarget *
 lb_choose(Lb *lb, uint32_t service_port, IpFamily family, uint64_t flow, IpAddr src)
 {
-    LbHash hash = lb->profile->hash;
+    bool sticky = lb->profile->affinity && lb->service->affinity_client_ip;
+    LbHash hash = sticky ? LB_HASH_SOURCE : lb->profile->hash;
     uint64_t key = flow;
 
     if (hash == LB_HASH_SOURCE || hash == LB_HASH_3_TUPLE)

@@ -93,6 +93,8 @@ lb_profile_overlay(Diags *diags, Strings *strings, const DocNode *map, LbProfile
                                         "probeSource",
                                         "addresses",
                                         "maxFlowsPerTarget",
+                                        "sessionAffinity",
+                                        "sessionAffinity",
                                         NULL};
     static const char *const idle_known[] = {"tcp", "udp", "action", NULL};
     static const char *const probe_known[] = {"cluster", "local", NULL};
@@ -109,6 +111,7 @@ lb_profile_overlay(Diags *diags, Strings *strings, const DocNode *map, LbProfile
     p->hash = (LbHash)node_enum(diags, map, "hash", (int)p->hash, hash_names);
     p->targets = (LbTargetKind)node_enum(diags, map, "targets", (int)p->targets, target_names);
     p->client_ip = node_enum(diags, map, "clientIP", p->client_ip, client_ip_names);
+    p->affinity = node_bool(diags, map, "sessionAffinity", p->affinity);
     p->weighted = node_bool(diags, map, "weighted", p->weighted);
     p->forwarded_for = node_bool(diags, map, "forwardedFor", p->forwarded_for);
     p->bgp = node_enum(diags, map, "announce", p->bgp, announce_names);
@@ -123,7 +126,7 @@ lb_profile_overlay(Diags *diags, Strings *strings, const DocNode *map, LbProfile
     p->hostname_suffix = strings_add(strings, node_str(diags, map, "hostnameSuffix", p->hostname_suffix));
     p->lb_class = strings_add(strings, node_str(diags, map, "loadBalancerClass", p->lb_class));
     p->drain = node_duration(diags, map, "deregistrationDelay", p->drain);
-    p->max_flows = (uint32_t)node_int(diags, map, "maxFlowsPerTarget", p->max_flows, 0, 64512);
+    p->max_flows = (uint32_t)node_int(diags, map, "maxFlowsPerTarget", "sessionAffinity", p->max_flows, 0, 64512);
     p->idle_tcp = node_duration(diags, idle, "tcp", p->idle_tcp);
     p->idle_udp = node_duration(diags, idle, "udp", p->idle_udp);
     p->idle_rst = node_enum(diags, idle, "action", p->idle_rst, idle_names);

@@ -54,6 +54,7 @@ typedef struct {
     LbHash hash;
     LbTargetKind targets;
     bool client_ip;     /* Targets see the client's address. */
+    bool affinity;      /* A Service with sessionAffinity ClientIP is hashed by source. */
     bool weighted;      /* By ready endpoints of a node (externalTrafficPolicy Local). */
     bool forwarded_for; /* HTTP: X-Forwarded-For is added. */
     bool bgp;           /* LB_PATH_ANNOUNCE: by BGP, else L2. */
