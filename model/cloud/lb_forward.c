@@ -70,7 +70,9 @@ forward_router(Cloud *cloud, bool on)
 
     if (!needed)
         return;
-    cloud->router_forwarder = (HostForwarder){.forward = forward_on_router, .user = cloud};
+    /* Nodes answer each other without a routed hop: the fabric sees that as well. */
+    cloud->router_forwarder =
+        (HostForwarder){.forward = forward_on_router, .user = cloud, .bridged = p->path == LB_PATH_NAT};
     host_set_forwarder(cluster_router(cloud->cluster), on ? &cloud->router_forwarder : NULL);
 }
 

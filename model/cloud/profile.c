@@ -126,7 +126,7 @@ lb_profile_overlay(Diags *diags, Strings *strings, const DocNode *map, LbProfile
     p->hostname_suffix = strings_add(strings, node_str(diags, map, "hostnameSuffix", p->hostname_suffix));
     p->lb_class = strings_add(strings, node_str(diags, map, "loadBalancerClass", p->lb_class));
     p->drain = node_duration(diags, map, "deregistrationDelay", p->drain);
-    p->max_flows = (uint32_t)node_int(diags, map, "maxFlowsPerTarget", "sessionAffinity", p->max_flows, 0, 64512);
+    p->max_flows = (uint32_t)node_int(diags, map, "maxFlowsPerTarget", p->max_flows, 0, 64512);
     p->idle_tcp = node_duration(diags, idle, "tcp", p->idle_tcp);
     p->idle_udp = node_duration(diags, idle, "udp", p->idle_udp);
     p->idle_rst = node_enum(diags, idle, "action", p->idle_rst, idle_names);
@@ -275,9 +275,9 @@ load_file(Input *input, const char *path, LbProfile *p)
         node_str(input->diags, root, "apiVersion", NULL);
         if (node_get(root, "metadata"))
             node_use_all(node_get(root, "metadata"));
-        node_report_unused(input->diags, root, DIAG_ERROR, known);
         node_require(input->diags, root, "spec");
         spec = node_map(input->diags, root, "spec");
+        node_report_unused(input->diags, root, DIAG_ERROR, known);
         if (spec)
             lb_profile_overlay(input->diags, store_strings(input->store), spec, p);
     }

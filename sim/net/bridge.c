@@ -23,6 +23,7 @@ struct Bridge {
     int8_t call_iptables; /* -1: as the host's sysctls say. */
 };
 
+static bool is_steered(NetDev *bridge, Packet *pkt);
 static bool calls_netfilter(const NetDev *bridge, const Packet *pkt);
 static bool redirect_dnat(NetDev *bridge, Packet *pkt);
 static void frame_finish(NetDev *bridge, NetDev *port, Packet *pkt);
@@ -108,6 +109,8 @@ bridge_port_receive(NetDev *port, Packet *pkt)
     }
     pkt->meta.in = bridge;
     pkt->meta.phys_in = port;
+    if (__builtin_expect(bridge->host->forwarder != NULL, 0) && is_steered(bridge, pkt))
+        return;
     if (calls_netfilter(bridge, pkt)) {
         IpAddr dst = pkt->dst;
         pkt->meta.nf_bridge = NFBR_PREROUTED;
@@ -117,6 +120,21 @@ bridge_port_receive(NetDev *port, Packet *pkt)
             return;
     }
     frame_finish(bridge, port, pkt);
+}
+
+/* A fabric that looks into frames; true if the packet is taken. */
+static bool
+is_steered(NetDev *bridge, Packet *pkt)
+{
+    const HostForwarder *forwarder = bridge->host->forwarder;
+    ForwardTo to = {.dev = NULL};
+
+    if (!forwarder->bridged || pkt->eth != ETH_IP || mac_is_group(pkt->eth_dst) || mac_eq(pkt->eth_dst, bridge->mac))
+        return false;
+    if (forwarder->forward(forwarder->user, pkt, &to) != FORWARD_VIA || to.dev != bridge)
+        return false;
+    neigh_output(bridge, to.next_hop, pkt);
+    return true;
 }
 
 void

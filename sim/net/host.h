@@ -118,6 +118,8 @@ typedef struct {
      * TRACE_NAT. */
     ForwardVerdict (*forward)(void *user, Packet *pkt, ForwardTo *ret_to);
     void *user;
+    bool bridged; /* Also asked about frames that a bridge of the host passes on; of its verdicts only FORWARD_VIA over
+                   * that bridge counts then. */
 } HostForwarder;
 void host_set_forwarder(Host *host, const HostForwarder *forwarder); /* Borrowed; NULL: none. */
 

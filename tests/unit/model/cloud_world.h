@@ -16,6 +16,7 @@ typedef struct {
     Cluster *cluster;
     Cloud *cloud;
     GString *story;
+    uint64_t flow; /* Of the last request: probes have others. */
 } CloudWorld;
 
 static inline void
@@ -135,7 +136,7 @@ asked_done(HttpClient *client, const HttpResult *result, void *user)
 static inline void
 cloud_world_ask(CloudWorld *w, const char *client, IpAddr to, uint16_t port, const char *path, Asked *ret_asked)
 {
-    HttpClientOptions options = {.path = path, .timeout = 3 * SIMTIME_SEC};
+    HttpClientOptions options = {.path = path, .timeout = 3 * SIMTIME_SEC, .socket.flow = ++w->flow};
     Sim *sim = cluster_sim(w->cluster);
 
     memset(ret_asked, 0, sizeof *ret_asked);
@@ -164,8 +165,8 @@ pod_view_record(TraceSink *sink, const TraceRecord *r)
     }
     if (r->kind == TRACE_NAT && on_lb && r->nat.undo)
         view->n_lb_replies++;
-    if (r->kind == TRACE_DELIVER && r->pkt->proto == IPPROTO_TCP_ && r->pkt->dport == 8080 &&
-        (r->pkt->tcp.flags & (TCP_SYN | TCP_ACK)) == TCP_SYN) {
+    if (r->kind == TRACE_DELIVER && r->pkt->flow == view->w->flow && r->pkt->proto == IPPROTO_TCP_ &&
+        r->pkt->dport == 8080 && (r->pkt->tcp.flags & (TCP_SYN | TCP_ACK)) == TCP_SYN) {
         view->n_pod_syns++;
         view->source = r->pkt->src;
         view->dst = r->pkt->dst;
