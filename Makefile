@@ -133,6 +133,16 @@ asan: ## build with ASan and UBSan into build-asan/ and run its tests
 	+$(Q)MAKE='$(MAKE)' BUILD=build-asan CC='$(CC)' bash tests/run.sh \
 	  $(or $(PART),unit-sim unit-model conformance errors fuzz scenarios)
 
+# --- A real kernel: needs root; says so and counts as skipped without -------------------------------------------------
+$(BUILD)/kernel_fuzz: $(patsubst %.c,$(BUILD)/%.o,$(wildcard tests/kernel/fuzz/*.c)) $(BUILD)/libsim.a
+	$(call say,LD,$@)
+	$(Q)$(CC) $(CFLAGS) $(EXTRA) $(LDFLAGS) -o $@ $^ $(PKG_LIBS) -lm
+
+.PHONY: kernel-fuzz
+programs: $(BUILD)/kernel_fuzz
+kernel-fuzz: $(BUILD)/kernel_fuzz ## random rules and packets in the kernel and in the simulator; N=cases SEED=first
+	$(Q)$(BUILD)/kernel_fuzz -n $(or $(N),200) -s $(or $(SEED),1)
+
 # --- Measuring: tests/bench/NAME.c is a program, NAME.args holds its usual arguments -------------------------------
 bench_names = $(patsubst tests/bench/%.c,%,$(sort $(wildcard tests/bench/*.c)))
 

@@ -99,7 +99,8 @@ send_error(Host *host, const Packet *pkt, uint8_t type, uint8_t code, uint32_t m
     error->src = route.src;
     error->dst = pkt->src;
     error->ttl = host->sysctls.default_ttl;
-    error->tos = 0xc0; /* Precedence "internetwork control", as the kernel gives errors. */
+    /* icmp_send(): the offender's TOS with precedence "internetwork control"; icmp6_send() gives no class. */
+    error->tos = packet_family(pkt) == FAMILY_IPV4 ? (pkt->tos & 0x1e) | 0xc0 : 0;
     error->flow = pkt->flow;
     error->proto = packet_family(pkt) == FAMILY_IPV4 ? IPPROTO_ICMP_ : IPPROTO_ICMPV6_;
     error->icmp.type = type;
@@ -110,6 +111,7 @@ send_error(Host *host, const Packet *pkt, uint8_t type, uint8_t code, uint32_t m
         host_drop(host, error, DROP_ICMP_RATELIMIT);
         return;
     }
+    conntrack_attach(error, pkt); /* RELATED though the connection may never be confirmed. */
     ip_send_any_source(host, error);
 }
 

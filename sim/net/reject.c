@@ -50,8 +50,10 @@ ip_answer_no_socket(Host *host, Packet *pkt)
 {
     if (pkt->proto == IPPROTO_TCP_) {
         Packet *reset = ip_make_tcp_reset(host, pkt);
-        if (reset)
+        if (reset) {
+            reset->tos = pkt->tos; /* As tcp_v4_send_reset(); a REJECT's has none. */
             ip_send(host, reset);
+        }
     } else {
         icmp_send_unreachable(host, pkt, pkt->proto == IPPROTO_UDP_ ? REJECT_PORT_UNREACH : REJECT_PROTO_UNREACH);
     }

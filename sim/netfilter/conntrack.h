@@ -99,8 +99,8 @@ NfVerdict conntrack_in(Conntrack *ct, NfHook hook, Packet *pkt, uint16_t zone, D
 /* The last entry of INPUT and POSTROUTING. */
 NfVerdict conntrack_confirm(Conntrack *ct, NfHook hook, Packet *pkt, DropReason *ret_reason);
 
-/* nf_ct_attach(): an answer that the host makes to 'cause' while that is on its way (REJECT's RST) belongs to the same
- * connection, in the other direction. */
+/* nf_ct_attach(): an answer that the host makes to 'cause' while that is on its way (REJECT's RST, an ICMP error)
+ * belongs to the same connection, in the other direction. */
 void conntrack_attach(Packet *answer, const Packet *cause);
 
 typedef struct {

@@ -205,8 +205,10 @@ nf_rule_expr(NfChainBuilder *b, NfExpr expr)
         expr.b4 = b->n_state++;
         break;
     }
+    /* What calls nf_ct_netns_get(): neither NOTRACK nor a nat chain as such does. */
     b->uses_ct |= (expr.op >= NFX_CT_STATE && expr.op <= NFX_CT_ORIG_PORT) || expr.op == NFX_CONNMARK ||
-                  expr.op == NFX_SET_CONNMARK || expr.op == NFX_NOTRACK || expr.op == NFX_CT_ZONE;
+                  expr.op == NFX_SET_CONNMARK || expr.op == NFX_CT_ZONE || expr.op == NFX_DNAT || expr.op == NFX_SNAT ||
+                  expr.op == NFX_MASQUERADE || expr.op == NFX_REDIRECT || expr.op == NFX_NUMGEN_DNAT;
     builder_note_refs(b, &expr);
     vec_push(&b->exprs, expr);
     vec_last(&b->rules)->n++;
@@ -275,7 +277,7 @@ nf_chain_seal(NfChainBuilder *b)
     chain->names = nf_names_ref(b->names);
     chain->spec = b->spec;
     chain->n_state = b->n_state;
-    chain->uses_ct = b->uses_ct || chain->spec.type == NF_TYPE_NAT_CHAIN;
+    chain->uses_ct = b->uses_ct;
     ids_seal(&chain->targets, &chain->n_targets, b->targets.data, b->targets.len);
     ids_seal(&chain->sets, &chain->n_sets, b->sets.data, b->sets.len);
     TAKE(chain, b, rules);

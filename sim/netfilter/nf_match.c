@@ -16,6 +16,7 @@ static bool match_nth(NfWalk *walk, const NfExpr *expr);
 static bool match_physdev(const NfWalk *walk, const NfExpr *expr);
 static bool match_pkttype(const Packet *pkt, uint32_t type);
 static bool match_hashlimit(NfWalk *walk, const NfExpr *expr);
+static bool has_addr_type(const NfWalk *walk, IpAddr addr, const NetDev *dev, uint32_t types);
 static bool match_ipset(const NfWalk *walk, const NfExpr *expr);
 static bool match_lookup(NfWalk *walk, const NfExpr *expr);
 
@@ -236,10 +237,29 @@ match_addrtype(const NfWalk *walk, const NfExpr *expr)
     bool ok = true;
 
     if (src)
-        ok = ((walk->ops->addr_type(walk->host, pkt->src, dev) & src) != 0) != ((expr->b & 4) != 0);
+        ok = has_addr_type(walk, pkt->src, dev, src) != ((expr->b & 4) != 0);
     if (ok && dst)
-        ok = ((walk->ops->addr_type(walk->host, pkt->dst, dev) & dst) != 0) != ((expr->b & 8) != 0);
+        ok = has_addr_type(walk, pkt->dst, dev, dst) != ((expr->b & 8) != 0);
     return ok;
+}
+
+/* IPv6 (match_type6()): what the address itself says must hold for each type named, the host's own included among
+ * UNICAST; of the types that need a route one is enough. */
+static bool
+has_addr_type(const NfWalk *walk, IpAddr addr, const NetDev *dev, uint32_t types)
+{
+    const uint32_t by_route = NF_TYPE_LOCAL | NF_TYPE_ANYCAST | NF_TYPE_UNREACHABLE;
+    bool multicast = ipaddr_is_multicast(&addr), any = ipaddr_is_any(&addr);
+
+    if (!ipaddr_is_v4(&addr)) {
+        if ((types & NF_TYPE_MULTICAST && !multicast) || (types & NF_TYPE_UNICAST && (multicast || any)) ||
+            (types & NF_TYPE_UNSPEC && !any))
+            return false;
+        types &= by_route;
+        if (!types)
+            return true;
+    }
+    return (walk->ops->addr_type(walk->host, addr, dev) & types) != 0;
 }
 
 static bool

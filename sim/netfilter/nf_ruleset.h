@@ -194,7 +194,7 @@ void nf_ruleset_put_set(NfRuleset *rs, NfSet *set); /* Takes the reference. */
 void nf_ruleset_remove_set(NfRuleset *rs, uint32_t set_id);
 /* Checks jump targets, set references, loops and depth; false with *error naming chain and rule. */
 bool nf_ruleset_seal(NfRuleset *rs, GError **error);
-/* True if any chain asks for connection tracking or is of type nat. */
+/* True if any chain asks for connection tracking or translates; a chain of type nat alone does not. */
 bool nf_ruleset_uses_ct(const NfRuleset *rs);
 
 const NfChain *nf_ruleset_chain(const NfRuleset *rs, uint32_t chain_id); /* NULL if none. */

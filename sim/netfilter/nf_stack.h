@@ -33,8 +33,8 @@ NfStack *nf_stack_new(Sim *sim, Host *host, const NfHostOps *ops);
 void nf_stack_free(NfStack *nf);
 
 /* Rule sets are held in slots, so that one writer can replace its own: slot is a name ("iptables", "kube-proxy").
- * Takes a reference of its own; NULL removes.  Conntrack and NAT are hooked as soon as a rule set needs them (uses ct or has a nat
- * chain) or nf_stack_force_conntrack() is called. */
+ * Takes a reference of its own; NULL removes.  Conntrack is hooked as soon as a rule set needs it
+ * (nf_ruleset_uses_ct()) or nf_stack_force_conntrack() is called; until then no packet meets a nat chain. */
 void nf_stack_set_ruleset(NfStack *nf, IpFamily family, const char *slot, NfRuleset *rs);
 NfRuleset *nf_stack_ruleset(const NfStack *nf, IpFamily family, const char *slot); /* Borrowed; NULL if none. */
 void nf_stack_force_conntrack(NfStack *nf);

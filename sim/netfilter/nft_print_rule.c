@@ -126,11 +126,11 @@ print_expr(const Printer *p, const NfExpr *e)
         print_ports(p, e, "dport");
         break;
     case NFX_CT_STATE:
-        g_string_append_printf(out, "ct state %s", not_equal(e));
+        g_string_append_printf(out, "ct state %s", e->neg ? "! " : ""); /* None of them. */
         ipt_print_bits(out, STATES, e->a, ',', "0x0");
         break;
     case NFX_CT_STATUS:
-        g_string_append_printf(out, "ct status %s", not_equal(e));
+        g_string_append_printf(out, "ct status %s", e->neg ? "! " : "");
         ipt_print_bits(out, STATUSES, e->a, ',', "0x0");
         break;
     case NFX_CT_DIR:
