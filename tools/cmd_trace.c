@@ -4,6 +4,7 @@
 
 #include <stdio.h>
 
+#include "model/cloud/lb.h"
 #include "model/report/trace_text.h"
 
 typedef struct {
@@ -87,6 +88,7 @@ trace_input(Input *input, const Options *o, const CommonOptions *common)
     uint64_t seed = input->scenario.seed;
     IpFamily family = FAMILY_IPV4;
     Asked a = {0};
+    Cloud *cloud;
     Cluster *cluster;
     int status = EXIT_USAGE;
 
@@ -103,12 +105,14 @@ trace_input(Input *input, const Options *o, const CommonOptions *common)
         diags_print(input->diags, stderr, DIAG_ERROR);
         return EXIT_USAGE;
     }
+    cloud = cloud_new(cluster);
     cli_warn_syncs(&command_trace, cluster);
     if (ask(cluster, o, family, &a))
         status = answer(cluster, &a, o, common);
     who_clear(&a.from);
     where_clear(&a.to);
     g_free(a.error);
+    cloud_free(cloud);
     cluster_free(cluster);
     return status;
 }

@@ -138,6 +138,15 @@ cloud_remove_lb(Cloud *cloud, Lb *lb)
     lb_free(lb);
 }
 
+static void
+flush_flows(void *user)
+{
+    Cloud *cloud = user;
+
+    for (guint i = 0; i < cloud->lbs->len; i++)
+        forward_flush(cloud->lbs->pdata[i]);
+}
+
 Cloud *
 cloud_new(Cluster *cluster)
 {
@@ -156,6 +165,7 @@ cloud_new(Cluster *cluster)
     htable_init(&cloud->replies, sizeof(LbTuple), sizeof(ReplyRef));
     controller_start(cloud);
     forward_router(cloud, true);
+    cluster_set_flush_listener(cluster, flush_flows, cloud);
     cloud->settled = true;
     return cloud;
 }
@@ -165,6 +175,7 @@ cloud_free(Cloud *cloud)
 {
     if (!cloud)
         return;
+    cluster_set_flush_listener(cloud->cluster, NULL, NULL);
     controller_stop(cloud);
     forward_router(cloud, false);
     for (guint i = 0; i < cloud->lbs->len; i++)

@@ -53,11 +53,18 @@ forward_start(Lb *lb)
 }
 
 void
-forward_stop(Lb *lb)
+forward_flush(Lb *lb)
 {
     for (uint32_t i = 0; i < lb->flows.len; i++)
         if (lb->flows.data[i].used)
             flow_remove(lb, i);
+    lb->round_robin_set = false;
+}
+
+void
+forward_stop(Lb *lb)
+{
+    forward_flush(lb);
     if (lb->host)
         host_set_forwarder(lb->host, NULL);
 }

@@ -149,6 +149,7 @@ uint64_t lb_rank(const char *node, IpAddr vip);
 ForwardVerdict forward_client(Lb *lb, Packet *pkt, ForwardTo *ret_to, NetDev *dev);
 void forward_start(Lb *lb); /* On its own host. */
 void forward_stop(Lb *lb);
+void forward_flush(Lb *lb); /* Forgets all flows. */
 /* The router's side: steers replies, balances announced addresses. */
 void forward_router(Cloud *cloud, bool on);
 /* A target turned unhealthy or left: what its flows suffer. */

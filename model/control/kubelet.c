@@ -9,6 +9,7 @@
 #include "model/control/controllers_private.h"
 #include "model/control/pod_make.h"
 #include "model/control/pod_probe.h"
+#include "model/network/node_proxy.h"
 #include "model/network/pod_apps.h"
 #include "sim/engine/vec.h"
 
@@ -187,6 +188,7 @@ kubelet_node_up(Kubelet *k, const ClusterNode *node)
     Controllers *c = k->c;
 
     host_set_down(node->host, false);
+    node_proxy_restart(node->proxy);
     for (guint i = 0; i < pods->len; i++) {
         const Pod *pod = pods->pdata[i];
         PodLife *life = life_find(k, pod->meta.ns, pod->meta.name);

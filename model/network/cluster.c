@@ -463,6 +463,15 @@ cluster_flush_flows(Cluster *c)
             conntrack_delete(nf_stack_conntrack(nf), any_conn, NULL);
         nf_state_forget(nf_stack_state(nf));
     }
+    if (c->flush)
+        c->flush(c->flush_user);
+}
+
+void
+cluster_set_flush_listener(Cluster *c, void (*flush)(void *user), void *user)
+{
+    c->flush = flush;
+    c->flush_user = user;
 }
 
 /* The Service that has 'addr' and by which door. */

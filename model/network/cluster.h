@@ -116,6 +116,8 @@ void cluster_route_outside_host(Cluster *cluster, IpAddr addr, Host *host);
 
 /* Forgets connections, affinity and counters, keeps the rules: the next flow starts fresh. */
 void cluster_flush_flows(Cluster *cluster);
+/* Who else remembers flows (load balancers) is told then; one listener, NULL: none. */
+void cluster_set_flush_listener(Cluster *cluster, void (*flush)(void *user), void *user);
 
 /* The story of a run, in words: whoever tells it listens here. */
 typedef void (*Storyteller)(void *user, const char *text);
