@@ -4,7 +4,9 @@
 #include <stdalign.h>
 #include <string.h>
 
-#define ARENA_BLOCK_SIZE 2048
+/* Arenas are as many as service ports and mostly small: blocks grow from the first of these to the last. */
+#define BLOCK_SIZE_MIN 192
+#define BLOCK_SIZE_MAX 8192
 
 struct ArenaBlock {
     ArenaBlock *next;
@@ -20,7 +22,8 @@ arena_alloc(Arena *arena, size_t size)
 
     size = (size + 15) & ~(size_t)15;
     if (!block || block->size - block->used < size) {
-        size_t want = MAX(size, arena->block_size ? arena->block_size : ARENA_BLOCK_SIZE);
+        size_t grown = block ? MIN(block->size * 2, BLOCK_SIZE_MAX) : BLOCK_SIZE_MIN;
+        size_t want = MAX(size, arena->block_size ? arena->block_size : grown);
         block = g_malloc(sizeof *block + want);
         block->next = arena->blocks;
         block->used = 0;

@@ -62,6 +62,14 @@ htable_clear(HTable *table)
     htable_init(table, table->key_size, table->value_size);
 }
 
+void
+htable_empty(HTable *table)
+{
+    if (table->len + table->n_tombs > 0)
+        memset(table->hashes, 0, capacity(table) * sizeof *table->hashes);
+    table->len = table->n_tombs = 0;
+}
+
 void *
 htable_find(const HTable *table, const void *key)
 {

@@ -6,7 +6,6 @@
 #include "sim/engine/rng.h"
 #include "sim/engine/vec.h"
 
-static void ids_seal(uint32_t **ids, uint32_t *n, const uint32_t *from, size_t from_n);
 static bool array_equal(const void *a, uint32_t n_a, const void *b, uint32_t n_b, size_t size);
 
 NfChain *
@@ -22,14 +21,6 @@ nf_chain_unref(NfChain *chain)
     if (!chain || --chain->refs)
         return;
     nf_chain_index_free(chain);
-    g_free(chain->rules);
-    g_free(chain->exprs);
-    g_free(chain->choices);
-    g_free(chain->ports);
-    g_free(chain->limits);
-    g_free(chain->ranges);
-    g_free(chain->targets);
-    g_free(chain->sets);
     nf_names_unref(chain->names);
     g_free(chain);
 }
@@ -149,6 +140,9 @@ struct NfChainBuilder {
     bool in_rule, uses_ct;
 };
 
+#define SPARE_RULES_MAX 1024
+
+static char *place(char *at, const void *data, size_t size);
 static void builder_note_refs(NfChainBuilder *b, const NfExpr *expr);
 static void builder_name_draws(NfChainBuilder *b, const NfRule *rule);
 static uint64_t rule_identity(const NfChainBuilder *b, const NfRule *rule);
@@ -157,16 +151,45 @@ static uint64_t expr_mix(uint64_t hash, const NfExpr *expr);
 NfChainBuilder *
 nf_chain_builder_new(NfNames *names, const NfChainSpec *spec)
 {
-    NfChainBuilder *b = g_new0(NfChainBuilder, 1);
+    void **spare = nf_names_spare_builder(names);
+    NfChainBuilder *b = g_steal_pointer(spare);
 
+    if (!b) {
+        b = g_new0(NfChainBuilder, 1);
+        htable_init(&b->draws, sizeof(uint64_t), 0);
+    }
     b->names = nf_names_ref(names);
     b->spec = *spec;
-    htable_init(&b->draws, sizeof(uint64_t), 0);
     return b;
 }
 
+/* Chains are many and small: the builder is kept for the next, unless it has grown large. */
 void
 nf_chain_builder_free(NfChainBuilder *b)
+{
+    NfNames *names;
+    void **spare;
+
+    if (!b)
+        return;
+    names = b->names;
+    spare = nf_names_spare_builder(names);
+    b->names = NULL;
+    if (*spare || b->rules.cap > SPARE_RULES_MAX) {
+        nf_chain_builder_destroy(b);
+    } else {
+        b->rules.len = b->exprs.len = b->choices.len = b->ports.len = 0;
+        b->limits.len = b->ranges.len = b->targets.len = b->sets.len = 0;
+        b->n_state = 0;
+        b->in_rule = b->uses_ct = false;
+        htable_empty(&b->draws);
+        *spare = b;
+    }
+    nf_names_unref(names);
+}
+
+void
+nf_chain_builder_destroy(NfChainBuilder *b)
 {
     if (!b)
         return;
@@ -179,7 +202,6 @@ nf_chain_builder_free(NfChainBuilder *b)
     vec_clear(&b->targets);
     vec_clear(&b->sets);
     htable_clear(&b->draws);
-    nf_names_unref(b->names);
     g_free(b);
 }
 
@@ -263,40 +285,52 @@ nf_rule_end(NfChainBuilder *b)
     builder_name_draws(b, vec_last(&b->rules));
 }
 
-#define TAKE(chain, b, field)                                                                                          \
-    ((chain)->n_##field = (uint32_t)(b)->field.len,                                                                    \
-     (chain)->field = g_realloc_n((b)->field.data, (b)->field.len, sizeof *(b)->field.data), (b)->field.data = NULL)
+/* Moves an array of the builder to 'at', behind the chain. */
+#define PLACE(chain, b, field, at)                                                                                     \
+    ((chain)->n_##field = (uint32_t)(b)->field.len, (chain)->field = (void *)(at),                                     \
+     (at) = place((at), (b)->field.data, (b)->field.len * sizeof *(b)->field.data))
+#define ARRAY_SIZE(b, field) ((b)->field.len * sizeof *(b)->field.data)
 
+static char *
+place(char *at, const void *data, size_t size)
+{
+    if (size)
+        memcpy(at, data, size);
+    return at + size;
+}
+
+/* One block: the chain, then its arrays, those of 64-bit words first. */
 NfChain *
 nf_chain_seal(NfChainBuilder *b)
 {
-    NfChain *chain = g_new0(NfChain, 1);
+    NfChain *chain;
+    char *at;
+    size_t size;
 
     g_assert(!b->in_rule);
+    b->targets.len = nf_ids_sort(b->targets.data, (uint32_t)b->targets.len);
+    b->sets.len = nf_ids_sort(b->sets.data, (uint32_t)b->sets.len);
+    size = ARRAY_SIZE(b, exprs) + ARRAY_SIZE(b, choices) + ARRAY_SIZE(b, limits) + ARRAY_SIZE(b, ranges) +
+           ARRAY_SIZE(b, rules) + ARRAY_SIZE(b, ports) + ARRAY_SIZE(b, targets) + ARRAY_SIZE(b, sets);
+    chain = g_malloc(sizeof *chain + size);
+    memset(chain, 0, sizeof *chain);
     chain->refs = 1;
     chain->names = nf_names_ref(b->names);
     chain->spec = b->spec;
     chain->n_state = b->n_state;
     chain->uses_ct = b->uses_ct;
-    ids_seal(&chain->targets, &chain->n_targets, b->targets.data, b->targets.len);
-    ids_seal(&chain->sets, &chain->n_sets, b->sets.data, b->sets.len);
-    TAKE(chain, b, rules);
-    TAKE(chain, b, exprs);
-    TAKE(chain, b, choices);
-    TAKE(chain, b, ports);
-    TAKE(chain, b, limits);
-    TAKE(chain, b, ranges);
+    at = (char *)(chain + 1);
+    PLACE(chain, b, exprs, at);
+    PLACE(chain, b, choices, at);
+    PLACE(chain, b, limits, at);
+    PLACE(chain, b, ranges, at);
+    PLACE(chain, b, rules, at);
+    PLACE(chain, b, ports, at);
+    PLACE(chain, b, targets, at);
+    PLACE(chain, b, sets, at);
     nf_chain_builder_free(b);
     nf_chain_index(chain);
     return chain;
-}
-
-static void
-ids_seal(uint32_t **ids, uint32_t *n, const uint32_t *from, size_t from_n)
-{
-    *ids = g_memdup2(from, from_n * sizeof *from);
-    *n = nf_ids_sort(*ids, (uint32_t)from_n);
-    *ids = g_realloc_n(*ids, *n, sizeof **ids);
 }
 
 /* Collects the chains and sets that an expression names; what a verdict map names is checked with the map. */

@@ -3,11 +3,10 @@
 
 /* A sealed chain, inside the room: what the evaluator reads
  *
- * Rules and expressions lie in one block each, in order.  seal() adds to expressions what evaluation wants at hand:
- *   c    of SADDR and DADDR: the prefix length in bits of the 16-byte form;
- *   b4   of stateful ones: their slot in the chain's state block (nf_state.h);
- *   b2/3 of random ones: the identity of the draw, a hash of names and the rule's content, thresholds aside, so that
- *        another endpoint elsewhere moves no draw.
+ * A chain is one block of memory: this struct, then its arrays.  seal() adds to expressions what evaluation wants at
+ * hand: c    of SADDR and DADDR: the prefix length in bits of the 16-byte form; b4   of stateful ones: their slot in
+ * the chain's state block (nf_state.h); b2/3 of random ones: the identity of the draw, a hash of names and the rule's
+ * content, thresholds aside, so that another endpoint elsewhere moves no draw.
  *
  * Index: a run is a maximal sequence of rules that each require an exact (daddr, protocol, dport), or each an exact
  * (protocol, dport), with nothing stateful in front of these tests.  A run maps the hash of the packet's key to the
@@ -55,6 +54,10 @@ struct NfChain {
     bool uses_ct;
     NfChainSpec spec;
 };
+
+/* Where 'names' keeps a builder that waits for the next chain; NULL: none. */
+void **nf_names_spare_builder(NfNames *names);
+void nf_chain_builder_destroy(NfChainBuilder *b);
 
 /* Builds runs and next[]. */
 void nf_chain_index(NfChain *chain);

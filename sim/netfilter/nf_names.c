@@ -5,7 +5,7 @@
 
 #include "sim/engine/htable.h"
 #include "sim/engine/vec.h"
-#include "sim/netfilter/nf_ruleset.h"
+#include "sim/netfilter/nf_chain.h"
 
 /* A text, or a name within a table; the bytes live in the chunk. */
 typedef struct {
@@ -28,6 +28,7 @@ struct NfNames {
     GStringChunk *chunk;
     NameSpace texts; /* Id 0 is the empty text. */
     NameSpace chains, sets;
+    void *spare_builder;
 };
 
 static void name_space_init(NameSpace *space);
@@ -65,11 +66,18 @@ nf_names_unref(NfNames *names)
 {
     if (!names || --names->refs)
         return;
+    nf_chain_builder_destroy(names->spare_builder);
     name_space_clear(&names->texts);
     name_space_clear(&names->chains);
     name_space_clear(&names->sets);
     g_string_chunk_free(names->chunk);
     g_free(names);
+}
+
+void **
+nf_names_spare_builder(NfNames *names)
+{
+    return &names->spare_builder;
 }
 
 uint32_t

@@ -189,24 +189,24 @@ list_slice(ListWriter *w, uint32_t i, uint32_t n_endpoints, uint32_t n_nodes)
     list_text(w, "apiVersion", "discovery.k8s.io/v1");
     list_open(w, "endpoints", '[');
     for (uint32_t e = 0; e < n_endpoints; e++) {
-        uint32_t n = (i - 1) * n_endpoints + e;
+        uint32_t n = (i - 1) * n_endpoints + e, node = n % n_nodes;
         list_open(w, NULL, '{');
         list_open(w, "addresses", '[');
-        list_text(w, NULL, "10.%u.%u.%u", 244 + n / 62500, n / 250 % 250, n % 250 + 2);
+        list_text(w, NULL, "10.%u.%u.%u", 128 + node / 256, node % 256, n / n_nodes % 250 + 2);
         list_close(w, ']');
         list_open(w, "conditions", '{');
         list_put(w, "ready", "true", 0);
         list_put(w, "serving", "true", 0);
         list_put(w, "terminating", "false", 0);
         list_close(w, '}');
-        list_text(w, "nodeName", "node-%u", n % n_nodes);
+        list_text(w, "nodeName", "node-%u", node);
         list_open(w, "targetRef", '{');
         list_text(w, "kind", "Pod");
         list_text(w, "name", "%s-7d4b9c6f5-%05x", service, n);
         list_text(w, "namespace", "%s", ns);
         list_text(w, "uid", "%08x-89ab-4cde-8f01-23456789abcd", n);
         list_close(w, '}');
-        list_text(w, "zone", "eu-west-1%c", 'a' + (char)(n % 3));
+        list_text(w, "zone", "eu-west-1%c", 'a' + (char)(node % 3));
         list_close(w, '}');
     }
     list_close(w, ']');
@@ -235,6 +235,9 @@ list_node(ListWriter *w, uint32_t i)
     list_close(w, '}');
     list_text(w, "name", "node-%u", i);
     list_close(w, '}');
+    list_open(w, "spec", '{');
+    list_text(w, "podCIDR", "10.%u.%u.0/24", 128 + i / 256, i % 256);
+    list_close(w, '}');
     list_open(w, "status", '{');
     list_open(w, "addresses", '[');
     list_open(w, NULL, '{');
@@ -246,7 +249,8 @@ list_node(ListWriter *w, uint32_t i)
     list_close(w, '}');
 }
 
-/* Nodes are named node-0 and so on, Services svc-1 and so on, in a hundred namespaces. */
+/* Nodes are named node-0 and so on, in three zones, each with a /24 of 250 pods at most; Services svc-1 and so on, in a
+ * hundred namespaces. */
 static inline GString *
 bench_list(bool json, uint32_t n_nodes, uint32_t n_services, uint32_t n_endpoints)
 {
