@@ -10,7 +10,10 @@ PREFIX  ?= /usr/local
 DESTDIR ?=
 CFLAGS  ?= -O2 -g
 Q       := $(if $(V),,@)
-say      = $(if $(V),,@printf '  %-5s %s\n' $(1) $(2))
+# Silent under make -s, too.
+say      = $(if $(V),,@$(if $(findstring s,$(firstword -$(MAKEFLAGS))),:,printf '  %-5s %s\n' $(1) $(2)))
+# For a make of a make: as many jobs as processors, unless the caller said how many.
+jobs     = $(if $(findstring -j,$(MAKEFLAGS)),,-j$(shell nproc 2>/dev/null || echo 2))
 
 PKGS       := glib-2.0 libpcap yaml-0.1
 # Asked once, and only when something is compiled: `make deps` may have to install pkg-config first.
@@ -33,13 +36,15 @@ all: $(BUILD)/svcsim ## build the program
 # Each step in a make of its own: what pkg-config says is asked after the packages are there.
 run: ## install what building needs, build, replay the article's scenario, leave its captures in out/
 	$(Q)sh tests/deps.sh build
-	+$(Q)$(MAKE) --no-print-directory all
+	@echo 'Building svcsim.'
+	+$(Q)$(MAKE) --no-print-directory -s $(jobs) all
 	$(Q)mkdir -p out
 	$(Q)$(BUILD)/svcsim run scenarios/article/article.yaml --out out/article
 
 test: ## all tests; PART="unit errors" runs some parts
 	$(Q)sh tests/deps.sh test
-	+$(Q)$(MAKE) --no-print-directory programs
+	@echo 'Building svcsim and its tests.'
+	+$(Q)$(MAKE) --no-print-directory -s $(jobs) programs
 	+$(Q)MAKE='$(MAKE)' BUILD='$(BUILD)' CC='$(CC)' bash tests/run.sh $(PART)
 
 $(BUILD)/%.o: %.c
@@ -121,7 +126,7 @@ SANITIZE := -fsanitize=address,undefined -fno-sanitize-recover=all -fno-omit-fra
 programs: all $(BUILD)/unit-sim $(BUILD)/unit-model $(BUILD)/conformance $(BUILD)/flow fuzz-check ## everything that `make test` runs
 fuzz-check: $(addprefix $(BUILD)/,$(fuzz_names))
 fuzz: ## grow each fuzz target's corpus for FUZZ_TIME (20) seconds with clang's libFuzzer, findings under build-fuzz/
-	+$(Q)$(MAKE) --no-print-directory BUILD=build-fuzz CC=clang CFLAGS='-O1 -g' \
+	+$(Q)$(MAKE) --no-print-directory $(jobs) BUILD=build-fuzz CC=clang CFLAGS='-O1 -g' \
 	  EXTRA='$(SANITIZE) -fsanitize=fuzzer-no-link' fuzz-run
 fuzz-run: $(patsubst fuzz_%,$(BUILD)/libfuzz_%,$(fuzz_names))
 	$(Q)for f in $(patsubst fuzz_%,%,$(fuzz_names)); do mkdir -p $(BUILD)/corpus/$$f; \
@@ -129,7 +134,7 @@ fuzz-run: $(patsubst fuzz_%,$(BUILD)/libfuzz_%,$(fuzz_names))
 	    $(BUILD)/corpus/$$f tests/fuzz/corpus/$$f || exit 1; done
 
 asan: ## build with ASan and UBSan into build-asan/ and run its tests
-	+$(Q)$(MAKE) --no-print-directory BUILD=build-asan CFLAGS='-O1 -g' EXTRA='$(SANITIZE)' programs
+	+$(Q)$(MAKE) --no-print-directory BUILD=build-asan CFLAGS='-O1 -g' EXTRA='$(SANITIZE)' $(jobs) programs
 	+$(Q)MAKE='$(MAKE)' BUILD=build-asan CC='$(CC)' bash tests/run.sh \
 	  $(or $(PART),unit-sim unit-model conformance errors fuzz scenarios)
 
@@ -159,8 +164,8 @@ layers: ## fail if an include points up the tree
 	@! grep -rnE '#include "(tools|tests)/' model --include='*.[ch]' || { echo 'model/ must not include upward'; exit 1; }
 
 headers: ## every header compiles on its own
-	$(Q)for h in $(wildcard sim/*/*.h model/*/*.h tools/*.h); do \
-	  echo "#include \"$$h\"" | $(CC) $(ALL_CFLAGS) -x c -fsyntax-only - || exit 1; done
+	$(Q)echo '$(wildcard sim/*/*.h model/*/*.h tools/*.h)' | tr ' ' '\n' | \
+	  xargs -P $(shell nproc 2>/dev/null || echo 2) -I{} $(CC) $(ALL_CFLAGS) -include {} -x c -fsyntax-only /dev/null
 
 lint: compile_commands.json ## format, ban list, clang-tidy where present
 	$(Q)sh tests/lint.sh

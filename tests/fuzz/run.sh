@@ -10,7 +10,8 @@ target() {
     local name=$1 copies=$2 out
     shift 2
     if out=$("$BUILD/fuzz_$name" -"$copies" "$@" 2>&1); then
-        passed=$((passed + $(tail -n 1 <<<"$out" | cut -d' ' -f1)))
+        passed=$((passed + 1))
+        echo "fuzz_$name: $(tail -n 1 <<<"$out")"
     else
         failed=$((failed + 1)) status=1
         echo "FAIL fuzz_$name"
