@@ -322,31 +322,63 @@ add_paragraph(GArray *story, SimTime at, const char *title, char *text)
     g_array_append_val(story, paragraph);
 }
 
+/* Flows that are told together: those of a load, and a step's repetitions "name#1", "name#2", ... */
+static char *
+story_title(const Flow *flow)
+{
+    const char *hash = strchr(flow->name, '#');
+    const char *rest = hash;
+
+    if (flow->group || !hash)
+        return g_strdup(flow->group ? flow->group : flow->name);
+    while (g_ascii_isdigit(*++rest))
+        ;
+    return g_strdup_printf("%.*s%s", (int)(hash - flow->name), flow->name, rest);
+}
+
+static void
+collect_flows(const ScenarioRun *run, GArray *story)
+{
+    size_t n;
+    Flow *const *flows = flow_book_flows(scenario_run_flows(run), &n);
+    g_autoptr(GHashTable) together = g_hash_table_new(g_str_hash, g_str_equal); /* Title -> flows. */
+    g_autoptr(GPtrArray) titles = g_ptr_array_new_with_free_func(g_free);
+    g_autoptr(GPtrArray) sets = g_ptr_array_new_with_free_func((GDestroyNotify)g_ptr_array_unref);
+
+    for (size_t i = 0; i < n; i++) {
+        g_autofree char *title = story_title(flows[i]);
+        GPtrArray *set = g_hash_table_lookup(together, title);
+        if (!set) {
+            set = g_ptr_array_new();
+            g_ptr_array_add(sets, set);
+            g_ptr_array_add(titles, g_steal_pointer(&title));
+            g_hash_table_insert(together, g_ptr_array_index(titles, titles->len - 1), set);
+        }
+        g_ptr_array_add(set, flows[i]);
+    }
+    for (guint i = 0; i < sets->len; i++) {
+        const GPtrArray *set = g_ptr_array_index(sets, i);
+        const Flow *first = g_ptr_array_index(set, 0);
+        GString *text = g_string_new(NULL);
+        if (set->len == 1)
+            story_flow(text, scenario_run_cluster(run), first);
+        else
+            story_flows(text, scenario_run_cluster(run), (const Flow *const *)set->pdata, set->len);
+        add_paragraph(story, first->start, g_ptr_array_index(titles, i), g_string_free(text, FALSE));
+    }
+}
+
 static GArray *
 collect_story(const ScenarioRun *run)
 {
-    const Cluster *cluster = scenario_run_cluster(run);
     GArray *story = g_array_new(FALSE, FALSE, sizeof(Paragraph));
-    size_t n, n_flows;
+    size_t n;
     const StoryLine *lines = scenario_run_story(run, &n);
-    Flow *const *flows = flow_book_flows(scenario_run_flows(run), &n_flows);
-    g_autoptr(GHashTable) told = g_hash_table_new(g_str_hash, g_str_equal);
 
     g_array_set_clear_func(story, paragraph_clear);
     for (size_t i = 0; i < n; i++)
         add_paragraph(story, lines[i].at, NULL, g_strdup(lines[i].text));
-    for (size_t i = 0; i < n_flows; i++) {
-        const Flow *flow = flows[i];
-        GString *text;
-        if (flow->group && !g_hash_table_add(told, flow->group))
-            continue;
-        text = g_string_new(NULL);
-        if (flow->group)
-            story_load(text, cluster, flow->group, flows, n_flows);
-        else
-            story_flow(text, cluster, flow);
-        add_paragraph(story, flow->start, flow->group ? flow->group : flow->name, g_string_free(text, FALSE));
-    }
+    collect_flows(run, story);
     g_array_sort_with_data(story, compare_paragraphs, NULL);
     return story;
 }

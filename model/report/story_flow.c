@@ -66,35 +66,29 @@ count_share(GArray *shares, const char *pod)
 }
 
 void
-story_load(GString *out, const Cluster *cluster, const char *name, Flow *const *flows, size_t n)
+story_flows(GString *out, const Cluster *cluster, const Flow *const *flows, size_t n)
 {
     g_autoptr(GArray) shares = g_array_new(FALSE, FALSE, sizeof(Share));
-    const Flow *first = NULL, *lost = NULL;
-    uint32_t all = 0, connected = 0;
+    const Flow *lost = NULL;
+    size_t connected = 0;
 
     for (size_t i = 0; i < n; i++) {
-        if (g_strcmp0(flows[i]->group, name) != 0)
-            continue;
-        first = first ? first : flows[i];
-        all++;
         connected += flows[i]->outcome == FLOW_CONNECTED;
         if (flows[i]->outcome != FLOW_CONNECTED && flows[i]->outcome != FLOW_PENDING && !lost)
             lost = flows[i];
         if (flows[i]->has_server && flows[i]->server_pod)
             count_share(shares, flows[i]->server_pod);
     }
-    if (!first)
-        return;
     g_array_sort_with_data(shares, compare_shares, NULL);
-    g_string_append_printf(out, "%u connections, the first of which went so: ", all);
-    story_flow(out, cluster, first);
-    g_string_append_printf(out, " In all %u of %u connected", connected, all);
+    g_string_append_printf(out, "The first of %zu: ", n);
+    story_flow(out, cluster, flows[0]);
+    g_string_append_printf(out, " In all %zu of %zu connected", connected, n);
     for (guint i = 0; i < shares->len; i++) {
         const Share *share = &g_array_index(shares, Share, i);
         g_string_append_printf(out, "%s %s got %u", i ? "," : ":", share->pod, share->n);
     }
     g_string_append_c(out, '.');
-    if (lost)
+    if (lost && lost != flows[0])
         g_string_append_printf(out, " The first loss, at %.3f s: %s%s%s.", (double)lost->start / SIMTIME_SEC,
                                flow_outcome_name(lost->outcome), lost->blame ? "; " : "",
                                lost->blame ? lost->blame : "");
@@ -233,7 +227,10 @@ tell_dnat(GString *out, const Cluster *cluster, const Flow *flow, const FlowRewr
     const char *what = cluster_name_addr(cluster, rewrite->to, name, sizeof name);
     const ClusterPod *pod = cluster_pod_by_ip(cluster, rewrite->to);
 
-    append_rule(out, rewrite->rule);
+    if (!rewrite->rule && g_str_has_prefix(rewrite->host, "lb"))
+        g_string_append(out, "the load balancer");
+    else
+        append_rule(out, rewrite->rule);
     g_string_append_printf(out, " sent %s to %s", flow->lookup ? "the query" : "it",
                            ipport_format(rewrite->to, rewrite->to_port, to));
     if (pod && strcmp(pod->node->name, rewrite->host) == 0)

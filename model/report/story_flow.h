@@ -8,7 +8,7 @@
 #include "model/report/flows.h"
 
 void story_flow(GString *out, const Cluster *cluster, const Flow *flow);
-/* The same for all flows of a load (flows whose group is 'name'): one paragraph. */
-void story_load(GString *out, const Cluster *cluster, const char *name, Flow *const *flows, size_t n);
+/* Several flows that are alike, such as those of a load: the first in full, then who got how many. */
+void story_flows(GString *out, const Cluster *cluster, const Flow *const *flows, size_t n);
 
 #endif

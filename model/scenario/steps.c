@@ -228,6 +228,10 @@ step_object(ScenarioRun *run, const Step *step)
         g_free(error);
     } else if (step->verb == STEP_SCALE) {
         cluster_story(run->cluster, "scale %s to %d", what, step->replicas);
+    } else if (step->verb == STEP_PATCH) {
+        g_autoptr(GString) change = g_string_new(NULL);
+        doc_write_flow(step->body, change);
+        cluster_story(run->cluster, "patch %s: %s", what, change->str);
     } else {
         cluster_story(run->cluster, "%s %s", step_verb_name(step->verb), what);
     }
