@@ -221,7 +221,8 @@ current_flow(Lb *lb, const LbTuple *key, const Packet *pkt, bool *ret_was_idle)
     } else if (is_stateless(lb)) {
         if (flow->generation == lb->generation)
             return flow;
-    } else if (!(flow->closed && opens(pkt))) {
+    } else if (!((flow->closed || flow->reset) && opens(pkt))) {
+        /* A SYN on the ports of a flow that is over opens a new one. */
         return flow;
     }
     flow_remove(lb, index);
