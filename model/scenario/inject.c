@@ -2,15 +2,19 @@
  *
  *   inject: {from: pod/web-0, packet: {of: first, flags: A, seq: 4000000000, length: 1400}}
  *   inject: {from: client/laptop, to: "192.168.49.2:32073", packet: {flags: S, source: 203.0.113.99, sport: 40000}}
- * 'of' names a flow: addresses and ports are its, as the sender's end of it sees them. */
+ *   inject: {from: pod/web-0, packet: {of: first, flags: PA, seqOffset: 2000000, length: 1400}}
+ * 'of' names a flow: addresses and ports are its, as the sender's end of it sees them, and as long as the sender has
+ * that connection, seq and ack are those of its next segment; 'seqOffset' is added to seq. */
 
 #include "model/scenario/run_private.h"
 
 #include <string.h>
 
-static const char *const known[] = {"of",     "proto", "source", "destination", "sport", "dport",
-                                    "flags",  "seq",   "ack",    "window",      "ttl",   "tos",
-                                    "length", "type",  "code",   "payload",     "mark",  NULL};
+#include "sim/transport/socket.h"
+
+static const char *const known[] = {"of",   "proto",     "source",  "destination", "sport", "dport", "flags",
+                                    "seq",  "seqOffset", "ack",     "window",      "ttl",   "tos",   "length",
+                                    "type", "code",      "payload", "mark",        NULL};
 
 static const DocNode *
 field(const DocNode *packet, const char *key)
@@ -104,8 +108,9 @@ take_target(ScenarioRun *run, const Step *step, const Who *from, Packet *pkt, ch
 }
 
 static void
-fill_transport(Diags *diags, const DocNode *packet, Packet *pkt)
+fill_transport(Diags *diags, const Who *from, const DocNode *packet, Packet *pkt)
 {
+    uint32_t seq = 1, ack = 0;
     uint32_t length = (uint32_t)node_int(diags, packet, "length", 0, 0, 65000);
 
     pkt->sport = (uint16_t)node_int(diags, packet, "sport", pkt->sport ? pkt->sport : 40000, 0, UINT16_MAX);
@@ -114,8 +119,11 @@ fill_transport(Diags *diags, const DocNode *packet, Packet *pkt)
     pkt->tos = (uint8_t)node_int(diags, packet, "tos", 0, 0, 255);
     if (pkt->proto == IPPROTO_TCP_) {
         pkt->tcp.flags = read_flags(node_str(diags, packet, "flags", "S"));
-        pkt->tcp.seq = (uint32_t)node_int(diags, packet, "seq", 1, 0, UINT32_MAX);
-        pkt->tcp.ack = (uint32_t)node_int(diags, packet, "ack", 0, 0, UINT32_MAX);
+        if (field(packet, "of"))
+            tcp_position(from->host, pkt->src, pkt->sport, pkt->dst, pkt->dport, &seq, &ack);
+        pkt->tcp.seq = (uint32_t)node_int(diags, packet, "seq", seq, 0, UINT32_MAX);
+        pkt->tcp.seq += (uint32_t)node_int(diags, packet, "seqOffset", 0, INT32_MIN, INT32_MAX);
+        pkt->tcp.ack = (uint32_t)node_int(diags, packet, "ack", ack, 0, UINT32_MAX);
         pkt->tcp.window = (uint16_t)node_int(diags, packet, "window", 64240, 0, UINT16_MAX);
     } else if (packet_is_icmp(pkt)) {
         pkt->sport = pkt->dport = 0;
@@ -152,7 +160,7 @@ build(ScenarioRun *run, const Step *step, const Who *from, Packet *pkt, char **r
         *ret_error = g_strdup("bad address");
         return false;
     }
-    fill_transport(diags, packet, pkt);
+    fill_transport(diags, from, packet, pkt);
     if (packet)
         node_report_unused(diags, packet, DIAG_ERROR, known);
     return true;

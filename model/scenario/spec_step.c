@@ -297,7 +297,7 @@ read_target(Diags *diags, Strings *strings, const DocNode *map, Step *step)
     if (step->verb == STEP_SET) {
         static const char *const known[] = {
             "node", "link", "pod",  "application", "kubeProxy", "loadBalancer", "sysctls",  "latency",
-            "loss", "mtu",  "rate", "queue",       "hairpin",   "for",          "settings", NULL};
+            "loss", "mtu",  "rate", "queueBytes",  "hairpin",   "for",          "settings", NULL};
         for (const char *const *p = known; *p; p++)
             node_get(map, *p);
         node_report_unused(diags, map, DIAG_ERROR, known);

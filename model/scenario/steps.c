@@ -13,6 +13,7 @@ typedef struct {
     Who from;
     Where to;
     uint32_t n;
+    uint16_t source_port; /* sameSocket: what the first one was given. */
     SimEntity entity;
     Timer timer;
 } DialSeries;
@@ -60,19 +61,26 @@ dial_next(Sim *sim, void *owner)
     const Step *step = series->step;
     uint32_t count = MAX(step->count, 1);
     g_autofree char *name = count == 1 ? g_strdup(step->name) : g_strdup_printf("%s#%u", step->name, series->n + 1);
+    SimTime timeout = step->timeout;
+    Flow *flow;
 
-    traffic_dial(series->run->traffic, &(DialParams){.name = name,
-                                                     .from = &series->from,
-                                                     .to = &series->to,
-                                                     .path = step->path,
-                                                     .method = step->method,
-                                                     .payload = step->payload,
-                                                     .request_bytes = step->request_bytes,
-                                                     .source_port = step->source_port,
-                                                     .timeout = step->timeout,
-                                                     .hold = step->hold ? SIMTIME_NEVER / 4 : step->hold_for,
-                                                     .requests = step->requests,
-                                                     .interval = step->interval});
+    /* One socket asks one thing at a time: what is unanswered when the next datagram leaves has timed out. */
+    if (step->same_socket && count > 1 && step->interval > 1)
+        timeout = MIN(timeout, step->interval - 1);
+    flow = traffic_dial(series->run->traffic, &(DialParams){.name = name,
+                                                            .from = &series->from,
+                                                            .to = &series->to,
+                                                            .path = step->path,
+                                                            .method = step->method,
+                                                            .payload = step->payload,
+                                                            .request_bytes = step->request_bytes,
+                                                            .source_port = series->source_port,
+                                                            .timeout = timeout,
+                                                            .hold = step->hold ? SIMTIME_NEVER / 4 : step->hold_for,
+                                                            .requests = step->requests,
+                                                            .interval = step->interval});
+    if (step->same_socket)
+        series->source_port = flow->client_port;
     if (++series->n < count)
         timer_arm(sim, series->timer, sim->now + MAX(step->interval, 1));
     else
@@ -92,6 +100,7 @@ start_series(ScenarioRun *run, const Step *step, uint8_t default_proto)
     }
     series->run = run;
     series->step = step;
+    series->source_port = step->source_port;
     series->entity = sim_entity(sim, name);
     series->timer = timer_new(sim, "scenario.dial", &series->entity, dial_next, series);
     g_ptr_array_add(run->dials, series);
@@ -352,27 +361,38 @@ set_link(ScenarioRun *run, const Step *step, char **ret_error)
     link->queue_bytes = (uint32_t)node_int(input->diags, step->body, "queueBytes", link->queue_bytes, 0, UINT32_MAX);
     link->loss_ppm = (uint32_t)(node_double(input->diags, step->body, "loss", link->loss_ppm / 1e6, 0, 1) * 1e6 + 0.5);
     netdev_set_mtu(dev, (uint32_t)node_int(input->diags, step->body, "mtu", netdev_mtu(dev), 68, 65535));
+    if (node_get(step->body, "hairpin")) {
+        if (!netdev_master(dev)) {
+            *ret_error = g_strdup_printf("\"%s\" is no port of a bridge", step->target + 5);
+            return false;
+        }
+        bridge_set_hairpin(dev, node_bool(input->diags, step->body, "hairpin", true));
+    }
     return true;
 }
 
 static bool
 set_sysctls(ScenarioRun *run, const Step *step, char **ret_error)
 {
+    const DocNode *sysctls = node_map(cluster_input(run->cluster)->diags, step->body, "sysctls");
+    bool ok = true;
     Who who;
 
     if (!who_parse(run->cluster, step->target, &who, ret_error))
         return false;
-    for (uint32_t i = 0; i < step->body->n; i++) {
-        const char *key = step->body->keys[i]->text;
-        if (!host_sysctl_set(who.host, key, step->body->items[i]->text)) {
-            *ret_error =
-                g_strdup_printf("sysctl %s = \"%s\" is unknown or out of range", key, step->body->items[i]->text);
-            who_clear(&who);
-            return false;
-        }
+    for (uint32_t i = 0; ok && sysctls && i < sysctls->n; i++) {
+        const char *key = sysctls->keys[i]->text;
+        const char *value = sysctls->items[i]->kind == NODE_SCALAR ? sysctls->items[i]->text : "";
+        ok = host_sysctl_set(who.host, key, value);
+        if (!ok)
+            *ret_error = g_strdup_printf("sysctl %s = \"%s\" is unknown or out of range", key, value);
+    }
+    if (!sysctls) {
+        *ret_error = g_strdup("set needs sysctls, or a link");
+        ok = false;
     }
     who_clear(&who);
-    return true;
+    return ok;
 }
 
 static void

@@ -79,6 +79,10 @@ void tcp_send(Socket *s, PayloadBuf *buf, uint32_t offset,
 void tcp_listener_pause(Socket *s, bool paused);
 void tcp_shutdown(Socket *s); /* FIN after what is queued; receiving goes on. */
 void tcp_abort(Socket *s);    /* RST; no callback; frees. */
+/* Where the host's connection stands: the next sequence number that it sends, and the next that it expects.  False if
+ * there is none. */
+bool tcp_position(Host *host, IpAddr local, uint16_t local_port, IpAddr remote, uint16_t remote_port,
+                  uint32_t *ret_send_next, uint32_t *ret_receive_next);
 void socket_close(Socket *s); /* Any kind; TCP: FIN when drained, no more callbacks; frees when over. */
 
 Socket *udp_open(Host *host, const SocketOptions *options, const SocketCallbacks *callbacks, void *user,

@@ -168,6 +168,22 @@ tcp_abort(Socket *s)
     socket_doom(s);
 }
 
+bool
+tcp_position(Host *host, IpAddr local, uint16_t local_port, IpAddr remote, uint16_t remote_port,
+             uint32_t *ret_send_next, uint32_t *ret_receive_next)
+{
+    const SocketKey key = {
+        .local = local, .remote = remote, .local_port = local_port, .remote_port = remote_port, .proto = IPPROTO_TCP_};
+    const Socket *s = socket_find(socket_table(host), &key);
+    const TcpConn *conn = (const TcpConn *)s;
+
+    if (!s || s->kind != SOCKET_TCP)
+        return false;
+    *ret_send_next = conn->snd_nxt;
+    *ret_receive_next = conn->rcv_nxt;
+    return true;
+}
+
 void
 tcp_close(Socket *s)
 {
@@ -211,8 +227,8 @@ tcp_conn_new(SocketTable *table, const SocketOptions *options, const SocketCallb
     return c;
 }
 
-/* secure_tcp_seq(), secure_tcp_ts_off(): both go up over the connections of a tuple and of a pair of addresses, which is
- * what lets a new SYN pass a record in TIME_WAIT. */
+/* secure_tcp_seq(), secure_tcp_ts_off(): both go up over the connections of a tuple and of a pair of addresses, which
+ * is what lets a new SYN pass a record in TIME_WAIT. */
 void
 tcp_init_sequence(TcpConn *c, uint32_t lowest_iss)
 {
