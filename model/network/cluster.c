@@ -229,11 +229,13 @@ cluster_new(Input *input, const ClusterOptions *options)
     c->names = g_array_new(FALSE, TRUE, sizeof(OutsideName));
     c->neighbourhoods = g_array_new(FALSE, TRUE, sizeof(Neighbourhood));
 
+    c->switches = g_ptr_array_new_with_free_func((GDestroyNotify)host_free);
     topology_build_router(c);
     if (!add_nodes(c)) {
         cluster_free(c);
         return NULL;
     }
+    overlay_build(c);
     if (!options->no_pods)
         add_pods(c);
     if (!outside_build_clients(c)) {
@@ -269,6 +271,7 @@ cluster_free(Cluster *c)
         host_release(c->outside->pdata[i]);
     for (guint i = 0; i < c->nodes->len; i++)
         host_release(((ClusterNode *)c->nodes->pdata[i])->host);
+    g_ptr_array_unref(c->switches);
     host_free(c->router);
     for (guint i = 0; i < c->segments->len; i++)
         g_array_unref(g_array_index(c->segments, Segment, i).routes);

@@ -6,11 +6,17 @@
  * Built from an Input whose gaps the controllers have filled (control_fill()).  At time 0 everything in the store runs
  * and every node has done its first full sync.  Owns the Sim; the Input is borrowed and outlives it.
  *
- * Topologies (topology_*.c), by ClusterSpec.network.kind:
- *   bridge   that of the recorded flows: nodes' eth0 on one L2 segment with `router` (its bridge br-lan, ports "v-" and
- * the last 8 characters of the node), pods' eth0 on a bridge cni0 by ports "v<last octet>p"; plain routes; routed   the
- * same without the bridge: a /32 (or /128) route to each veth; vxlan    pod traffic between nodes in VXLAN (MTU - 50);
- *   cloud    nodes in zones, each zone behind its own router, a cloud fabric that routes pod and node addresses.
+ * Topologies, by ClusterSpec.network.kind:
+ *
+ *   bridge   That of the recorded flows: nodes' eth0 on one L2 segment with `router` (its bridge br-lan, ports "v-" and
+ *            the last 8 characters of the node), pods' eth0 on a bridge cni0 by ports "v<last octet>p"; plain routes.
+ *
+ *   routed   The same without the pod bridge: a /32 (or /128) route to each veth.
+ *
+ *   vxlan    As bridge, and pod traffic between nodes in VXLAN by flannel.1, MTU - 50 (overlay.c).
+ *
+ *   cloud    As routed.  In every kind but bridge, nodes of different zones are further apart (zones.c).
+ *
  * Clients and load balancers hang on the router.  The router answers net-unreachable for what it has no route to.
  *
  * Host names: node "minikube"; pod "pod/NAME" (namespace default) or "pod/NS/NAME"; "client/NAME"; "router"; "lb". */

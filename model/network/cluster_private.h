@@ -48,8 +48,9 @@ struct Cluster {
     GArray *segments;       /* Segment, in order of first use. */
     GArray *neighbourhoods; /* Neighbourhood, in order of first use. */
     Host *router;
-    NetDev *lan;    /* The router's bridge towards the nodes. */
-    uint32_t n_ext; /* Devices ext0, ext1, ... so far. */
+    GPtrArray *switches; /* Host: one per zone, where there are several. */
+    NetDev *lan;         /* The router's bridge towards the nodes. */
+    uint32_t n_ext;      /* Devices ext0, ext1, ... so far. */
     uint32_t n_lan_hosts;
     void (*flush)(void *user); /* Or NULL. */
     void *flush_user;
@@ -71,11 +72,18 @@ typedef struct {
     };
 } HostOwner;
 
+/* What VXLAN adds to an IPv4 frame (RFC 7348). */
+#define VXLAN_OVERHEAD 50
+
 /* topology.c */
 void topology_build_router(Cluster *c);
 void topology_attach_node(Cluster *c, ClusterNode *node, const KubeNode *object);
 void topology_attach_pod(Cluster *c, ClusterPod *pod, const KubeNode *object);
 void topology_detach_pod(Cluster *c, ClusterPod *pod);
+/* zones.c: the bridge that a node's port joins. */
+NetDev *zone_bridge(Cluster *c, const KubeNode *node);
+/* overlay.c: after all nodes are attached. */
+void overlay_build(Cluster *c);
 /* outside.c */
 bool outside_build_clients(Cluster *c);
 void outside_build_proxy_ingress(Cluster *c);

@@ -133,7 +133,8 @@ node_host_new(Sim *sim, Input *input, const KubeNode *node)
 
     add_interfaces(host, spec);
     add_node_addrs(host, node);
-    if (input->cluster.network.kind == NETWORK_BRIDGE && !spec_names_interface(spec, "cni0"))
+    if ((input->cluster.network.kind == NETWORK_BRIDGE || input->cluster.network.kind == NETWORK_VXLAN) &&
+        !spec_names_interface(spec, "cni0"))
         add_pod_bridge(host, node);
 
     if (!apply_sysctls(input, host, input_kernel_of(input, node->meta.name))) {

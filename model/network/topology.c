@@ -9,8 +9,7 @@
 #include "model/network/node_host.h"
 
 /* A veth crossing: FIELD.md 6 gives 10 to 50 us for veth and bridge. */
-#define VETH_LATENCY   (10 * SIMTIME_USEC)
-#define VXLAN_OVERHEAD 50
+#define VETH_LATENCY (10 * SIMTIME_USEC)
 
 LinkParams
 link_of(SimTime latency)
@@ -122,17 +121,17 @@ neighbourhood_of(Cluster *c, const ClusterNode *node)
  * ------------------------------------------------------------------------------------------------------------ */
 
 static NetDev *
-router_port(Cluster *c, const char *name)
+switch_port(Host *router, const char *name)
 {
     size_t len = strlen(name);
     g_autofree char *port = g_strdup_printf("v-%s", len > 8 ? name + len - 8 : name);
     uint32_t serial = 0;
 
-    while (host_dev(c->router, port)) {
+    while (host_dev(router, port)) {
         g_free(port);
         port = g_strdup_printf("v%u-%s", ++serial, len > 8 ? name + len - 8 : name);
     }
-    return netdev_new(c->router, port, DEV_VETH);
+    return netdev_new(router, port, DEV_VETH);
 }
 
 /* Pod traffic to a node: from its segment by the node's address, from elsewhere by the router. */
@@ -167,11 +166,12 @@ announce_pod_cidrs(Cluster *c, const ClusterNode *node, const KubeNode *object)
 void
 topology_attach_node(Cluster *c, ClusterNode *node, const KubeNode *object)
 {
-    NetDev *port = router_port(c, node->name);
+    NetDev *bridge = zone_bridge(c, object);
+    NetDev *port = switch_port(netdev_host(bridge), node->name);
     LinkParams half = link_of(c->input->cluster.network.latency_node / 2);
 
     netdev_connect(node->eth0, port, &half);
-    bridge_add_port(c->lan, port, false);
+    bridge_add_port(bridge, port, false);
     netdev_set_mtu(node->eth0, c->input->cluster.network.mtu);
     announce_pod_cidrs(c, node, object);
     fib_set_base(host_fib(node->host), neighbourhood_of(c, node));
