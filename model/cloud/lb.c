@@ -39,6 +39,22 @@ take_addresses(Lb *lb)
     }
 }
 
+/* One host probes for all load balancers where the provider has one address for it. */
+static void
+add_prober(Cloud *cloud)
+{
+    const IpAddr *source = &cloud->profile.probe_source;
+    IpAddr own[2];
+    uint32_t n_own;
+
+    if (cloud->prober || ipaddr_is_any(source))
+        return;
+    cloud->prober = cluster_add_lan_host(cloud->cluster, "lb/prober", own, &n_own);
+    for (uint32_t k = 0; k < n_own; k++)
+        if (ipaddr_family(&own[k]) == ipaddr_family(source))
+            cluster_lan_host_take(cloud->cluster, cloud->prober, own[k], *source);
+}
+
 Lb *
 lb_new(Cloud *cloud, const Service *service)
 {
@@ -59,10 +75,7 @@ lb_new(Cloud *cloud, const Service *service)
     if (has_host(lb)) {
         g_autofree char *host = g_strdup_printf("lb/%s-%s", lb->ns, lb->name);
         lb->host = cluster_add_lan_host(cloud->cluster, host, lb->own, &lb->n_own);
-        if (!ipaddr_is_any(&lb->profile->probe_source))
-            for (uint32_t k = 0; k < lb->n_own; k++)
-                if (ipaddr_family(&lb->own[k]) == ipaddr_family(&lb->profile->probe_source))
-                    cluster_lan_host_take(cloud->cluster, lb->host, lb->own[k], lb->profile->probe_source);
+        add_prober(cloud);
     }
     take_addresses(lb);
     targets_reconcile(lb);

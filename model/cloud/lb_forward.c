@@ -493,11 +493,12 @@ forward_target_lost(LbTarget *t, LbUnhealthyFlows what)
 {
     Lb *lb = t->lb;
 
-    if (what == LB_FLOWS_PERSIST)
-        return;
     for (uint32_t i = 0; i < lb->flows.len; i++) {
         LbFlow *flow = &lb->flows.data[i];
         if (!flow->used || flow->target != t)
+            continue;
+        /* Datagrams have no connection that could persist: Azure and Google move them (FIELD.md 4.3). */
+        if (what == LB_FLOWS_PERSIST && flow->key.proto != IPPROTO_UDP_)
             continue;
         if (what == LB_FLOWS_MOVE || !is_nat(lb) || flow->key.proto != IPPROTO_TCP_)
             flow_remove(lb, i);

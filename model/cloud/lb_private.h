@@ -94,6 +94,7 @@ struct Cloud {
     Timer service_timer, node_timer, target_timer, provision_timer, watch_timer;
     HTable replies; /* LbTuple -> ReplyRef: whose flow an answer is. */
     HostForwarder router_forwarder;
+    Host *prober; /* Whose address the profile's probeSource is; NULL: each load balancer probes by itself. */
     GPtrArray *provisioning; /* Provisioning, in order of request. */
     VEC(LbHealthEvent) history;
     bool settled; /* cloud_new() is over. */

@@ -87,6 +87,7 @@ on_probe_timer(Sim *sim, void *owner)
     uint16_t port = probe_port(t, probe);
     SocketOptions options = {.connect_timeout = probe->timeout};
     SocketError error = SOCK_OK;
+    Host *host = t->lb->cloud->prober ? t->lb->cloud->prober : t->lb->host;
     IpAddr addr;
 
     if (probe->jitter > 0)
@@ -103,10 +104,10 @@ on_probe_timer(Sim *sim, void *owner)
     if (probe->kind == LB_PROBE_HTTP) {
         HttpClientOptions http = {
             .socket = options, .path = probe->path ? probe->path : "/", .timeout = probe->timeout};
-        t->probe_http = http_client_get(t->lb->host, addr, port, &http, on_http_done, t);
+        t->probe_http = http_client_get(host, addr, port, &http, on_http_done, t);
         return;
     }
-    t->probe_socket = tcp_connect(t->lb->host, addr, port, &options, &tcp_callbacks, t, &error);
+    t->probe_socket = tcp_connect(host, addr, port, &options, &tcp_callbacks, t, &error);
     if (!t->probe_socket)
         finish(t, false, socket_error_code(error));
 }

@@ -31,6 +31,7 @@ typedef enum {
 typedef enum { LB_TARGETS_NODES, LB_TARGETS_PODS } LbTargetKind;
 typedef enum { LB_PROXY_PROTOCOL_NONE, LB_PROXY_PROTOCOL_V1, LB_PROXY_PROTOCOL_V2 } LbProxyProtocol;
 typedef enum { LB_FAIL_OPEN, LB_DROP, LB_REFUSE } LbNoTarget;
+/* UDP moves under all three. */
 typedef enum { LB_FLOWS_PERSIST, LB_FLOWS_RESET, LB_FLOWS_MOVE } LbUnhealthyFlows;
 typedef enum { LB_IPMODE_VIP, LB_IPMODE_PROXY, LB_IPMODE_HOSTNAME } LbIpMode;
 typedef enum { LB_PROBE_NONE, LB_PROBE_TCP, LB_PROBE_HTTP } LbProbeKind;
