@@ -30,6 +30,7 @@ static void read_rate(Diags *diags, const DocNode *map, Step *step);
 static void read_hold(Diags *diags, const DocNode *map, Step *step);
 static bool read_object_ref(Diags *diags, Strings *strings, const DocNode *map, Step *step, uint32_t kinds);
 static bool read_object_step(Diags *diags, Strings *strings, const DocNode *map, Step *step);
+static bool read_apply(Diags *diags, Strings *strings, const DocNode *map, Step *step);
 static bool read_target(Diags *diags, Strings *strings, const DocNode *map, Step *step);
 static const DocNode *keep_rest(Strings *strings, const DocNode *map, const char *but);
 
@@ -72,8 +73,7 @@ spec_read_step(Diags *diags, Strings *strings, const DocNode *node, uint32_t num
         return false;
     }
     ret_step->verb = (StepVerb)verb;
-    bool inline_object = verb == STEP_APPLY && map->kind == NODE_SEQUENCE;
-    if (!inline_object && !node_expect(diags, map, NODE_MAPPING))
+    if (!node_expect(diags, map, NODE_MAPPING))
         return false;
     ret_step->name = strings_printf(strings, "%s-%u", verbs[verb], ++numbers[verb]);
     switch (ret_step->verb) {
@@ -84,8 +84,7 @@ spec_read_step(Diags *diags, Strings *strings, const DocNode *node, uint32_t num
     case STEP_INJECT:
         return read_traffic(diags, strings, map, ret_step);
     case STEP_APPLY:
-        ret_step->body = node_keep(strings, map);
-        return true;
+        return read_apply(diags, strings, map, ret_step);
     case STEP_PATCH:
     case STEP_DELETE:
     case STEP_SCALE:
@@ -193,6 +192,22 @@ read_hold(Diags *diags, const DocNode *map, Step *step)
     }
     node_read_bool(diags, node, &step->hold);
     step->hold_for = SIMTIME_NEVER;
+}
+
+/* A whole object, in place. */
+static bool
+read_apply(Diags *diags, Strings *strings, const DocNode *map, Step *step)
+{
+    const char *kind = node_require(diags, map, "kind") ? node_str(diags, map, "kind", NULL) : NULL;
+
+    if (!kind)
+        return false;
+    if (!api_kind_parse(kind, &step->kind)) {
+        node_diag(diags, DIAG_ERROR, node_get(map, "kind"), "\"%s\" is no kind that can be applied", kind);
+        return false;
+    }
+    step->body = node_keep(strings, map);
+    return true;
 }
 
 static bool
