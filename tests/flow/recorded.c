@@ -1,4 +1,5 @@
-/* rules/CASE/flows.json: what a real kernel did with real packets under kube-proxy's rules. */
+/* rules/CASE/flows.json: what a real kernel did with real packets under kube-proxy's rules; tests/flow/live: the same
+ * under ours. */
 
 #include <stdio.h>
 #include <string.h>
@@ -150,14 +151,11 @@ compare_names(gconstpointer a, gconstpointer b)
     return strcmp(*(const char *const *)a, *(const char *const *)b);
 }
 
-void
-flow_recorded(FlowRun *run)
+static void
+check_folder(FlowRun *run, const char *root, const char *kind, CountSums *sums)
 {
-    g_autofree char *root = g_build_filename(run->root, "rules", NULL);
     g_autoptr(GPtrArray) names = g_ptr_array_new_with_free_func(g_free);
     GDir *dir = g_dir_open(root, 0, NULL);
-    CountSums sums = {0};
-    double p;
 
     for (const char *name = dir ? g_dir_read_name(dir) : NULL; name; name = g_dir_read_name(dir))
         g_ptr_array_add(names, g_strdup(name));
@@ -166,10 +164,21 @@ flow_recorded(FlowRun *run)
     g_ptr_array_sort(names, compare_names);
     for (guint i = 0; i < names->len; i++) {
         g_autofree char *path = g_build_filename(root, names->pdata[i], NULL);
-        g_autofree char *label = g_strdup_printf("recorded/%s", (char *)names->pdata[i]);
+        g_autofree char *label = g_strdup_printf("%s/%s", kind, (char *)names->pdata[i]);
         if (strstr(label, run->filter) || g_str_has_prefix(run->filter, label))
-            check_case(run, path, label, &sums);
+            check_case(run, path, label, sums);
     }
+}
+
+void
+flow_recorded(FlowRun *run)
+{
+    g_autofree char *rules = g_build_filename(run->root, "rules", NULL);
+    CountSums sums = {0};
+    double p;
+
+    check_folder(run, rules, "recorded", &sums);
+    check_folder(run, "tests/flow/live", "live", &sums);
     if (sums.n_tests == 0)
         return;
     p = chi2_tail(sums.chi2, sums.df);
