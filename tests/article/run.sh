@@ -45,6 +45,18 @@ while IFS=$'\t' read -r name pattern; do
     verdict "$name: svcsim $command shows no line like: $pattern" grep -qE -- "$pattern" "$dir/out"
 done <tests/article/checked.txt
 
+# The story: who called whom, which rule rewrote what and which one wanted that, what the pod saw.
+"$SVCSIM" run scenarios/article/article.yaml | tr -s ' \n' ' ' >"$dir/story"
+while read -r sentence; do
+    verdict "the story does not say: $sentence" grep -qF -- "$sentence" "$dir/story"
+done <<'STORY'
+Client laptop (203.0.113.7) called 192.168.49.2:32073, the node port of Service jobs/frontend-service on node minikube.
+rule 2 of KUBE-SEP-G5YGW63JRCEDVAQZ sent it to 10.244.1.4:8080, pod jobs/frontend-deployment-66dd585966-gm4rk on minikube-m02.
+rule 3 of KUBE-POSTROUTING replaced the source 203.0.113.7 by 192.168.49.2, because rule 1 of KUBE-EXT-6XQSOA4B4HLF6UNI had marked the packet (spec.externalTrafficPolicy: Cluster).
+The pod saw 192.168.49.2: it does not know the client.
+No answer in 4.0 s and 3 retransmissions: minikube dropped it: filter KUBE-EXTERNAL-SERVICES rule 2
+STORY
+
 python3 tests/article/flip.py "$SVCSIM" >"$dir/flips" || grep FAIL "$dir/flips"
 read -r flipped _ wrong _ < <(tail -n 1 "$dir/flips")
 echo "$((passed + flipped)) passed, $((failed + wrong)) failed, 0 skipped"
