@@ -68,7 +68,7 @@ struct SocketTable {
     bool sctp_loaded; /* The first SCTP socket loads the module: before, its packets meet no protocol. */
     uint64_t n_flows; /* Ids made. */
     Pool tcp_conns, tx_slices, rx_slices;
-    uint64_t secret; /* Of this host: initial sequence numbers and the like. */
+    uint64_t secret;  /* Of this host: initial sequence numbers and the like. */
     struct App *apps; /* Owned; a list. */
 };
 

@@ -125,9 +125,9 @@ tcp_sim(const TcpConn *c)
 /* tcp.c */
 TcpConn *tcp_conn_new(SocketTable *table, const SocketOptions *options, const SocketCallbacks *callbacks, void *user);
 void tcp_init_sequence(TcpConn *c, uint32_t lowest_iss); /* Once the addresses and ports are known. */
-void tcp_fail(TcpConn *c, SocketError error); /* Ends without a packet; closed() is called. */
-void tcp_finish(TcpConn *c);                  /* The clean end. */
-void tcp_accept(TcpConn *c);                  /* Gives an established connection to the listener's owner. */
+void tcp_fail(TcpConn *c, SocketError error);            /* Ends without a packet; closed() is called. */
+void tcp_finish(TcpConn *c);                             /* The clean end. */
+void tcp_accept(TcpConn *c);                             /* Gives an established connection to the listener's owner. */
 
 /* tcp_input.c */
 void tcp_deliver(TcpConn *c); /* Hands over what is in order and waiting. */

@@ -1,7 +1,7 @@
 /* Runs the suites of one binary; an argument filters by substring of suite or test name.
  *
- * CUnit traps: CU_basic_run_tests() returns 0 with failures present, and a run suite by suite counts only the last; so all
- * are registered first and run once, and the failure count decides the exit status.                                */
+ * CUnit traps: CU_basic_run_tests() returns 0 with failures present, and a run suite by suite counts only the last; so
+ * all are registered first and run once, and the failure count decides the exit status. */
 
 #include "tests/unit/test.h"
 
@@ -40,8 +40,8 @@ test_eq_u64(uint64_t got, uint64_t want, int line, const char *file, const char 
 bool
 test_eq_str(const char *got, const char *want, int line, const char *file, const char *func, const char *expr)
 {
-    return test_check(g_strcmp0(got, want) == 0, line, file, func, "%s = \"%s\", want \"%s\"", expr, got ? got : "(null)",
-                      want ? want : "(null)");
+    return test_check(g_strcmp0(got, want) == 0, line, file, func, "%s = \"%s\", want \"%s\"", expr,
+                      got ? got : "(null)", want ? want : "(null)");
 }
 
 int
@@ -68,7 +68,8 @@ main(int argc, char **argv)
     CU_basic_set_mode(getenv("TEST_VERBOSE") ? CU_BRM_VERBOSE : CU_BRM_NORMAL);
     CU_basic_run_tests();
     failures = CU_get_number_of_tests_failed() + CU_get_number_of_suites_failed();
-    printf("%u passed, %u failed, 0 skipped\n", CU_get_number_of_tests_run() - CU_get_number_of_tests_failed(), failures);
+    printf("%u passed, %u failed, 0 skipped\n", CU_get_number_of_tests_run() - CU_get_number_of_tests_failed(),
+           failures);
     CU_cleanup_registry();
     return failures ? 1 : 0;
 }

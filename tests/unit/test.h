@@ -24,7 +24,7 @@ typedef struct {
 
 extern const TestSuite *const test_suites[]; /* NULL-terminated; made by the Makefile. */
 
-#define T_TRUE(cond) test_check((cond), __LINE__, __FILE__, __func__, "%s", #cond)
+#define T_TRUE(cond)        test_check((cond), __LINE__, __FILE__, __func__, "%s", #cond)
 #define T_EQ_I64(got, want) test_eq_i64((got), (want), __LINE__, __FILE__, __func__, #got)
 #define T_EQ_U64(got, want) test_eq_u64((got), (want), __LINE__, __FILE__, __func__, #got)
 #define T_EQ_STR(got, want) test_eq_str((got), (want), __LINE__, __FILE__, __func__, #got)
