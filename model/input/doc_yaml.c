@@ -1,5 +1,8 @@
 /* YAML from libyaml's events: a recursive reader that builds trees as events arrive
  *
+ * Documents as kubectl prints them are read by doc_block.c; with the first other one libyaml takes over for the rest of
+ * the file.
+ *
  * libyaml gives marks with characters as columns.  After a syntax error reading goes on behind the next line that
  * begins with "---".  An anchored node is copied into an arena of the document, since the object's own arena is reused
  * for each item of a list; aliases share that copy. */
@@ -7,7 +10,7 @@
 #include <string.h>
 #include <yaml.h>
 
-#include "model/input/doc_private.h"
+#include "model/input/doc_block.h"
 
 typedef struct {
     char *name;
@@ -16,6 +19,8 @@ typedef struct {
 } Anchor;
 
 typedef struct {
+    Block block;
+    bool by_block; /* Until a document is not of the subset. */
     yaml_parser_t parser;
     bool parser_open;
     size_t base;        /* Offset where the parser began. */
@@ -33,6 +38,7 @@ static PairResult yaml_read_item(DocReader *reader, DocNode **ret_item);
 static bool yaml_resync(DocReader *reader);
 static uint64_t yaml_position(const DocReader *reader);
 static void yaml_close(DocReader *reader);
+static void hand_over(DocReader *reader);
 static void parser_start(DocReader *reader, size_t base, uint32_t base_line);
 static bool next_event(DocReader *reader, yaml_event_t *ret_event);
 static void report_syntax(DocReader *reader);
@@ -52,8 +58,10 @@ const FormatOps doc_yaml_ops = {yaml_open_root, yaml_read_pair, yaml_read_item, 
 void
 doc_yaml_open(DocReader *reader)
 {
-    reader->format = g_new0(Yaml, 1);
-    parser_start(reader, 0, 0);
+    Yaml *yaml = g_new0(Yaml, 1);
+    reader->format = yaml;
+    yaml->by_block = true;
+    doc_block_init(&yaml->block, reader->text, reader->size);
 }
 
 static RootResult
@@ -61,6 +69,17 @@ yaml_open_root(DocReader *reader, Mark *ret_mark)
 {
     Yaml *yaml = reader->format;
     yaml_event_t event;
+    if (yaml->by_block) {
+        switch (doc_block_open_root(reader, &yaml->block, ret_mark)) {
+        case BLOCK_END:
+            return ROOT_END;
+        case BLOCK_MAPPING:
+            yaml->error_line = ret_mark->line;
+            return ROOT_MAPPING;
+        case BLOCK_OTHER:
+            hand_over(reader);
+        }
+    }
     for (;;) {
         if (!next_event(reader, &event))
             return ROOT_FAILED;
@@ -74,6 +93,7 @@ yaml_open_root(DocReader *reader, Mark *ret_mark)
             if (event.data.mapping_start.anchor)
                 diag(reader->diags, DIAG_ERROR, at, "an anchor on a whole document is not supported");
             *ret_mark = at;
+            yaml->error_line = at.line;
             yaml_event_delete(&event);
             return ROOT_MAPPING;
         case YAML_SCALAR_EVENT: {
@@ -112,7 +132,13 @@ yaml_open_root(DocReader *reader, Mark *ret_mark)
 static PairResult
 yaml_read_pair(DocReader *reader, DocNode **ret_key, DocNode **ret_value)
 {
+    Yaml *yaml = reader->format;
     yaml_event_t event;
+    if (yaml->by_block) {
+        PairResult result = doc_block_read_pair(reader, &yaml->block, ret_key, ret_value);
+        yaml->error_line = MAX(yaml->error_line, yaml->block.error_line);
+        return result;
+    }
     if (!next_event(reader, &event))
         return PAIR_FAILED;
     if (event.type == YAML_MAPPING_END_EVENT) {
@@ -136,14 +162,20 @@ yaml_read_pair(DocReader *reader, DocNode **ret_key, DocNode **ret_value)
     vec_push(&reader->pending, *ret_value);
     if (doc_check_items(reader, reader->root_mark, reader->pending.len / 2))
         return PAIR_READ;
-    ((Yaml *)reader->format)->error_line = (*ret_key)->mark.line;
+    yaml->error_line = (*ret_key)->mark.line;
     return PAIR_FAILED;
 }
 
 static PairResult
 yaml_read_item(DocReader *reader, DocNode **ret_item)
 {
+    Yaml *yaml = reader->format;
     yaml_event_t event;
+    if (yaml->by_block) {
+        PairResult result = doc_block_read_item(reader, &yaml->block, ret_item);
+        yaml->error_line = MAX(yaml->error_line, yaml->block.error_line);
+        return result;
+    }
     if (!next_event(reader, &event))
         return PAIR_FAILED;
     if (event.type == YAML_SEQUENCE_END_EVENT) {
@@ -185,6 +217,8 @@ static uint64_t
 yaml_position(const DocReader *reader)
 {
     const Yaml *yaml = reader->format;
+    if (yaml->by_block)
+        return (uint64_t)(yaml->block.start - reader->text);
     return MIN(yaml->base + yaml->parser.offset, reader->size);
 }
 
@@ -192,17 +226,28 @@ static void
 yaml_close(DocReader *reader)
 {
     Yaml *yaml = reader->format;
-    yaml_parser_delete(&yaml->parser);
+    if (yaml->parser_open)
+        yaml_parser_delete(&yaml->parser);
     clear_anchors(yaml);
     vec_clear(&yaml->anchors);
     doc_arena_clear(&yaml->anchors_arena);
     g_free(yaml);
 }
 
+/* To libyaml, from the document on that the block reader declined. */
+static void
+hand_over(DocReader *reader)
+{
+    const Block *block = &((Yaml *)reader->format)->block;
+    bool at_start = !block->ended;
+    parser_start(reader, at_start ? 0 : (size_t)(block->start - block->text), at_start ? 0 : block->line - 1);
+}
+
 static void
 parser_start(DocReader *reader, size_t base, uint32_t base_line)
 {
     Yaml *yaml = reader->format;
+    yaml->by_block = false;
     if (yaml->parser_open)
         yaml_parser_delete(&yaml->parser);
     yaml->parser_open = yaml_parser_initialize(&yaml->parser) == 1;
