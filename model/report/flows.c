@@ -20,7 +20,8 @@ struct FlowBook {
     GPtrArray *flows; /* Flow. */
     HTable by_id;     /* Flow id -> Flow *. */
     LastRule last;
-    LastRule marker; /* The rule that sent a packet to be marked for masquerading. */
+    GStringChunk *hosts; /* Names of hosts, which may be gone when the flow is told. */
+    LastRule marker;     /* The rule that sent a packet to be marked for masquerading. */
 };
 
 static const char *const outcome_names[] = {"pending", "connected", "refused", "timeout", "reset", "unresolved"};
@@ -97,6 +98,12 @@ note_marker(const FlowBook *book, FlowRewrite *rewrite, const TraceRecord *r)
         rewrite->because = g_strdup(origin.field);
 }
 
+static const char *
+kept_name(const FlowBook *book, const Host *host)
+{
+    return host ? g_string_chunk_insert_const(book->hosts, host_name(host)) : "";
+}
+
 static void
 add_rewrite(const FlowBook *book, FlowRewrite **list, uint32_t *n, const TraceRecord *r)
 {
@@ -108,7 +115,7 @@ add_rewrite(const FlowBook *book, FlowRewrite **list, uint32_t *n, const TraceRe
             (*list)[i].to_port == r->nat.to_port)
             return;
     *list = g_realloc_n(*list, *n + 1, sizeof **list);
-    (*list)[(*n)++] = (FlowRewrite){.host = host_name(r->host),
+    (*list)[(*n)++] = (FlowRewrite){.host = kept_name(book, r->host),
                                     .from = r->nat.from,
                                     .to = r->nat.to,
                                     .from_port = r->nat.from_port,
@@ -139,7 +146,7 @@ on_drop(FlowBook *book, Flow *flow, const TraceRecord *r)
     flow->drops = g_realloc_n(flow->drops, flow->n_drops + 1, sizeof *flow->drops);
     flow->drops[flow->n_drops++] = (FlowDrop){
         .at = r->at,
-        .host = r->host ? host_name(r->host) : "",
+        .host = kept_name(book, r->host),
         .reason = r->drop.reason,
         .reject = r->kind == TRACE_REJECT,
         .rule = r->drop.chain ? flow_rule_text(book->cluster, r->host, r->drop.ruleset, r->drop.chain, r->drop.index)
@@ -236,6 +243,7 @@ flow_book_new(Cluster *cluster)
 
     book->cluster = cluster;
     book->flows = g_ptr_array_new();
+    book->hosts = g_string_chunk_new(256);
     htable_init(&book->by_id, sizeof(uint64_t), sizeof(Flow *));
     book->sink.mask = TRACE_BIT(TRACE_RULE) | TRACE_BIT(TRACE_NAT) | TRACE_BIT(TRACE_DROP) | TRACE_BIT(TRACE_REJECT) |
                       TRACE_BIT(TRACE_DELIVER) | TRACE_BIT(TRACE_HOOK);
@@ -285,6 +293,7 @@ flow_book_free(FlowBook *book)
     for (guint i = 0; i < book->flows->len; i++)
         flow_free(book->flows->pdata[i]);
     g_ptr_array_unref(book->flows);
+    g_string_chunk_free(book->hosts);
     htable_clear(&book->by_id);
     g_free(book);
 }

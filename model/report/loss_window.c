@@ -1,24 +1,13 @@
-#include "model/report/loss_window.h"
+#include "model/report/loss_private.h"
 
-#include "model/network/node_proxy.h"
 #include "sim/engine/vec.h"
 
-#include <math.h>
 #include <string.h>
 
 /* Losses of one cause that are further apart than this are two windows. */
-#define LONGEST_PAUSE (10 * SIMTIME_SEC)
+#define LONGEST_PAUSE (30 * SIMTIME_SEC)
 
-typedef enum { CAUSE_RULE, CAUSE_NO_LISTENER, CAUSE_POD_GONE, CAUSE_HOST_DOWN, CAUSE_LB, CAUSE_OTHER } CauseKind;
-
-typedef struct {
-    LossWindow window;
-    CauseKind kind;
-    char *key;
-    const char *node; /* Node concerned, or NULL. */
-} Open;
-
-typedef VEC(Open) OpenList;
+typedef VEC(LossGroup) GroupList;
 
 static bool
 is_lost(const Flow *flow)
@@ -26,207 +15,254 @@ is_lost(const Flow *flow)
     return flow->outcome != FLOW_CONNECTED && flow->outcome != FLOW_PENDING;
 }
 
+/* A flow that waits in vain is decided by what met its first packet; one that hears an answer, by that. */
 static const FlowDrop *
-last_drop(const Flow *flow)
+decisive_drop(const Flow *flow)
 {
-    return flow->n_drops ? &flow->drops[flow->n_drops - 1] : NULL;
+    if (flow->n_drops == 0)
+        return NULL;
+    return flow->outcome == FLOW_TIMEOUT ? &flow->drops[0] : &flow->drops[flow->n_drops - 1];
 }
 
-static CauseKind
-cause_kind(const Flow *flow)
+/* The last node that translated the destination: where kube-proxy chose the pod. */
+static const FlowRewrite *
+choice_of_pod(const Cluster *cluster, const Flow *flow)
 {
-    const FlowDrop *drop = last_drop(flow);
+    for (uint32_t i = flow->n_dnat; i-- > 0;)
+        if (cluster_node(cluster, flow->dnat[i].host))
+            return &flow->dnat[i];
+    return NULL;
+}
+
+static LossKind
+kind_of(const LossWorld *w, const Flow *flow)
+{
+    const FlowDrop *drop = decisive_drop(flow);
 
     if (!drop)
-        return flow->outcome == FLOW_REFUSED || flow->outcome == FLOW_RESET ? CAUSE_NO_LISTENER : CAUSE_OTHER;
+        return flow->outcome == FLOW_REFUSED || flow->outcome == FLOW_RESET ? LOSS_POD : LOSS_OTHER;
     switch (drop->reason) {
     case DROP_RULE:
     case DROP_RULE_REJECT:
     case DROP_POLICY:
-        return CAUSE_RULE;
+        return LOSS_RULE;
     case DROP_NO_SOCKET:
-        return CAUSE_NO_LISTENER;
     case DROP_NEIGHBOUR:
     case DROP_NO_ROUTE:
-        return CAUSE_POD_GONE;
+        return LOSS_POD;
     case DROP_HOST_DOWN:
     case DROP_LINK_DOWN:
-        return CAUSE_HOST_DOWN;
+        return choice_of_pod(w->cluster, flow) ? LOSS_POD : LOSS_NODE_DOWN;
     case DROP_LB_NO_TARGET:
     case DROP_LB_NO_FLOW:
     case DROP_LB_HAIRPIN:
-        return CAUSE_LB;
+        return LOSS_LB;
     default:
-        return CAUSE_OTHER;
+        return LOSS_OTHER;
     }
 }
 
-/* The node whose rules or pods are behind the loss. */
+/* The node by which the flow entered the cluster. */
 static const char *
-node_of_loss(Cluster *cluster, const Flow *flow)
+entry_node(const LossWorld *w, const Flow *flow)
 {
-    const FlowDrop *drop = last_drop(flow);
-    size_t n;
-    ClusterNode *const *nodes = cluster_nodes(cluster, &n);
+    const FlowDrop *drop = decisive_drop(flow);
+    const ClusterNode *node = drop ? cluster_node(w->cluster, drop->host) : NULL;
+    const FlowRewrite *choice = choice_of_pod(w->cluster, flow);
 
-    for (size_t i = 0; drop && i < n; i++)
-        if (strcmp(nodes[i]->name, drop->host) == 0)
-            return nodes[i]->name;
-    return flow->n_nodes ? flow->nodes[flow->n_nodes - 1] : NULL;
+    if (choice)
+        return cluster_node(w->cluster, choice->host)->name;
+    if (node)
+        return node->name;
+    if (flow->n_nodes)
+        return flow->nodes[flow->n_nodes - 1];
+    /* A dead node passes nothing on: the load balancer's translation tells where it went. */
+    node = flow->n_dnat ? cluster_node_by_ip(w->cluster, flow->dnat[flow->n_dnat - 1].to) : NULL;
+    return node ? node->name : NULL;
 }
 
-static char *
-cause_text(const Flow *flow)
+/* "ns/name" of the pod that an address belonged to, from the flows it served. */
+static const char *
+pod_at(const LossWorld *w, IpAddr addr)
 {
-    const FlowDrop *drop = last_drop(flow);
-
-    if (flow->blame)
-        return g_strdup(flow->blame);
-    if (drop)
-        return g_strdup_printf("%s: %s", drop->host, drop_reason_sentence(drop->reason));
-    return g_strdup_printf("%s (%s)", flow_outcome_name(flow->outcome), flow->reason ? flow->reason : "no answer");
+    for (size_t i = 0; i < w->n_flows; i++)
+        if (w->flows[i]->has_server && w->flows[i]->server_pod && ipaddr_eq(w->flows[i]->server_addr, addr))
+            return w->flows[i]->server_pod;
+    return NULL;
 }
 
-static char *
-cause_key(Cluster *cluster, const Flow *flow, CauseKind kind)
+const Lb *
+loss_lb_of(const LossWorld *w, const Flow *flow)
 {
-    const char *node = node_of_loss(cluster, flow);
-    const FlowDrop *drop = last_drop(flow);
+    size_t n = 0;
+    Lb *const *lbs = w->cloud ? cloud_lbs(w->cloud, &n) : NULL;
 
-    return g_strdup_printf("%d %s %s", (int)kind, node ? node : "", kind == CAUSE_RULE && drop->rule ? drop->rule : "");
-}
-
-static void
-add_loss(Cluster *cluster, OpenList *list, const Flow *flow)
-{
-    CauseKind kind = cause_kind(flow);
-    char *key = cause_key(cluster, flow, kind);
-    const FlowDrop *drop = last_drop(flow);
-
-    for (size_t i = 0; i < list->len; i++) {
-        Open *open = &list->data[i];
-        if (strcmp(open->key, key) == 0 && flow->start - open->window.end <= LONGEST_PAUSE) {
-            open->window.end = flow->start;
-            open->window.lost++;
-            g_free(key);
-            return;
+    for (size_t i = 0; flow->dialed && i < n; i++)
+        for (IpFamily family = FAMILY_IPV4; family <= FAMILY_IPV6; family++) {
+            char text[IPADDR_STR_SIZE];
+            IpAddr addr;
+            if (!lb_address(lbs[i], family, &addr))
+                continue;
+            ipaddr_format(addr, text);
+            if (strncmp(flow->dialed + (*flow->dialed == '['), text, strlen(text)) == 0 &&
+                strchr(":]", flow->dialed[(*flow->dialed == '[') + strlen(text)]))
+                return lbs[i];
         }
+    return NULL;
+}
+
+/* --- Grouping
+ * --------------------------------------------------------------------------------------------------------------- */
+
+static char *
+cause_text(const LossWorld *w, const Flow *flow, const LossGroup *g)
+{
+    const FlowDrop *drop = decisive_drop(flow);
+    const char *what = drop ? drop_reason_sentence(drop->reason) : flow->reason ? flow->reason : "no answer";
+
+    if (g->kind == LOSS_POD && flow->n_dnat) {
+        const FlowRewrite *choice = choice_of_pod(w->cluster, flow);
+        char addr[IPPORT_STR_SIZE];
+        choice = choice ? choice : &flow->dnat[flow->n_dnat - 1];
+        ipport_format(choice->to, choice->to_port, addr);
+        return g_strdup_printf("%s still sends to %s%s%s%s, which is no more: %s", choice->host, addr,
+                               g->pod ? " (pod " : "", g->pod ? g->pod : "", g->pod ? ")" : "", what);
     }
-    vec_push(list, (Open){.window = {.start = flow->start,
-                                     .end = flow->start,
-                                     .closed = -1,
-                                     .lost = 1,
-                                     .where = g_strdup(drop ? drop->host : ""),
-                                     .cause = cause_text(flow)},
-                          .kind = kind,
-                          .key = key,
-                          .node = node_of_loss(cluster, flow)});
+    if (g->kind == LOSS_NODE_DOWN)
+        return g_strdup_printf("%s is down and was still sent connections", g->node ? g->node : "a node");
+    if (drop && drop->rule)
+        return g_strdup_printf("%s %s it: %s", drop->host, drop->reject ? "rejected" : "dropped", drop->rule);
+    if (drop)
+        return g_strdup_printf("%s: %s", drop->host, what);
+    return g_strdup_printf("%s (%s)", flow_outcome_name(flow->outcome), what);
 }
 
-/* --- What closed it
- * -------------------------------------------------------------------------------------------------------- */
-
-static const LbHealthEvent *
-target_taken_out(const Cloud *cloud, const Open *open)
+static LossGroup
+group_of(const LossWorld *w, const Flow *flow)
 {
-    size_t n = 0;
-    const LbHealthEvent *events = cloud ? lb_health_history(cloud, &n) : NULL;
+    const FlowDrop *drop = decisive_drop(flow);
+    LossGroup g = {.kind = kind_of(w, flow), .node = entry_node(w, flow), .lb = loss_lb_of(w, flow)};
+    const LbHealthEvent *out = g.lb && g.node ? loss_taken_out(w, g.lb, g.node, 0) : NULL;
 
-    for (size_t i = 0; open->node && i < n; i++)
-        if (events[i].at >= open->window.end && strcmp(events[i].target, open->node) == 0 &&
-            events[i].to != LB_TARGET_HEALTHY && events[i].to != LB_TARGET_INITIAL)
-            return &events[i];
-    return NULL;
-}
-
-static const ProxySync *
-next_sync(Cluster *cluster, const Open *open)
-{
-    const ClusterNode *node = open->node ? cluster_node(cluster, open->node) : NULL;
-    size_t n = 0;
-    const ProxySync *syncs = node ? node_proxy_syncs(node->proxy, &n) : NULL;
-
-    for (size_t i = 0; i < n; i++)
-        if (syncs[i].done >= open->window.end && syncs[i].rules_written > 0)
-            return &syncs[i];
-    return NULL;
-}
-
-static double
-seconds(SimTime t)
-{
-    return (double)t / SIMTIME_SEC;
+    g.broken = flow->connected_at >= 0;
+    g.late = out && out->at < flow->start && (g.kind == LOSS_RULE || g.kind == LOSS_NODE_DOWN);
+    if (g.kind == LOSS_POD && flow->n_dnat) {
+        char addr[IPPORT_STR_SIZE];
+        const FlowRewrite *last = &flow->dnat[flow->n_dnat - 1];
+        g.pod = pod_at(w, last->to);
+        g.key = g_strdup_printf("pod %s", ipport_format(last->to, last->to_port, addr));
+    } else {
+        g.key = g_strdup_printf("%d %s %d %d %s", (int)g.kind, g.node ? g.node : "", g.late, g.broken,
+                                g.kind == LOSS_RULE && drop->rule ? drop->rule : "");
+    }
+    g.window = (LossWindow){.start = flow->start,
+                            .end = flow->start,
+                            .closed = -1,
+                            .lost = 1,
+                            .where = g_strdup(drop ? drop->host : ""),
+                            .cause = cause_text(w, flow, &g)};
+    return g;
 }
 
 static void
-closed_by_lb(Open *open, const LbHealthEvent *event, const LbProfile *profile)
+group_clear(LossGroup *g)
 {
-    LossWindow *w = &open->window;
-    const LbProbe *probe = &profile->probe[POLICY_LOCAL];
-    g_autofree char *how_often = probe->interval ? g_strdup_printf(" (now every %g s, out after %u failures)",
-                                                                   seconds(probe->interval), probe->unhealthy)
-                                                 : g_strdup("");
-
-    w->closed = event->at;
-    w->clock = g_strdup_printf("load balancer health check: %s taken out at %.3f s (%s%s)", event->target,
-                               seconds(event->at), event->cause ? event->cause : "unhealthy",
-                               event->first_bad >= 0 ? ", after the probes' interval times their threshold" : "");
-    w->fix = g_strdup_printf("keep a serving pod on %s for %.1f s (preStop at least %.0f s), or probe more often%s",
-                             event->target, seconds(w->closed - w->start), ceil(seconds(w->closed - w->start)) + 1,
-                             how_often);
+    g_free(g->key);
+    g_free(g->entry);
 }
 
 static void
-closed_by_sync(Open *open, const ProxySync *sync)
+note_entry(LossGroup *g, const char *node)
 {
-    LossWindow *w = &open->window;
-
-    w->closed = sync->done;
-    w->clock =
-        g_strdup_printf("endpoint removal: kube-proxy on %s had the new rules at %.3f s (EndpointSlice update, watch, "
-                        "minSyncPeriod, load time)",
-                        open->node, seconds(sync->done));
-    if (open->kind == CAUSE_RULE)
-        w->fix = g_strdup("have a ready endpoint before the last one goes (maxUnavailable: 0, a second replica)");
-    else
-        w->fix =
-            g_strdup_printf("let terminating pods go on serving for at least %.1f s (preStop, or drain on SIGTERM)",
-                            seconds(w->closed - w->start) + 0.5);
+    for (uint32_t i = 0; i < g->n_entry; i++)
+        if (strcmp(g->entry[i], node) == 0)
+            return;
+    g->entry = g_realloc_n(g->entry, g->n_entry + 1, sizeof *g->entry);
+    g->entry[g->n_entry++] = node;
 }
 
 static void
-find_closer(Cluster *cluster, const Cloud *cloud, Open *open)
+add_loss(const LossWorld *w, GroupList *list, const Flow *flow)
 {
-    const LbHealthEvent *event = target_taken_out(cloud, open);
-    const ProxySync *sync = next_sync(cluster, open);
-    bool lb_matters = open->kind == CAUSE_RULE || open->kind == CAUSE_HOST_DOWN;
+    LossGroup g = group_of(w, flow), *same = NULL;
 
-    if (lb_matters && event && (!sync || event->at <= sync->done))
-        closed_by_lb(open, event, cloud_profile(cloud));
-    else if (sync && open->kind != CAUSE_LB && open->kind != CAUSE_OTHER)
-        closed_by_sync(open, sync);
-    else if (event)
-        closed_by_lb(open, event, cloud_profile(cloud));
+    for (size_t i = 0; i < list->len && !same; i++)
+        if (strcmp(list->data[i].key, g.key) == 0 && flow->start - list->data[i].window.end <= LONGEST_PAUSE)
+            same = &list->data[i];
+    if (same) {
+        same->window.end = flow->start;
+        same->window.lost++;
+        g_free(g.window.where);
+        g_free(g.window.cause);
+        group_clear(&g);
+    } else {
+        vec_push(list, g);
+        same = vec_last(list);
+    }
+    if (g.kind == LOSS_POD && g.node)
+        note_entry(same, g.node);
+}
+
+/* The last pod of a node goes: its listener first, then the rules.  For whoever waits that is one window. */
+static void
+merge_phases(GroupList *list)
+{
+    for (size_t i = 0; i < list->len; i++) {
+        LossGroup *pod = &list->data[i], *rule = NULL;
+        if (pod->kind != LOSS_POD || pod->n_entry != 1)
+            continue;
+        for (size_t j = 0; j < list->len && !rule; j++) {
+            LossGroup *g = &list->data[j];
+            if (g->kind == LOSS_RULE && !g->late && g->node && strcmp(g->node, pod->entry[0]) == 0 &&
+                g->window.start >= pod->window.start && g->window.start - pod->window.end <= 2 * SIMTIME_SEC)
+                rule = g;
+        }
+        if (!rule)
+            continue;
+        char *cause = g_strdup_printf("%s; from %.3f s on %s", pod->window.cause,
+                                      (double)rule->window.start / SIMTIME_SEC, rule->window.cause);
+        g_free(rule->window.cause);
+        g_free(pod->window.cause);
+        g_free(pod->window.where);
+        rule->window.cause = cause;
+        rule->window.start = pod->window.start;
+        rule->window.lost += pod->window.lost;
+        group_clear(pod);
+        memmove(pod, pod + 1, (list->len - i - 1) * sizeof *pod);
+        list->len--;
+        i--;
+    }
+}
+
+static int
+compare_starts(gconstpointer a, gconstpointer b, gpointer unused)
+{
+    const LossGroup *x = a, *y = b;
+
+    (void)unused;
+    if (x->window.start != y->window.start)
+        return x->window.start < y->window.start ? -1 : 1;
+    return strcmp(x->key, y->key);
 }
 
 LossWindow *
 loss_windows(Cluster *cluster, const Cloud *cloud, Flow *const *flows, size_t n_flows, uint32_t *ret_n)
 {
-    OpenList list = {0};
+    const LossWorld w = {cluster, cloud, flows, n_flows};
+    GroupList list = {0};
     LossWindow *windows;
 
     for (size_t i = 0; i < n_flows; i++)
         if (is_lost(flows[i]))
-            add_loss(cluster, &list, flows[i]);
+            add_loss(&w, &list, flows[i]);
+    merge_phases(&list);
+    if (list.len > 0)
+        g_qsort_with_data(list.data, (gint)list.len, sizeof(LossGroup), compare_starts, NULL);
     windows = g_new0(LossWindow, list.len + 1);
     for (size_t i = 0; i < list.len; i++) {
-        find_closer(cluster, cloud, &list.data[i]);
+        loss_find_closer(&w, &list.data[i]);
         windows[i] = list.data[i].window;
-        if (!windows[i].clock)
-            windows[i].clock = g_strdup("nothing in this run closed it");
-        if (!windows[i].fix)
-            windows[i].fix = g_strdup("see the cause");
-        g_free(list.data[i].key);
+        group_clear(&list.data[i]);
     }
     *ret_n = (uint32_t)list.len;
     vec_clear(&list);

@@ -26,4 +26,9 @@ typedef struct {
 LossWindow *loss_windows(Cluster *cluster, const Cloud *cloud, Flow *const *flows, size_t n_flows, uint32_t *ret_n);
 void loss_windows_free(LossWindow *windows, uint32_t n);
 
+/* From the moment at which a target stops answering well until the load balancer takes it out, whatever the probes'
+ * phase.  'answers': it says so at once (503, RST); else each probe waits for its time limit. */
+SimTime loss_notice_longest(const LbProbe *probe, bool answers);
+SimTime loss_notice_shortest(const LbProbe *probe, bool answers);
+
 #endif

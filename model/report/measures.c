@@ -210,7 +210,7 @@ measures_of_run(Cluster *cluster, ScenarioRun *run)
     digest_flows(m, flows, n);
     m->windows = loss_windows(cluster, scenario_run_cloud(run), flows, n, &m->n_windows);
     for (uint32_t i = 0; i < m->n_windows; i++)
-        m->lost_seconds += (double)(m->windows[i].end - m->windows[i].start) / SIMTIME_SEC;
+        m->lost_seconds += (double)(MAX(m->windows[i].closed, m->windows[i].end) - m->windows[i].start) / SIMTIME_SEC;
     m->conntrack_peak = conntrack_peak(cluster);
     m->expectations = (uint32_t)n_expected;
     for (size_t i = 0; i < n_expected; i++)

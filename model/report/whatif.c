@@ -246,8 +246,11 @@ print_windows(GString *out, const WhatifColumn *column)
     g_string_append_printf(out, "\nLOSSES of %s\n", column->variant->name);
     for (uint32_t i = 0; i < m->n_windows; i++) {
         const LossWindow *w = &m->windows[i];
-        g_string_append_printf(out, "  %.3f s to %.3f s: %u lost. %s\n", (double)w->start / SIMTIME_SEC,
-                               (double)w->end / SIMTIME_SEC, w->lost, w->cause);
+        g_string_append_printf(out, "  %.3f s to %.3f s", (double)w->start / SIMTIME_SEC,
+                               (double)MAX(w->closed, w->end) / SIMTIME_SEC);
+        if (w->closed >= 0)
+            g_string_append_printf(out, " (the last at %.3f s)", (double)w->end / SIMTIME_SEC);
+        g_string_append_printf(out, ": %u lost. %s\n", w->lost, w->cause);
         g_string_append_printf(out, "      clock: %s\n      fix: %s\n", w->clock, w->fix);
     }
 }

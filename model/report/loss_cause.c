@@ -1,0 +1,267 @@
+/* What ended a loss window, which clock that was, and what would have ended it sooner
+ *
+ * Candidates are events after the window's last loss and before the first connection that succeeded the same way: the
+ * load balancer taking the target out, kube-proxy writing rules. */
+
+#include "model/report/loss_private.h"
+
+#include "model/network/node_proxy.h"
+
+#include <math.h>
+#include <string.h>
+
+static double
+seconds(SimTime t)
+{
+    return (double)t / SIMTIME_SEC;
+}
+
+const LbHealthEvent *
+loss_taken_out(const LossWorld *w, const Lb *lb, const char *target, SimTime from)
+{
+    size_t n = 0;
+    const LbHealthEvent *events = w->cloud ? lb_health_history(w->cloud, &n) : NULL;
+
+    for (size_t i = 0; i < n; i++)
+        if (events[i].at > 0 && events[i].at >= from && strcmp(events[i].lb, lb_name(lb)) == 0 &&
+            strcmp(events[i].target, target) == 0 && events[i].from == LB_TARGET_HEALTHY)
+            return &events[i];
+    return NULL;
+}
+
+static const Service *
+service_of(const LossWorld *w, const Lb *lb)
+{
+    g_auto(GStrv) parts = g_strsplit(lb_name(lb), "/", 2);
+
+    return (const Service *)store_get(cluster_store(w->cluster), KIND_SERVICE, parts[0], parts[1]);
+}
+
+static const LbProbe *
+probe_of(const LossWorld *w, const Lb *lb)
+{
+    const Service *s = service_of(w, lb);
+
+    return &cloud_profile(w->cloud)->probe[s ? s->external_policy : POLICY_CLUSTER];
+}
+
+/* From one start of a probe that goes unanswered to the next. */
+static SimTime
+silent_spacing(const LbProbe *probe)
+{
+    return probe->interval * MAX(1, (probe->timeout + probe->interval - 1) / probe->interval);
+}
+
+SimTime
+loss_notice_longest(const LbProbe *probe, bool answers)
+{
+    if (answers)
+        return probe->interval * probe->unhealthy + probe->jitter * probe->unhealthy;
+    return probe->interval + silent_spacing(probe) * (probe->unhealthy - 1) + probe->timeout +
+           probe->jitter * probe->unhealthy;
+}
+
+SimTime
+loss_notice_shortest(const LbProbe *probe, bool answers)
+{
+    if (answers)
+        return (probe->interval - MIN(probe->jitter, probe->interval)) * (probe->unhealthy - 1);
+    return (silent_spacing(probe) - MIN(probe->jitter, probe->interval)) * (probe->unhealthy - 1) + probe->timeout;
+}
+
+/* When a connection first got through by that node (NULL: to that pod's Service at all) again. */
+static SimTime
+first_success(const LossWorld *w, const LossGroup *g)
+{
+    for (size_t i = 0; i < w->n_flows; i++) {
+        const Flow *flow = w->flows[i];
+        if (flow->start <= g->window.end || flow->connected_at < 0)
+            continue;
+        for (uint32_t k = 0; g->node && k < flow->n_nodes; k++)
+            if (strcmp(flow->nodes[k], g->node) == 0)
+                return flow->connected_at;
+    }
+    return SIMTIME_NEVER;
+}
+
+static const ProxySync *
+next_sync(const LossWorld *w, const char *name, SimTime from)
+{
+    const ClusterNode *node = cluster_node(w->cluster, name);
+    size_t n = 0;
+    const ProxySync *syncs = node ? node_proxy_syncs(node->proxy, &n) : NULL;
+
+    for (size_t i = 0; i < n; i++)
+        if (syncs[i].done >= from && syncs[i].rules_written > 0)
+            return &syncs[i];
+    return NULL;
+}
+
+/* --- Texts
+ * ------------------------------------------------------------------------------------------------------------------ */
+
+static void
+tell_probe(const LossWorld *w, LossGroup *g, const LbHealthEvent *event)
+{
+    const LbProbe *probe = probe_of(w, g->lb);
+    LossWindow *win = &g->window;
+    /* Rules that drop what they would forward leave a probe of the traffic port without an answer too. */
+    bool answers = g->kind != LOSS_NODE_DOWN && !(event->cause && strstr(event->cause, "timeout"));
+    double low = seconds(loss_notice_shortest(probe, answers)), high = seconds(loss_notice_longest(probe, answers));
+
+    win->closed = event->at;
+    win->clock = g_strdup_printf(
+        "load balancer health check: it took %s out at %.3f s (%s; the first of them at %.3f s). A probe every %g s, "
+        "%u bad ones in a row%s: it notices after %g to %g s",
+        event->target, seconds(event->at), event->cause ? event->cause : "unhealthy",
+        seconds(event->first_bad >= 0 ? event->first_bad : event->at), seconds(probe->interval), probe->unhealthy,
+        answers ? "" : ", each waiting for its time limit", low, high);
+    if (g->kind == LOSS_NODE_DOWN)
+        win->fix =
+            g_strdup_printf("a node that dies cannot say goodbye: probe more often or with a lower threshold (at "
+                            "worst %g s now); if it is taken away on purpose, take it out of the load balancer "
+                            "first (the autoscaler's taint makes :10256 answer 503)",
+                            high);
+    else
+        win->fix = g_strdup_printf("let the last pod of %s go on serving %.0f s longer than it did here, and at least "
+                                   "%.0f s after its deletion to be safe whatever the probes' phase (preStop sleep, "
+                                   "grace period above it); or probe more often than every %g s",
+                                   event->target, ceil(seconds(win->closed - win->start)), ceil(high) + 2,
+                                   seconds(probe->interval));
+}
+
+static void
+tell_deregistration(const LossWorld *w, LossGroup *g, const LbHealthEvent *event)
+{
+    const LbProfile *p = cloud_profile(w->cloud);
+
+    g->window.closed = event->at;
+    g->window.clock = g_strdup_printf(
+        "load balancer's controller: it took %s out at %.3f s (%s), %g s to notice and %g s until the data path knows",
+        event->target, seconds(event->at), event->cause ? event->cause : "deregistered", seconds(p->target_sync),
+        seconds(p->deregister));
+    g->window.fix =
+        g_strdup_printf("let the pod go on serving %.0f s longer than it did here (preStop sleep, grace period above "
+                        "it): deregistration alone takes %g s",
+                        ceil(seconds(g->window.closed - g->window.start)), seconds(p->target_sync + p->deregister));
+}
+
+static void
+tell_event(const LossWorld *w, LossGroup *g, const LbHealthEvent *event)
+{
+    if (event->to == LB_TARGET_UNHEALTHY)
+        tell_probe(w, g, event);
+    else
+        tell_deregistration(w, g, event);
+}
+
+static void
+tell_sync(LossGroup *g, const char *node, const ProxySync *sync)
+{
+    LossWindow *win = &g->window;
+
+    win->closed = sync->done;
+    win->clock = g_strdup_printf("endpoint propagation: kube-proxy on %s had the new rules at %.3f s (EndpointSlice "
+                                 "write, watch, minSyncPeriod, loading them)",
+                                 node, seconds(sync->done));
+    if (g->kind == LOSS_RULE)
+        win->fix =
+            g_strdup("have a ready endpoint there before the last one goes (maxUnavailable: 0, another replica)");
+    else
+        win->fix = g_strdup_printf("let terminating pods go on serving %.0f s longer (preStop sleep, or drain on "
+                                   "SIGTERM): this long some node still sends to them",
+                                   ceil(seconds(win->closed - win->start)));
+}
+
+static void
+tell_late(const LossWorld *w, LossGroup *g)
+{
+    const LbHealthEvent *out = loss_taken_out(w, g->lb, g->node, 0);
+
+    g->window.clock = g_strdup_printf("load balancer's connection table: %s was taken out at %.3f s, but these came "
+                                      "from client ports that it still remembers as connections to %s (or no target "
+                                      "was healthy and it fails open)",
+                                      g->node, seconds(out->at), g->node);
+    g->window.fix = g_strdup("none needed if they are few: entries end with the idle timeout");
+}
+
+static void
+tell_unclosed(const LossWorld *w, LossGroup *g)
+{
+    const LbProbe *probe = g->lb ? probe_of(w, g->lb) : NULL;
+    const Service *s = g->lb ? service_of(w, g->lb) : NULL;
+    LossWindow *win = &g->window;
+    const LbProfile *profile = g->lb ? cloud_profile(w->cloud) : NULL;
+
+    if (profile && g->broken && (profile->hash == LB_HASH_ECMP || profile->hash == LB_HASH_ECMP_RESILIENT)) {
+        win->clock = g_strdup_printf("none: the set of nodes that the router balances over changed, and with it the "
+                                     "node of connections that were under way; %s does not know them",
+                                     g->node ? g->node : "the new node");
+        win->fix = g_strdup("resilient ECMP hashing in the router; changes of the announcing nodes when it is quiet");
+    } else if (g->kind == LOSS_RULE && g->lb && s && s->external_policy == POLICY_LOCAL &&
+               (probe->kind == LB_PROBE_NONE || probe->port != LB_PORT_HEALTH_CHECK)) {
+        win->clock =
+            g_strdup_printf("none: the load balancer never learns that %s has no pod (%s)", g->node,
+                            probe->kind == LB_PROBE_NONE ? "it has no health check"
+                                                         : "its health check does not ask healthCheckNodePort");
+        win->fix = g_strdup_printf("let its health check ask HTTP :%u/healthz (healthCheckNodePort); or a pod on every "
+                                   "node; or externalTrafficPolicy: Cluster, which costs the client's address",
+                                   s->health_check_node_port);
+    } else if (g->kind == LOSS_RULE && g->node && !g->lb) {
+        win->clock = g_strdup_printf("none: the client chose %s itself", g->node);
+        win->fix = g_strdup("call a node that has a pod, put a load balancer with health checks in front, or use "
+                            "externalTrafficPolicy: Cluster");
+    } else {
+        win->clock = g_strdup("nothing in this run closed it");
+        win->fix = g_strdup("see the cause");
+    }
+}
+
+static bool
+targets_are_pods(const LossWorld *w)
+{
+    return w->cloud && cloud_profile(w->cloud)->targets == LB_TARGETS_PODS;
+}
+
+/* --- The search
+ * ------------------------------------------------------------------------------------------------------------- */
+
+void
+loss_find_closer(const LossWorld *w, LossGroup *g)
+{
+    SimTime end = g->window.end, ok = first_success(w, g);
+    const char *target = g->kind == LOSS_POD && targets_are_pods(w) ? g->pod : g->node;
+    const LbHealthEvent *event = g->lb && target ? loss_taken_out(w, g->lb, target, end) : NULL;
+    const ProxySync *sync = NULL;
+    const char *node = g->node;
+
+    if (g->late) {
+        tell_late(w, g);
+        return;
+    }
+    if (g->kind == LOSS_POD) {
+        /* The last of the nodes that sent there. */
+        for (uint32_t i = 0; i < g->n_entry; i++) {
+            const ProxySync *s = next_sync(w, g->entry[i], end);
+            if (s && (!sync || s->done > sync->done)) {
+                sync = s;
+                node = g->entry[i];
+            }
+        }
+        if (sync)
+            tell_sync(g, node, sync);
+        else if (event)
+            tell_event(w, g, event);
+        else
+            tell_unclosed(w, g);
+        return;
+    }
+    if (g->kind == LOSS_RULE && g->node)
+        sync = next_sync(w, g->node, end);
+    if (event && event->at <= ok)
+        tell_event(w, g, event);
+    else if (sync && ok != SIMTIME_NEVER && sync->done <= ok)
+        tell_sync(g, node, sync);
+    else
+        tell_unclosed(w, g);
+}

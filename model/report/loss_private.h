@@ -1,0 +1,43 @@
+#ifndef MODEL_REPORT_LOSS_PRIVATE_H
+#define MODEL_REPORT_LOSS_PRIVATE_H
+
+/* Between loss_window.c, which groups lost flows, and loss_cause.c, which finds what ended a group */
+
+#include "model/report/loss_window.h"
+
+typedef enum {
+    LOSS_RULE,      /* The entry node's rules dropped or rejected it. */
+    LOSS_POD,       /* Sent to a pod that does not listen or is gone. */
+    LOSS_NODE_DOWN, /* The node that it was sent to is dead. */
+    LOSS_LB,        /* The load balancer had no target, or no such flow. */
+    LOSS_OTHER,
+} LossKind;
+
+typedef struct {
+    LossWindow window;
+    LossKind kind;
+    char *key;
+    const char *node;   /* Where the outside sent it: the entry node; NULL: none was reached. */
+    const char *pod;    /* "ns/name" of the server addressed, as far as known; or NULL. */
+    const char **entry; /* Nodes whose rules sent it to the pod. */
+    uint32_t n_entry;
+    const Lb *lb; /* That it went through, or NULL. */
+    bool broken;  /* It had been connected: packets of a connection, not its opening, were lost. */
+    bool late;    /* Sent to a target that the load balancer had taken out. */
+} LossGroup;
+
+typedef struct {
+    Cluster *cluster;
+    const Cloud *cloud; /* NULL: none. */
+    Flow *const *flows;
+    size_t n_flows;
+} LossWorld;
+
+/* The load balancer whose address the flow dialled, or NULL. */
+const Lb *loss_lb_of(const LossWorld *w, const Flow *flow);
+/* The first event at or after 'from' by which 'lb' stopped sending new flows to 'target'; NULL: none. */
+const LbHealthEvent *loss_taken_out(const LossWorld *w, const Lb *lb, const char *target, SimTime from);
+/* Fills closed, clock and fix of the group's window. */
+void loss_find_closer(const LossWorld *w, LossGroup *group);
+
+#endif
