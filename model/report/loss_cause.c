@@ -5,8 +5,6 @@
 
 #include "model/report/loss_private.h"
 
-#include "model/network/node_proxy.h"
-
 #include <math.h>
 #include <string.h>
 
@@ -84,12 +82,12 @@ first_success(const LossWorld *w, const LossGroup *g)
     return SIMTIME_NEVER;
 }
 
-static const ProxySync *
-next_sync(const LossWorld *w, const char *name, SimTime from)
+const ProxySync *
+loss_next_sync(const LossWorld *w, const char *name, SimTime from)
 {
     const ClusterNode *node = cluster_node(w->cluster, name);
     size_t n = 0;
-    const ProxySync *syncs = node ? node_proxy_syncs(node->proxy, &n) : NULL;
+    const ProxySync *syncs = node && !node->failed ? node_proxy_syncs(node->proxy, &n) : NULL;
 
     for (size_t i = 0; i < n; i++)
         if (syncs[i].done >= from && syncs[i].rules_written > 0)
@@ -161,6 +159,16 @@ tell_sync(LossGroup *g, const char *node, const ProxySync *sync)
     LossWindow *win = &g->window;
 
     win->closed = sync->done;
+    if (g->down) {
+        win->clock = g_strdup_printf("node lifecycle: a silent node's endpoints are taken out after "
+                                     "nodeMonitorGracePeriod (50 s by default); kube-proxy on %s had the new rules at "
+                                     "%.3f s",
+                                     node, seconds(sync->done));
+        win->fix =
+            g_strdup("no setting of the pods helps: a shorter node-monitor-grace-period, or "
+                     "externalTrafficPolicy: Local, under which the load balancer's faster health check decides");
+        return;
+    }
     win->clock = g_strdup_printf("endpoint propagation: kube-proxy on %s had the new rules at %.3f s (EndpointSlice "
                                  "write, watch, minSyncPeriod, loading them)",
                                  node, seconds(sync->done));
@@ -176,13 +184,38 @@ tell_sync(LossGroup *g, const char *node, const ProxySync *sync)
 static void
 tell_late(const LossWorld *w, LossGroup *g)
 {
-    const LbHealthEvent *out = loss_taken_out(w, g->lb, g->node, 0);
+    const LbHealthEvent *out = g->lb && g->kind != LOSS_POD ? loss_taken_out(w, g->lb, g->node, 0) : NULL;
 
+    if (!out) {
+        g->window.clock = g_strdup_printf("conntrack: the rules have changed, but these came from client ports whose "
+                                          "unanswered attempts %s still remembers (nf_conntrack_tcp_timeout_syn_sent)",
+                                          g->node);
+        g->window.fix = g_strdup("none needed if they are few: entries end 120 s after the last attempt");
+        return;
+    }
     g->window.clock = g_strdup_printf("load balancer's connection table: %s was taken out at %.3f s, but these came "
                                       "from client ports that it still remembers as connections to %s (or no target "
                                       "was healthy and it fails open)",
                                       g->node, seconds(out->at), g->node);
     g->window.fix = g_strdup("none needed if they are few: entries end with the idle timeout");
+}
+
+/* The load balancer itself refused: an event before the losses made it do so. */
+static void
+tell_refusal(const LossWorld *w, LossGroup *g)
+{
+    const LbHealthEvent *out = g->lb && g->node ? loss_taken_out(w, g->lb, g->node, 0) : NULL;
+    LossWindow *win = &g->window;
+
+    if (out && out->at <= win->end && g->broken) {
+        win->clock = g_strdup_printf("load balancer health check: it took %s out at %.3f s (%s) and resets connections "
+                                     "of a target that it took out",
+                                     out->target, seconds(out->at), out->cause ? out->cause : "unhealthy");
+        win->fix = g_strdup("clients must reconnect; fewer or other targets only lose fewer connections at once");
+    } else {
+        win->clock = g_strdup("load balancer health check: no target was healthy");
+        win->fix = g_strdup("keep a healthy target: stagger the change, or more replicas on more nodes");
+    }
 }
 
 static void
@@ -242,7 +275,7 @@ loss_find_closer(const LossWorld *w, LossGroup *g)
     if (g->kind == LOSS_POD) {
         /* The last of the nodes that sent there. */
         for (uint32_t i = 0; i < g->n_entry; i++) {
-            const ProxySync *s = next_sync(w, g->entry[i], end);
+            const ProxySync *s = loss_next_sync(w, g->entry[i], end);
             if (s && (!sync || s->done > sync->done)) {
                 sync = s;
                 node = g->entry[i];
@@ -256,8 +289,12 @@ loss_find_closer(const LossWorld *w, LossGroup *g)
             tell_unclosed(w, g);
         return;
     }
+    if (g->kind == LOSS_LB) {
+        tell_refusal(w, g);
+        return;
+    }
     if (g->kind == LOSS_RULE && g->node)
-        sync = next_sync(w, g->node, end);
+        sync = loss_next_sync(w, g->node, end);
     if (event && event->at <= ok)
         tell_event(w, g, event);
     else if (sync && ok != SIMTIME_NEVER && sync->done <= ok)

@@ -3,6 +3,7 @@
 
 /* Between loss_window.c, which groups lost flows, and loss_cause.c, which finds what ended a group */
 
+#include "model/network/node_proxy.h"
 #include "model/report/loss_window.h"
 
 typedef enum {
@@ -23,7 +24,8 @@ typedef struct {
     uint32_t n_entry;
     const Lb *lb; /* That it went through, or NULL. */
     bool broken;  /* It had been connected: packets of a connection, not its opening, were lost. */
-    bool late;    /* Sent to a target that the load balancer had taken out. */
+    bool down;    /* The server's node is dead. */
+    bool late;    /* Sent by what somebody remembered, after new connections went elsewhere. */
 } LossGroup;
 
 typedef struct {
@@ -33,10 +35,14 @@ typedef struct {
     size_t n_flows;
 } LossWorld;
 
+/* When a lost flow was lost. */
+SimTime loss_time(const Flow *flow);
 /* The load balancer whose address the flow dialled, or NULL. */
 const Lb *loss_lb_of(const LossWorld *w, const Flow *flow);
 /* The first event at or after 'from' by which 'lb' stopped sending new flows to 'target'; NULL: none. */
 const LbHealthEvent *loss_taken_out(const LossWorld *w, const Lb *lb, const char *target, SimTime from);
+/* The first time at or after 'from' that kube-proxy of a living node wrote rules; NULL: none. */
+const ProxySync *loss_next_sync(const LossWorld *w, const char *node, SimTime from);
 /* Fills closed, clock and fix of the group's window. */
 void loss_find_closer(const LossWorld *w, LossGroup *group);
 

@@ -34,6 +34,23 @@ choice_of_pod(const Cluster *cluster, const Flow *flow)
     return NULL;
 }
 
+/* The node that the load balancer translated to, if nobody chose a pod after that. */
+static const ClusterNode *
+node_sent_to(const LossWorld *w, const Flow *flow)
+{
+    return flow->n_dnat ? cluster_node_by_ip(w->cluster, flow->dnat[flow->n_dnat - 1].to) : NULL;
+}
+
+static LossKind
+kind_of_unreachable(const LossWorld *w, const Flow *flow)
+{
+    const FlowRewrite *choice = choice_of_pod(w->cluster, flow);
+
+    if (choice)
+        return cluster_node(w->cluster, choice->host)->failed ? LOSS_NODE_DOWN : LOSS_POD;
+    return flow->n_dnat == 0 || node_sent_to(w, flow) ? LOSS_NODE_DOWN : LOSS_POD;
+}
+
 static LossKind
 kind_of(const LossWorld *w, const Flow *flow)
 {
@@ -47,12 +64,13 @@ kind_of(const LossWorld *w, const Flow *flow)
     case DROP_POLICY:
         return LOSS_RULE;
     case DROP_NO_SOCKET:
+        return LOSS_POD;
     case DROP_NEIGHBOUR:
     case DROP_NO_ROUTE:
-        return LOSS_POD;
+    case DROP_ICMP_RATELIMIT:
     case DROP_HOST_DOWN:
     case DROP_LINK_DOWN:
-        return choice_of_pod(w->cluster, flow) ? LOSS_POD : LOSS_NODE_DOWN;
+        return kind_of_unreachable(w, flow);
     case DROP_LB_NO_TARGET:
     case DROP_LB_NO_FLOW:
     case DROP_LB_HAIRPIN:
@@ -77,7 +95,7 @@ entry_node(const LossWorld *w, const Flow *flow)
     if (flow->n_nodes)
         return flow->nodes[flow->n_nodes - 1];
     /* A dead node passes nothing on: the load balancer's translation tells where it went. */
-    node = flow->n_dnat ? cluster_node_by_ip(w->cluster, flow->dnat[flow->n_dnat - 1].to) : NULL;
+    node = node_sent_to(w, flow);
     return node ? node->name : NULL;
 }
 
@@ -129,12 +147,23 @@ cause_text(const LossWorld *w, const Flow *flow, const LossGroup *g)
                                g->pod ? " (pod " : "", g->pod ? g->pod : "", g->pod ? ")" : "", what);
     }
     if (g->kind == LOSS_NODE_DOWN)
-        return g_strdup_printf("%s is down and was still sent connections", g->node ? g->node : "a node");
+        return g_strdup_printf(g->broken ? "%s is down, and connections that went through it hang"
+                                         : "%s is down and was still sent connections",
+                               g->node ? g->node : "a node");
     if (drop && drop->rule)
         return g_strdup_printf("%s %s it: %s", drop->host, drop->reject ? "rejected" : "dropped", drop->rule);
     if (drop)
         return g_strdup_printf("%s: %s", drop->host, what);
     return g_strdup_printf("%s (%s)", flow_outcome_name(flow->outcome), what);
+}
+
+SimTime
+loss_time(const Flow *flow)
+{
+    const FlowDrop *drop = decisive_drop(flow);
+
+    /* A connection that lived is lost when its packets are. */
+    return flow->connected_at < 0 ? flow->start : drop ? drop->at : flow->end;
 }
 
 static LossGroup
@@ -145,7 +174,8 @@ group_of(const LossWorld *w, const Flow *flow)
     const LbHealthEvent *out = g.lb && g.node ? loss_taken_out(w, g.lb, g.node, 0) : NULL;
 
     g.broken = flow->connected_at >= 0;
-    g.late = out && out->at < flow->start && (g.kind == LOSS_RULE || g.kind == LOSS_NODE_DOWN);
+    g.down = drop && (drop->reason == DROP_HOST_DOWN || drop->reason == DROP_LINK_DOWN);
+    g.late = out && out->at < loss_time(flow) && (g.kind == LOSS_RULE || g.kind == LOSS_NODE_DOWN);
     if (g.kind == LOSS_POD && flow->n_dnat) {
         char addr[IPPORT_STR_SIZE];
         const FlowRewrite *last = &flow->dnat[flow->n_dnat - 1];
@@ -155,8 +185,8 @@ group_of(const LossWorld *w, const Flow *flow)
         g.key = g_strdup_printf("%d %s %d %d %s", (int)g.kind, g.node ? g.node : "", g.late, g.broken,
                                 g.kind == LOSS_RULE && drop->rule ? drop->rule : "");
     }
-    g.window = (LossWindow){.start = flow->start,
-                            .end = flow->start,
+    g.window = (LossWindow){.start = loss_time(flow),
+                            .end = loss_time(flow),
                             .closed = -1,
                             .lost = 1,
                             .where = g_strdup(drop ? drop->host : ""),
@@ -181,16 +211,35 @@ note_entry(LossGroup *g, const char *node)
     g->entry[g->n_entry++] = node;
 }
 
+/* After a while without, with new rules in between: what still goes there, goes by a remembered connection. */
+static bool
+is_remembered(const LossWorld *w, const LossGroup *group, const LossGroup *loss)
+{
+    const ProxySync *sync;
+
+    if (loss->kind != LOSS_POD || !loss->node || loss->window.start - group->window.end <= 5 * SIMTIME_SEC)
+        return false;
+    sync = loss_next_sync(w, loss->node, group->window.end);
+    return sync && sync->done < loss->window.start;
+}
+
 static void
 add_loss(const LossWorld *w, GroupList *list, const Flow *flow)
 {
     LossGroup g = group_of(w, flow), *same = NULL;
 
+    for (size_t i = 0; i < list->len && !g.late; i++)
+        if (strcmp(list->data[i].key, g.key) == 0 && is_remembered(w, &list->data[i], &g)) {
+            g_autofree char *key = g_steal_pointer(&g.key);
+            g.late = true;
+            g.key = g_strconcat(key, " late", NULL);
+        }
+
     for (size_t i = 0; i < list->len && !same; i++)
-        if (strcmp(list->data[i].key, g.key) == 0 && flow->start - list->data[i].window.end <= LONGEST_PAUSE)
+        if (strcmp(list->data[i].key, g.key) == 0 && g.window.start - list->data[i].window.end <= LONGEST_PAUSE)
             same = &list->data[i];
     if (same) {
-        same->window.end = flow->start;
+        same->window.end = loss_time(flow);
         same->window.lost++;
         g_free(g.window.where);
         g_free(g.window.cause);
@@ -245,16 +294,32 @@ compare_starts(gconstpointer a, gconstpointer b, gpointer unused)
     return strcmp(x->key, y->key);
 }
 
+static int
+compare_loss_times(gconstpointer a, gconstpointer b, gpointer unused)
+{
+    const Flow *x = *(const Flow *const *)a, *y = *(const Flow *const *)b;
+    SimTime x_at = loss_time(x), y_at = loss_time(y);
+
+    (void)unused;
+    return x_at != y_at ? (x_at > y_at) - (x_at < y_at) : strcmp(x->name, y->name);
+}
+
 LossWindow *
 loss_windows(Cluster *cluster, const Cloud *cloud, Flow *const *flows, size_t n_flows, uint32_t *ret_n)
 {
     const LossWorld w = {cluster, cloud, flows, n_flows};
+    VEC(const Flow *) lost = {0};
     GroupList list = {0};
     LossWindow *windows;
 
     for (size_t i = 0; i < n_flows; i++)
         if (is_lost(flows[i]))
-            add_loss(&w, &list, flows[i]);
+            vec_push(&lost, flows[i]);
+    if (lost.len > 0)
+        g_qsort_with_data(lost.data, (gint)lost.len, sizeof(Flow *), compare_loss_times, NULL);
+    for (size_t i = 0; i < lost.len; i++)
+        add_loss(&w, &list, lost.data[i]);
+    vec_clear(&lost);
     merge_phases(&list);
     if (list.len > 0)
         g_qsort_with_data(list.data, (gint)list.len, sizeof(LossGroup), compare_starts, NULL);
