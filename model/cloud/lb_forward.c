@@ -249,11 +249,8 @@ forward_client(Lb *lb, Packet *pkt, ForwardTo *ret_to, NetDev *dev)
 
     if (flow && flow->reset) {
         flow_remove(lb, (uint32_t)(flow - lb->flows.data));
-        if (!opens(pkt)) {
-            ret_to->reason = DROP_LB_NO_FLOW;
-            return FORWARD_RESET;
-        }
-        flow = NULL; /* A SYN, sent again or of a port used before: a new flow, to a target that lives. */
+        ret_to->reason = DROP_LB_NO_FLOW;
+        return FORWARD_RESET;
     }
     if (flow)
         return send_to_target(lb, flow, pkt, ret_to, dev);

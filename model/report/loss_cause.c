@@ -115,11 +115,12 @@ tell_probe(const LossWorld *w, LossGroup *g, const LbHealthEvent *event)
         seconds(event->first_bad >= 0 ? event->first_bad : event->at), seconds(probe->interval), probe->unhealthy,
         answers ? "" : ", each waiting for its time limit", low, high);
     if (g->kind == LOSS_NODE_DOWN)
-        win->fix =
-            g_strdup_printf("a node that dies cannot say goodbye: probe more often or with a lower threshold (at "
-                            "worst %g s now); if it is taken away on purpose, take it out of the load balancer "
-                            "first (the autoscaler's taint makes :10256 answer 503)",
-                            high);
+        win->fix = g_strdup_printf("%s: probe more often or with a lower threshold (new connections wait %g s at worst "
+                                   "now); if the node is taken away on purpose, take it out of the load balancer first "
+                                   "and let connections end (the autoscaler's taint makes :10256 answer 503)",
+                                   g->broken ? "connections through a node that dies are gone, its conntrack with them"
+                                             : "a node that dies cannot say goodbye",
+                                   high);
     else
         win->fix = g_strdup_printf("let the last pod of %s go on serving %.0f s longer than it did here, and at least "
                                    "%.0f s after its deletion to be safe whatever the probes' phase (preStop sleep, "
