@@ -193,6 +193,9 @@ print_address(const IptPrinter *p, const NfExpr *e, const char *option)
     char addr[IPADDR_STR_SIZE];
     uint32_t bits = ipaddr_family(&e->addr) == FAMILY_IPV6 ? 128 : 32;
 
+    /* The kernel keeps no match for "any address", so iptables-save cannot print one (nft_ipv4_add of 1.8.9). */
+    if (p->form == IPT_SAVE && e->len == 0 && !e->neg)
+        return;
     if (e->neg)
         TEXT_LIT(p->out, " !");
     TEXT_LIT(p->out, " ");

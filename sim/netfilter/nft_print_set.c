@@ -93,10 +93,6 @@ nft_print_anonymous(GString *out, const NfRuleset *rs, const NfSet *set, bool ne
     const NfSetSpec *spec = nf_set_spec(set);
     size_t n;
     const NfElem *elems = nf_set_elems(set, &n);
-    bool has_prefix = false;
-
-    for (size_t i = 0; i < n; i++)
-        has_prefix |= elems[i].addr_len < addr_bits(&elems[i]);
 
     if (style == NFT_WRITTEN) {
         g_string_append(out, "{ ");
@@ -111,7 +107,7 @@ nft_print_anonymous(GString *out, const NfRuleset *rs, const NfSet *set, bool ne
         g_string_append(out, " }");
     } else if (n == 1) {
         print_key(out, rs, spec, &elems[0]); /* nft makes a plain comparison of it. */
-    } else if (has_prefix && spec->n_fields == 1) {
+    } else if (spec->interval && spec->n_fields == 1) {
         print_merged(out, elems, n);
     } else {
         g_autofree const NfElem **sorted = nft_sorted_elements(set, &n);
@@ -264,7 +260,7 @@ print_key(GString *out, const NfRuleset *rs, const NfSetSpec *spec, const NfElem
     }
 }
 
-/* Anonymous sets of prefixes are merged by nft: overlapping and adjacent ones become one. */
+/* nft merges the prefixes of an anonymous set, hosts too: overlapping and adjacent ones become one. */
 static void
 print_merged(GString *out, const NfElem *elems, size_t n)
 {

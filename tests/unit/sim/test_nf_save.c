@@ -90,6 +90,8 @@ test_normal_form(void)
          "ACCEPT",
          "! -s 10.0.0.0/8 -d 172.30.0.41/32 -p tcp -m comment --comment \"ns1/svc1:p80 cluster IP\" -m tcp --dport 80 "
          "-j ACCEPT"},
+        {"-s 0.0.0.0/0 -j DROP", "-j DROP"},
+        {"! -s 0.0.0.0/0 -j DROP", "! -s 0.0.0.0/0 -j DROP"},
         {"-j MARK --or-mark 0x4000", "-j MARK --set-xmark 0x4000/0x4000"},
         {"-j MARK --xor-mark 0x4000", "-j MARK --set-xmark 0x4000/0x0"},
         {"-j MARK --and-mark 0xff", "-j MARK --set-xmark 0x0/0xffffff00"},
