@@ -190,7 +190,7 @@ install: all ## to $(DESTDIR)$(PREFIX): the program, its manual page, scenarios 
 	install -D -m755 $(BUILD)/svcsim $(DESTDIR)$(PREFIX)/bin/svcsim
 	install -D -m644 tools/svcsim.1 $(MAN)/svcsim.1
 	install -d $(SHARE)
-	cp -R scenarios $(SHARE)/
+	cp -R scenarios scenarios/profiles $(SHARE)/
 uninstall: ## remove what install left
 	rm -f $(DESTDIR)$(PREFIX)/bin/svcsim $(MAN)/svcsim.1
 	rm -rf $(SHARE)

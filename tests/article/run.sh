@@ -3,7 +3,7 @@
 # "The article, checked" in the README with the line that decides.
 set -u
 cd "$(dirname "$0")/../.."
-SVCSIM=${SVCSIM:-$PWD/build/svcsim}
+SVCSIM=${SVCSIM:-$PWD/build/svcsim} MAKE=${MAKE:-make}
 dir=$(mktemp -d)
 trap 'rm -rf "$dir"' EXIT
 passed=0 failed=0
@@ -44,6 +44,13 @@ while IFS=$'\t' read -r name pattern; do
     eval "\"\$SVCSIM\" $command" >"$dir/out" 2>"$dir/err"
     verdict "$name: svcsim $command shows no line like: $pattern" grep -qE -- "$pattern" "$dir/out"
 done <tests/article/checked.txt
+
+# An installed program finds its profiles from anywhere.
+"$MAKE" -s install BUILD="${BUILD:-build}" DESTDIR="$dir/root" PREFIX=/usr >"$dir/install" 2>&1
+verdict "the installed program runs" bash -c "cd / && '$dir/root/usr/bin/svcsim' run \
+    '$dir/root/usr/share/svcsim/scenarios/article/load-balancer-policies.yaml' >'$dir/out'"
+"$MAKE" -s uninstall DESTDIR="$dir/root" PREFIX=/usr
+verdict "uninstall leaves nothing" [ -z "$(find "$dir/root" -type f)" ]
 
 # The story: who called whom, which rule rewrote what and which one wanted that, what the pod saw.
 "$SVCSIM" run scenarios/article/article.yaml | tr -s ' \n' ' ' >"$dir/story"
