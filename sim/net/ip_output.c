@@ -60,8 +60,12 @@ send(Host *host, Packet *pkt, bool any_source)
     if (!ipaddr_eq(dst, pkt->dst) || !ipaddr_eq(src, pkt->src)) {
         route = ip_route_output(host, pkt->dst, pkt->src, true, pkt);
         ip_trace_route(host, pkt, &route);
-        if (route.kind == TRACE_ROUTE_NONE)
-            return fail(host, pkt, &route);
+        /* nf_nat_ipv4_local_fn(): the hook drops it with that error, and tcp_connect() heeds no error of a hook. */
+        if (route.kind == TRACE_ROUTE_NONE) {
+            bool tcp = pkt->proto == IPPROTO_TCP_;
+            IpSendResult result = fail(host, pkt, &route);
+            return tcp ? IP_EPERM : result;
+        }
     }
     return ip_output(host, pkt, &route);
 }
