@@ -66,6 +66,7 @@ typedef struct {
 
 typedef struct {
     bool random_fully;   /* Default true. */
+    bool forward_drop;   /* Policy DROP of filter FORWARD (as Docker sets it). */
     const char **nfacct; /* Counters that exist on the node. */
     uint32_t n_nfacct;
     SysctlSpec *sysctls;

@@ -151,7 +151,9 @@ read_network(Diags *diags, const DocNode *spec, ClusterSpec *ret_spec)
 static void
 read_kernel(Diags *diags, Strings *strings, const DocNode *map, KernelSpec *kernel)
 {
-    static const char *const known[] = {"randomFully", "nfacct", "sysctls", NULL};
+    static const char *const known[] = {"randomFully", "forwardPolicy", "nfacct", "sysctls", NULL};
+    static const char *const policies[] = {"ACCEPT", "DROP", NULL};
+    kernel->forward_drop = node_enum(diags, map, "forwardPolicy", kernel->forward_drop, policies) == 1;
     kernel->random_fully = node_bool(diags, map, "randomFully", kernel->random_fully);
     if (node_get(map, "nfacct"))
         kernel->nfacct = config_texts(diags, strings, map, "nfacct", &kernel->n_nfacct);

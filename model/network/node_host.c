@@ -1,5 +1,7 @@
 #include "model/network/node_host.h"
 
+#include "model/network/forward_policy.h"
+
 /* conntrack limits as kube-proxy sets them (cmd/kube-proxy/app/server_linux.go getConntrackMax). */
 static int64_t
 conntrack_max(const ProxyConfig *proxy, int64_t cpu_milli)
@@ -129,6 +131,8 @@ node_host_new(Sim *sim, Input *input, const KubeNode *node)
     sysctls->bridge_nf_call_iptables = sysctls->bridge_nf_call_ip6tables = true;
     /* kube-proxy sets route_localnet for nodePorts on localhost in iptables mode only (SEMANTICS 5.3). */
     sysctls->route_localnet = proxy->mode == PROXY_IPTABLES && proxy->localhost_node_ports;
+    if (input_kernel_of(input, node->meta.name)->forward_drop && proxy->mode == PROXY_NFTABLES)
+        forward_policy_drop(host_netfilter(host));
     apply_proxy_settings(host, proxy, spec && spec->cpu_milli ? spec->cpu_milli : node->cpu_milli);
 
     add_interfaces(host, spec);

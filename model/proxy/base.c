@@ -11,6 +11,7 @@ class_of(const ProxyView *view)
                        .localhost_node_ports = view->localhost_node_ports,
                        .tcp_be_liberal = view->tcp_be_liberal,
                        .random_fully = view->random_fully,
+                       .forward_drop = view->forward_drop,
                        .nfacct_invalid = view->nfacct_invalid,
                        .nfacct_localhost = view->nfacct_localhost};
 }
@@ -20,8 +21,9 @@ class_equal(const NodeClass *a, const NodeClass *b)
 {
     return g_strcmp0(a->zone, b->zone) == 0 && detect_local_equal(&a->detector, &b->detector) &&
            a->node_ports_all == b->node_ports_all && a->localhost_node_ports == b->localhost_node_ports &&
-           a->tcp_be_liberal == b->tcp_be_liberal && a->random_fully == b->random_fully &&
-           a->nfacct_invalid == b->nfacct_invalid && a->nfacct_localhost == b->nfacct_localhost;
+           a->tcp_be_liberal == b->tcp_be_liberal && a->forward_drop == b->forward_drop &&
+           a->random_fully == b->random_fully && a->nfacct_invalid == b->nfacct_invalid &&
+           a->nfacct_localhost == b->nfacct_localhost;
 }
 
 Base *

@@ -18,7 +18,8 @@
 typedef struct {
     const char *zone; /* NULL: none. */
     LocalDetector detector;
-    bool node_ports_all, localhost_node_ports, tcp_be_liberal, random_fully, nfacct_invalid, nfacct_localhost;
+    bool node_ports_all, localhost_node_ports, tcp_be_liberal, forward_drop, random_fully, nfacct_invalid,
+        nfacct_localhost;
 } NodeClass;
 
 /* A service port in a base. */

@@ -55,7 +55,7 @@ typedef struct {
     LocalDetector detector;
     NodePortAddrs node_ports;
     bool localhost_node_ports; /* In effect (SEMANTICS 5.3). */
-    bool tcp_be_liberal, random_fully, nfacct_invalid, nfacct_localhost;
+    bool tcp_be_liberal, forward_drop, random_fully, nfacct_invalid, nfacct_localhost;
     bool large_cluster; /* SEMANTICS 6.1. */
     uint32_t mark;      /* Masquerade mark. */
 } ProxyView;

@@ -68,12 +68,13 @@ hook_jump(const ProxyView *view, NfChainBuilder *b, const HookJump *jump)
 static void
 builtin_chain(const ProxyView *view, const Builtin *builtin, Parts *parts)
 {
+    bool drop = view->forward_drop && builtin->hook == NF_FORWARD && builtin->priority == NF_PRI_FILTER;
     NfChainSpec spec = {.id = nf_chain_id(view->names, builtin->table, nf_hook_name(builtin->hook, true)),
                         .is_base = true,
                         .hook = builtin->hook,
                         .type = builtin->type,
                         .priority = builtin->priority,
-                        .policy = NF_ACCEPT,
+                        .policy = drop ? NF_DROP : NF_ACCEPT,
                         .comment = NF_NO_ID};
     NfChainBuilder *b = nf_chain_builder_new(view->names, &spec);
 

@@ -69,6 +69,7 @@ view_of_node(ProxyCompiler *c, const ServiceMap *map, const ProxyNode *node)
                       .detector = detect_local(config, c->params.family, node),
                       .tcp_be_liberal = node->tcp_be_liberal,
                       .random_fully = node->random_fully,
+                      .forward_drop = node->forward_drop,
                       .nfacct_invalid = node->nfacct_invalid && c->params.version.minor > 30,
                       .nfacct_localhost = node->nfacct_localhost && c->params.version.minor > 30,
                       .large_cluster = service_map_total_endpoints(map) > LARGE_CLUSTER_ENDPOINTS,

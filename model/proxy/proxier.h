@@ -23,6 +23,7 @@ typedef struct {
     uint32_t n_pod_cidrs;
     bool tcp_be_liberal;
     bool random_fully;
+    bool forward_drop;
     bool nfacct_invalid, nfacct_localhost; /* Counters that exist. */
 } ProxyNode;
 

@@ -81,6 +81,7 @@ proxy_node_from_input(const Input *input, const char *node, IpFamily family, Pro
     ProxyNode made = {.name = object ? object->meta.name : node,
                       .primary_ip = family == FAMILY_IPV4 ? IPADDR_ANY4 : IPADDR_ANY6,
                       .random_fully = kernel->random_fully,
+                      .forward_drop = kernel->forward_drop,
                       .nfacct_invalid = has_counter(kernel, "ct_state_invalid_dropped_pkts"),
                       .nfacct_localhost = has_counter(kernel, "localhost_nps_accepted_pkts"),
                       .tcp_be_liberal = is_be_liberal(kernel, input_proxy_of(input, node))};

@@ -25,11 +25,11 @@ typedef struct {
 } World;
 
 static World
-world_new(const char *network)
+world_new(const char *network, const char *kernel)
 {
     g_autofree char *yaml = g_strdup_printf("apiVersion: svcsim/v1\nkind: Cluster\nspec: {network: {kind: %s, "
-                                            "latency: {node: 200us, zone: 2ms}}}\n%s",
-                                            network, objects);
+                                            "latency: {node: 200us, zone: 2ms}}, kernel: {%s}}\n%s",
+                                            network, kernel, objects);
     World w = {.input = input_load_text("zones.yaml", yaml)};
 
     T_EQ_U64(diags_errors(w.input->diags), 0);
@@ -69,7 +69,7 @@ handshake_us(World *w, const char *to)
 static void
 test_distance(void)
 {
-    World w = world_new("cloud");
+    World w = world_new("cloud", "");
 
     /* There and back: two node distances, or two zone distances, and four veth crossings of 10 us. */
     T_EQ_I64(handshake_us(&w, "pod/near"), 2 * 200 + 40);
@@ -80,7 +80,7 @@ test_distance(void)
 static void
 test_vxlan(void)
 {
-    World w = world_new("vxlan");
+    World w = world_new("vxlan", "");
     ClusterNode *a1 = cluster_node(w.cluster, "a1");
 
     T_TRUE(handshake_us(&w, "pod/near") > 0);
@@ -90,6 +90,23 @@ test_vxlan(void)
     world_free(&w);
 }
 
+static void
+test_forward_policy(void)
+{
+    static const char *const kernels[] = {"forwardPolicy: ACCEPT", "forwardPolicy: DROP"};
+
+    for (int drop = 0; drop < 2; drop++)
+        for (int nft = 0; nft < 2; nft++) {
+            World w = world_new("routed", kernels[drop]);
+            cluster_free(w.cluster);
+            input_set_mode(w.input, nft ? PROXY_NFTABLES : PROXY_IPTABLES);
+            w.cluster = cluster_new(w.input, &(ClusterOptions){.seed = 1});
+            T_EQ_I64(handshake_us(&w, "pod/near") > 0, !drop);
+            world_free(&w);
+        }
+}
+
 const TestSuite suite_zones = {"model/zones",
                                {{"zones are further apart than nodes of one zone", test_distance},
-                                {"pod traffic between nodes is wrapped in VXLAN", test_vxlan}}};
+                                {"pod traffic between nodes is wrapped in VXLAN", test_vxlan},
+                                {"policy DROP of FORWARD stops pods in both modes", test_forward_policy}}};
