@@ -27,8 +27,18 @@ typedef struct {
     VEC(Route) routes; /* Sorted unless dirty: local table first, then IPv4, longest first, address, metric. */
     VEC(Group) groups;
     HTable index; /* IndexKey to position of the first route; only if there are many. */
+    uint64_t changes;
     bool dirty, indexed;
 } Table;
+
+/* The answers of one address; routes live until their table changes. */
+typedef struct {
+    IpAddr dst;
+    uint64_t changes;   /* Of both tables, when it was asked. */
+    const Route *local; /* Of the local table, or NULL. */
+    const Route *main;  /* Of 'of', or NULL. */
+    const Table *of;
+} CacheSlot;
 
 struct FibBase {
     uint32_t refs;
@@ -38,7 +48,13 @@ struct FibBase {
 struct Fib {
     Table *table;
     FibBase *base;
+    CacheSlot *cache; /* 1 << cache_bits slots, by hash of the address; NULL until the first look-up. */
+    uint32_t cache_bits;
 };
+
+/* Few routes: a host at the edge, which talks to few others. */
+#define CACHE_BITS_FEW  3
+#define CACHE_BITS_MANY 7
 
 static void table_add(Table *table, const Route *route, bool replace);
 static bool table_remove(Table *table, const IpPrefix *prefix, const NetDev *dev, bool any_dev);
@@ -46,7 +62,9 @@ static void table_clear(Table *table);
 static const Route *table_lookup(Table *table, const IpAddr *dst, IpFamily family, bool local);
 static const Route *table_choose(const Table *table, const Route *route, const Packet *flow, uint64_t seed);
 static void table_prepare(Table *table);
+static void table_changed(Table *table, bool changed);
 static const Route *lookup_main(const Fib *fib, const IpAddr *dst, IpFamily family, const Table **ret_table);
+static const CacheSlot *ask(Fib *fib, const IpAddr *dst);
 static bool route_is_local_table(const Route *route);
 
 FibBase *
@@ -100,6 +118,7 @@ fib_free(Fib *fib)
         return;
     table_clear(fib->table);
     g_free(fib->table);
+    g_free(fib->cache);
     fib_base_unref(fib->base);
     g_free(fib);
 }
@@ -111,6 +130,7 @@ fib_set_base(Fib *fib, FibBase *base)
         fib_base_ref(base);
     fib_base_unref(fib->base);
     fib->base = base;
+    g_clear_pointer(&fib->cache, g_free);
 }
 
 void
@@ -140,7 +160,7 @@ fib_remove_dev(Fib *fib, const NetDev *dev)
     for (size_t i = 0; i < table->routes.len; i++)
         if (table->routes.data[i].dev != dev)
             table->routes.data[kept++] = table->routes.data[i];
-    table->dirty = table->dirty || kept != table->routes.len;
+    table_changed(table, kept != table->routes.len);
     table->routes.len = kept;
 }
 
@@ -153,20 +173,17 @@ fib_lookup(const Fib *fib, IpAddr dst)
 const Route *
 fib_lookup_flow(const Fib *fib, IpAddr dst, const Packet *flow, uint64_t seed)
 {
-    IpFamily family = ipaddr_family(&dst);
-    const Route *route = table_lookup(fib->table, &dst, family, true);
-    if (route)
-        return route;
+    const CacheSlot *answer = ask((Fib *)fib, &dst);
 
-    const Table *table;
-    route = lookup_main(fib, &dst, family, &table);
-    return route && flow ? table_choose(table, route, flow, seed) : route;
+    if (answer->local)
+        return answer->local;
+    return answer->main && flow ? table_choose(answer->of, answer->main, flow, seed) : answer->main;
 }
 
 const Route *
 fib_lookup_local(const Fib *fib, IpAddr dst)
 {
-    return table_lookup(fib->table, &dst, ipaddr_family(&dst), true);
+    return ask((Fib *)fib, &dst)->local;
 }
 
 bool
@@ -180,8 +197,8 @@ size_t
 fib_bytes(const Fib *fib)
 {
     const Table *table = fib->table;
-    return sizeof *fib + sizeof *table + table->routes.cap * sizeof(Route) + table->groups.cap * sizeof(Group) +
-           htable_bytes(&table->index);
+    return sizeof *fib + (fib->cache ? sizeof(CacheSlot) << fib->cache_bits : 0) + sizeof *table +
+           table->routes.cap * sizeof(Route) + table->groups.cap * sizeof(Group) + htable_bytes(&table->index);
 }
 
 void
@@ -213,6 +230,50 @@ fib_each_base(const Fib *fib, void (*each)(const Route *route, void *user), void
     for (size_t i = 0; i < fib->base->table.routes.len; i++)
         if (!is_hidden(fib, &fib->base->table.routes.data[i]))
             each(&fib->base->table.routes.data[i], user);
+}
+
+static void
+table_changed(Table *table, bool changed)
+{
+    table->dirty = table->dirty || changed;
+    table->changes += changed;
+}
+
+static void
+cache_fit(Fib *fib)
+{
+    uint32_t bits = fib->base || fib->table->routes.len > INDEX_ABOVE ? CACHE_BITS_MANY : CACHE_BITS_FEW;
+
+    if (fib->cache && fib->cache_bits == bits)
+        return;
+    g_free(fib->cache);
+    fib->cache = g_new0(CacheSlot, (size_t)1 << bits);
+    fib->cache_bits = bits;
+}
+
+/* Both answers of an address, from the cache if it has them. */
+static const CacheSlot *
+ask(Fib *fib, const IpAddr *dst)
+{
+    /* The last bytes of an address are the highest of its words, and so are the hash's. */
+    uint64_t hash = (dst->w[0] ^ dst->w[1]) * UINT64_C(0x9e3779b97f4a7c15);
+    uint64_t changes = fib->table->changes + (fib->base ? fib->base->table.changes : 0) + 1;
+    CacheSlot *slot;
+
+    if (fib->cache) {
+        slot = &fib->cache[hash >> (64 - fib->cache_bits)];
+        if (slot->changes == changes && ipaddr_eq(slot->dst, *dst))
+            return slot;
+    }
+    cache_fit(fib);
+    slot = &fib->cache[hash >> (64 - fib->cache_bits)];
+    slot->dst = *dst;
+    slot->changes = changes;
+    slot->local = table_lookup(fib->table, dst, ipaddr_family(dst), true);
+    slot->of = NULL;
+    /* What the main table says of an own address is never asked. */
+    slot->main = slot->local ? NULL : lookup_main(fib, dst, ipaddr_family(dst), &slot->of);
+    return slot;
 }
 
 /* The longest match of the own table and the base; the own one on equal length. */
@@ -350,7 +411,7 @@ table_add(Table *table, const Route *route, bool replace)
         table->routes.data = g_renew(Route, table->routes.data, table->routes.cap);
     }
     vec_push(&table->routes, copy);
-    table->dirty = true;
+    table_changed(table, true);
 }
 
 static bool
@@ -367,7 +428,7 @@ table_remove(Table *table, const IpPrefix *prefix, const NetDev *dev, bool any_d
             table->routes.data[kept++] = *route;
     }
     table->routes.len = kept;
-    table->dirty = table->dirty || kept != n;
+    table_changed(table, kept != n);
     return kept != n;
 }
 

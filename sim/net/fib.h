@@ -8,7 +8,8 @@
  * the host's own. As in the kernel, the local table (types local and broadcast) is asked before everything else.
  * Equal-cost next hops are chosen by flow hash (fib_multipath_hash_policy 1), as a Chance-free stable function.
  *
- * Tables are sorted arrays; big ones get a hash index per prefix length, made at the first look-up after a change. */
+ * Tables are sorted arrays; big ones get a hash index per prefix length, made at the first look-up after a change.  A
+ * small cache of answers by address stands before both tables. */
 
 #include "sim/packet/addr.h"
 #include "sim/packet/packet.h"
