@@ -25,7 +25,7 @@ typedef struct {
 } Command;
 
 extern const Command *const commands[]; /* NULL-terminated. */
-extern const Command command_diff_modes, command_matrix;
+extern const Command command_advise, command_diff_modes, command_matrix;
 extern const Command command_check, command_conntrack, command_describe, command_get, command_ip, command_iptables,
     command_netstat;
 extern const Command command_rules, command_run, command_tcpdump, command_trace, command_walk, command_whatif;

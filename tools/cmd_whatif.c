@@ -2,6 +2,7 @@
 
 #include "tools/cli.h"
 
+#include <signal.h>
 #include <stdio.h>
 #include <string.h>
 #include <unistd.h>
@@ -11,7 +12,18 @@
 typedef struct {
     char **variants;
     char *seed, *repeat;
+    gboolean serial;
 } Options;
+
+/* Ctrl-C: what was run so far is told, marked as such. */
+static volatile sig_atomic_t stopped;
+
+static void
+on_signal(int signal_number)
+{
+    (void)signal_number;
+    stopped = 1;
+}
 
 static void
 show_progress(size_t done, size_t total, void *user)
@@ -40,7 +52,7 @@ parse_variants(char *const *texts, size_t *ret_n)
 }
 
 static int
-compare(const CommonOptions *common, const Variant *variants, size_t n, uint64_t seed, size_t repeat)
+compare(const CommonOptions *common, const Variant *variants, size_t n, uint64_t seed, size_t repeat, bool serial)
 {
     g_autofree VariantResult *results = g_new0(VariantResult, n * repeat);
     g_autofree WhatifColumn *columns = g_new0(WhatifColumn, n);
@@ -51,8 +63,10 @@ compare(const CommonOptions *common, const Variant *variants, size_t n, uint64_t
 
     for (size_t s = 0; s < repeat; s++)
         seeds[s] = seed + s;
+    signal(SIGINT, on_signal);
+    signal(SIGTERM, on_signal);
     variants_run((const char *const *)common->files, g_strv_length(common->files), variants, n, seeds, repeat, results,
-                 show_progress, NULL);
+                 &(VariantsOptions){.progress = show_progress, .stop = &stopped, .serial = serial});
     for (size_t v = 0; v < n; v++) {
         columns[v] = (WhatifColumn){&variants[v], &results[v * repeat], repeat};
         if (results[v * repeat].error) {
@@ -92,7 +106,7 @@ run_options(const CommonOptions *common, const Options *o)
     variants = parse_variants(o->variants, &n);
     if (!variants)
         return EXIT_USAGE;
-    status = compare(common, variants, n, seed, repeat);
+    status = compare(common, variants, n, seed, repeat, o->serial);
     for (size_t i = 0; i < n; i++)
         variant_clear(&variants[i]);
     g_free(variants);
@@ -110,6 +124,8 @@ run(int argc, char **argv)
         {"seed", 0, 0, G_OPTION_ARG_STRING, &o.seed, "instead of the scenario's", "N"},
         {"repeat", 0, 0, G_OPTION_ARG_STRING, &o.repeat, "with N seeds; figures then carry 95 % confidence intervals",
          "N"},
+        {"serial", 0, 0, G_OPTION_ARG_NONE, &o.serial, "one run after the other instead of one on each processor",
+         NULL},
         {0},
     };
     int status = EXIT_USAGE;

@@ -260,6 +260,35 @@ targets_are_pods(const LossWorld *w)
 /* --- The search
  * ------------------------------------------------------------------------------------------------------------- */
 
+/* Each node that sent there stopped when it had new rules or got nothing any more; the last of them counts. */
+static void
+find_closer_of_pod(const LossWorld *w, LossGroup *g, const LbHealthEvent *pod_event)
+{
+    SimTime end = g->window.end, last = -1;
+    const ProxySync *sync = NULL;
+    const LbHealthEvent *event = NULL;
+    const char *node = NULL;
+
+    for (uint32_t i = 0; i < g->n_entry; i++) {
+        const ProxySync *s = loss_next_sync(w, g->entry[i], end);
+        const LbHealthEvent *e = g->lb ? loss_taken_out(w, g->lb, g->entry[i], end) : NULL;
+        SimTime stopped = MIN(s ? s->done : SIMTIME_NEVER, e ? e->at : SIMTIME_NEVER);
+        if (stopped == SIMTIME_NEVER || stopped <= last)
+            continue;
+        last = stopped;
+        node = g->entry[i];
+        event = e && e->at == stopped ? e : NULL;
+        sync = event ? NULL : s;
+    }
+    event = event ? event : pod_event;
+    if (sync)
+        tell_sync(g, node, sync);
+    else if (event)
+        tell_event(w, g, event);
+    else
+        tell_unclosed(w, g);
+}
+
 void
 loss_find_closer(const LossWorld *w, LossGroup *g)
 {
@@ -267,27 +296,13 @@ loss_find_closer(const LossWorld *w, LossGroup *g)
     const char *target = g->kind == LOSS_POD && targets_are_pods(w) ? g->pod : g->node;
     const LbHealthEvent *event = g->lb && target ? loss_taken_out(w, g->lb, target, end) : NULL;
     const ProxySync *sync = NULL;
-    const char *node = g->node;
 
     if (g->late) {
         tell_late(w, g);
         return;
     }
     if (g->kind == LOSS_POD) {
-        /* The last of the nodes that sent there. */
-        for (uint32_t i = 0; i < g->n_entry; i++) {
-            const ProxySync *s = loss_next_sync(w, g->entry[i], end);
-            if (s && (!sync || s->done > sync->done)) {
-                sync = s;
-                node = g->entry[i];
-            }
-        }
-        if (sync)
-            tell_sync(g, node, sync);
-        else if (event)
-            tell_event(w, g, event);
-        else
-            tell_unclosed(w, g);
+        find_closer_of_pod(w, g, event);
         return;
     }
     if (g->kind == LOSS_LB) {
@@ -299,7 +314,7 @@ loss_find_closer(const LossWorld *w, LossGroup *g)
     if (event && event->at <= ok)
         tell_event(w, g, event);
     else if (sync && ok != SIMTIME_NEVER && sync->done <= ok)
-        tell_sync(g, node, sync);
+        tell_sync(g, g->node, sync);
     else
         tell_unclosed(w, g);
 }

@@ -13,10 +13,14 @@ typedef struct {
     const uint64_t *seeds;
     size_t n_seeds, total, done;
     VariantResult *results;
-    void (*progress)(size_t done, size_t total, void *user);
-    void *user;
-    GMutex lock; /* Of 'done' and the progress call. */
+    const VariantsOptions *options;
+    Sim **running; /* By run; NULL: not now. */
+    GMutex lock;   /* Of 'done', 'running' and the progress call. */
+    GCond ended;
 } Batch;
+
+/* Looks that often whether it shall stop. */
+#define STOP_POLL (50 * G_TIME_SPAN_MILLISECOND)
 
 bool
 variant_parse(const char *text, Variant *ret_variant)
@@ -64,10 +68,25 @@ apply_overrides(Input *input, const Variant *variant, char **ret_error)
     return true;
 }
 
-static void
-run_scenario(Input *input, const uint64_t *seed, VariantResult *result)
+static bool
+is_stopped(const Batch *batch)
 {
-    Cluster *cluster = cluster_new(input, &(ClusterOptions){.seed = seed ? *seed : input->scenario.seed});
+    return batch->options->stop && *batch->options->stop;
+}
+
+static void
+set_running(Batch *batch, size_t index, Sim *sim)
+{
+    g_mutex_lock(&batch->lock);
+    batch->running[index] = sim;
+    g_mutex_unlock(&batch->lock);
+}
+
+static void
+run_scenario(Batch *batch, size_t index, Input *input)
+{
+    VariantResult *result = &batch->results[index];
+    Cluster *cluster = cluster_new(input, &(ClusterOptions){.seed = batch->seeds[index % batch->n_seeds]});
     ScenarioRun *run;
 
     if (!cluster) {
@@ -75,7 +94,9 @@ run_scenario(Input *input, const uint64_t *seed, VariantResult *result)
         return;
     }
     run = scenario_run_new(cluster, &input->scenario);
-    scenario_run_until(run, SIMTIME_NEVER);
+    set_running(batch, index, cluster_sim(cluster));
+    result->interrupted = !scenario_run_until(run, SIMTIME_NEVER);
+    set_running(batch, index, NULL);
     if (diags_errors(input->diags) > 0)
         result->error = errors_text(input);
     else
@@ -85,10 +106,8 @@ run_scenario(Input *input, const uint64_t *seed, VariantResult *result)
 }
 
 static void
-run_one(gpointer job, gpointer user)
+run_variant(Batch *batch, size_t index)
 {
-    Batch *batch = user;
-    size_t index = GPOINTER_TO_SIZE(job) - 1;
     VariantResult *result = &batch->results[index];
     Input *input = input_load(batch->files, batch->n_files);
 
@@ -98,19 +117,44 @@ run_one(gpointer job, gpointer user)
     if (!result->error && diags_errors(input->diags) > 0)
         result->error = errors_text(input);
     if (!result->error)
-        run_scenario(input, &batch->seeds[index % batch->n_seeds], result);
+        run_scenario(batch, index, input);
     input_free(input);
+}
+
+static void
+run_one(gpointer job, gpointer user)
+{
+    Batch *batch = user;
+    size_t index = GPOINTER_TO_SIZE(job) - 1;
+
+    if (is_stopped(batch))
+        batch->results[index].interrupted = true;
+    else
+        run_variant(batch, index);
     g_mutex_lock(&batch->lock);
     batch->done++;
-    if (batch->progress)
-        batch->progress(batch->done, batch->total, batch->user);
+    if (batch->options->progress)
+        batch->options->progress(batch->done, batch->total, batch->options->user);
+    g_cond_signal(&batch->ended);
+    g_mutex_unlock(&batch->lock);
+}
+
+static void
+wait_for_all(Batch *batch)
+{
+    g_mutex_lock(&batch->lock);
+    while (batch->done < batch->total) {
+        g_cond_wait_until(&batch->ended, &batch->lock, g_get_monotonic_time() + STOP_POLL);
+        for (size_t i = 0; is_stopped(batch) && i < batch->total; i++)
+            if (batch->running[i])
+                sim_stop(batch->running[i]);
+    }
     g_mutex_unlock(&batch->lock);
 }
 
 void
 variants_run(const char *const *files, size_t n_files, const Variant *variants, size_t n_variants,
-             const uint64_t *seeds, size_t n_seeds, VariantResult *results,
-             void (*progress)(size_t done, size_t total, void *user), void *user)
+             const uint64_t *seeds, size_t n_seeds, VariantResult *results, const VariantsOptions *options)
 {
     Batch batch = {.files = files,
                    .n_files = n_files,
@@ -119,15 +163,20 @@ variants_run(const char *const *files, size_t n_files, const Variant *variants, 
                    .n_seeds = n_seeds,
                    .total = n_variants * n_seeds,
                    .results = results,
-                   .progress = progress,
-                   .user = user};
+                   .options = options};
     GThreadPool *pool;
 
     g_mutex_init(&batch.lock);
-    pool = g_thread_pool_new(run_one, &batch, (gint)g_get_num_processors(), FALSE, NULL);
+    g_cond_init(&batch.ended);
+    batch.running = g_new0(Sim *, batch.total);
+    /* A worker besides this thread, which only watches. */
+    pool = g_thread_pool_new(run_one, &batch, options->serial ? 1 : (gint)g_get_num_processors(), FALSE, NULL);
     for (size_t i = 0; i < batch.total; i++)
         g_thread_pool_push(pool, GSIZE_TO_POINTER(i + 1), NULL);
+    wait_for_all(&batch);
     g_thread_pool_free(pool, FALSE, TRUE);
+    g_free(batch.running);
+    g_cond_clear(&batch.ended);
     g_mutex_clear(&batch.lock);
 }
 

@@ -7,6 +7,8 @@
  * Every run has a world of its own; several run at once on several cores, with the same results as one after the other.
  */
 
+#include <signal.h>
+
 #include "model/report/measures.h"
 
 typedef struct {
@@ -21,13 +23,20 @@ void variant_clear(Variant *variant);
 typedef struct {
     Measures *measures; /* NULL: it could not run. */
     char *error;
+    bool interrupted; /* Ended early; the measures tell as much as was run. */
 } VariantResult;
 
-/* Runs every variant with every seed: results[v * n_seeds + s].  'progress' may be NULL; it is called from one thread
- * at a time with the number of runs that are over. */
+typedef struct {
+    /* May be NULL; called from one thread at a time with the number of runs that are over. */
+    void (*progress)(size_t done, size_t total, void *user);
+    void *user;
+    const volatile sig_atomic_t *stop; /* Turns true: end what runs, begin nothing more.  NULL: never. */
+    bool serial;                       /* One after the other. */
+} VariantsOptions;
+
+/* Runs every variant with every seed: results[v * n_seeds + s]. */
 void variants_run(const char *const *files, size_t n_files, const Variant *variants, size_t n_variants,
-                  const uint64_t *seeds, size_t n_seeds, VariantResult *results,
-                  void (*progress)(size_t done, size_t total, void *user), void *user);
+                  const uint64_t *seeds, size_t n_seeds, VariantResult *results, const VariantsOptions *options);
 void variant_result_clear(VariantResult *result);
 
 #endif
