@@ -2,9 +2,11 @@
 
 #include "model/control/controllers_private.h"
 #include "model/control/fill_private.h"
+#include "model/control/hints.h"
 #include "model/control/slice_make.h"
 
 static void tell_slice(Controllers *c, const EndpointSlice *slice);
+static void tell_hints(Controllers *c, const Service *service);
 
 void
 slices_pod_changed(Controllers *c, const Pod *old, const Pod *new_)
@@ -50,6 +52,7 @@ slices_reconcile(Controllers *c, Work *work, const Service *service)
     size_t n;
     const ApiObject *const *list = store_list(c->store, KIND_POD, &n);
     g_autoptr(GPtrArray) pods = g_ptr_array_new(), made = g_ptr_array_new();
+    bool written = false;
 
     if (!slices_are_ours(c->store, service))
         return;
@@ -79,8 +82,11 @@ slices_reconcile(Controllers *c, Work *work, const Service *service)
         store_put(c->store, &slice->meta);
         work->last_write = c->sim->now;
         tell_slice(c, slice);
+        written = true;
     }
     remove_others(c, service, made);
+    if (written && hints_auto(service))
+        tell_hints(c, service);
     for (guint i = 0; i < made->len; i++)
         api_unref(made->pdata[i]);
 }
@@ -102,4 +108,14 @@ tell_slice(Controllers *c, const EndpointSlice *slice)
     if (slice->n_endpoints > ready + terminating)
         g_string_append_printf(text, ", %u not ready", rest);
     cluster_story(c->cluster, "EndpointSlice of %s/%s: %s", slice->meta.ns, slice->service, text->str);
+}
+
+/* What topology-mode Auto made of the slices as they now are; the first family speaks for a dual-stack Service. */
+static void
+tell_hints(Controllers *c, const Service *service)
+{
+    g_autoptr(GString) text = g_string_new(NULL);
+
+    hints_describe(c->store, service, text);
+    cluster_story(c->cluster, "topology of %s/%s: %s", service->meta.ns, service->meta.name, text->str);
 }

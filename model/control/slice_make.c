@@ -2,6 +2,7 @@
 
 #include <string.h>
 
+#include "model/control/hints.h"
 #include "model/control/pod_names.h"
 #include "sim/engine/vec.h"
 
@@ -107,6 +108,7 @@ make_family(Maker *m, const Pod *const *pods, size_t n_pods)
     if (m->made->len == m->first)
         slice_for(m, NULL, 0);
     name_slices(m);
+    hints_add(m->store, m->service, (EndpointSlice *const *)m->made->pdata + m->first, m->made->len - m->first);
 }
 
 static uint16_t
@@ -203,20 +205,6 @@ ports_equal(const EndpointPort *a, uint32_t n_a, const EndpointPort *b, uint32_t
     return true;
 }
 
-/* trafficDistribution: hints for the endpoint's own zone, and node (endpointslice/trafficdist). */
-static void
-add_hints(const Maker *m, Endpoint *ep)
-{
-    const char *distribution = m->service->traffic_distribution;
-
-    if (!distribution)
-        return;
-    if (ep->zone)
-        ep->hint_zones = strings_list(m->strings, &ep->zone, 1);
-    if (ep->node_name && strcmp(distribution, "PreferSameNode") == 0)
-        ep->hint_nodes = strings_list(m->strings, &ep->node_name, 1);
-}
-
 static Endpoint
 endpoint_of(const Maker *m, const Pod *pod, IpAddr addr)
 {
@@ -232,7 +220,5 @@ endpoint_of(const Maker *m, const Pod *pod, IpAddr addr)
         ep.conditions |= EP_TERMINATING;
     if (node)
         ep.zone = labels_get(&node->labels, "topology.kubernetes.io/zone");
-    if (ep.conditions & EP_READY)
-        add_hints(m, &ep);
     return ep;
 }

@@ -2,6 +2,7 @@
 
 #include <string.h>
 
+#include "model/control/hints.h"
 #include "model/report/describe_private.h"
 #include "model/report/kube_status.h"
 #include "sim/packet/packet.h"
@@ -93,6 +94,11 @@ describe_service(GString *out, const Describe *d, const Service *s)
         g_string_append_printf(out, "Internal Traffic Policy:\t%s\n", policies[s->internal_policy]);
     if (s->traffic_distribution)
         g_string_append_printf(out, "Traffic Distribution:\t%s\n", s->traffic_distribution);
+    if (hints_auto(s)) {
+        g_string_append(out, "Topology Hints:\t");
+        hints_describe(d->input->store, s, out);
+        g_string_append_c(out, '\n');
+    }
     if (s->health_check_node_port)
         g_string_append_printf(out, "HealthCheck NodePort:\t%u\n", s->health_check_node_port);
     append_list(out, "LoadBalancer Source Ranges", s->source_ranges, s->n_source_ranges);
