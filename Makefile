@@ -131,7 +131,7 @@ fuzz: ## grow each fuzz target's corpus for FUZZ_TIME (20) seconds with clang's 
 fuzz-run: $(patsubst fuzz_%,$(BUILD)/libfuzz_%,$(fuzz_names))
 	$(Q)for f in $(patsubst fuzz_%,%,$(fuzz_names)); do mkdir -p $(BUILD)/corpus/$$f; \
 	  $(BUILD)/libfuzz_$$f -max_total_time=$${FUZZ_TIME:-20} -timeout=10 -artifact_prefix=$(BUILD)/ \
-	    $(BUILD)/corpus/$$f tests/fuzz/corpus/$$f || exit 1; done
+	    $(BUILD)/corpus/$$f tests/corpus/$$f || exit 1; done
 
 asan: ## build with ASan and UBSan into build-asan/ and run its tests
 	+$(Q)$(MAKE) --no-print-directory BUILD=build-asan CFLAGS='-O1 -g' EXTRA='$(SANITIZE)' $(jobs) programs

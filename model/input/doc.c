@@ -169,7 +169,8 @@ DocNode *
 doc_close_sequence(DocReader *reader, Mark at, size_t first)
 {
     size_t n = reader->pending.len - first;
-    DocNode *node = doc_container(&reader->arena, at, NULL, reader->pending.data + first, n);
+    DocNode **items = n ? reader->pending.data + first : NULL; /* There may be no array yet. */
+    DocNode *node = doc_container(&reader->arena, at, NULL, items, n);
     reader->pending.len = first;
     return node;
 }
@@ -178,7 +179,7 @@ DocNode *
 doc_close_mapping(DocReader *reader, Mark at, size_t first)
 {
     size_t n = (reader->pending.len - first) / 2;
-    DocNode **pairs = reader->pending.data + first;
+    DocNode **pairs = n ? reader->pending.data + first : NULL;
     DocNode *node = doc_container(&reader->arena, at, NULL, NULL, 0);
     node->kind = NODE_MAPPING;
     node->n = (uint32_t)n;
