@@ -121,6 +121,9 @@ may_answer(const Host *host, const Packet *pkt)
 {
     if (host->down || pkt->eth != ETH_IP || packet_is_icmp_error(pkt))
         return false;
+    /* Our own echo reply: its sending holds the socket that the error would need (icmp_xmit_lock()). */
+    if (pkt->meta.local_out && packet_is_icmp(pkt) && pkt->icmp.type == (ipaddr_is_v4(&pkt->src) ? 0 : 129))
+        return false;
     if (ipaddr_is_any(&pkt->src) || ipaddr_is_multicast(&pkt->src) || ipaddr_is_multicast(&pkt->dst))
         return false;
     if (!pkt->meta.local_out && mac_is_group(pkt->eth_dst))

@@ -16,6 +16,8 @@ ip_send_reject(Host *host, const Packet *pkt, RejectWith with)
     Packet *reset = ip_make_tcp_reset(host, pkt);
     if (!reset)
         return;
+    if (host->nf && nf_stack_conntrack(host->nf))
+        conntrack_set_closing(nf_stack_conntrack(host->nf), pkt);
     conntrack_attach(reset, pkt); /* So that NAT applies to it though the connection was never confirmed. */
     ip_send_any_source(host, reset);
 }
@@ -55,6 +57,10 @@ ip_answer_no_socket(Host *host, Packet *pkt)
             ip_send(host, reset);
         }
     } else {
+        /* The transport has let go of the connection (nf_reset_ct()): the error finds it by its quote. */
+        if (pkt->meta.ct)
+            conn_release_packet(pkt);
+        pkt->meta.ct = NULL;
         icmp_send_unreachable(host, pkt, pkt->proto == IPPROTO_UDP_ ? REJECT_PORT_UNREACH : REJECT_PROTO_UNREACH);
     }
     host_drop(host, pkt, DROP_NO_SOCKET);

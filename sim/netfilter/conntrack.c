@@ -193,6 +193,20 @@ conntrack_attach(Packet *answer, const Packet *cause)
     answer->meta.ct_reply = !cause->meta.ct_reply;
 }
 
+void
+conntrack_set_closing(Conntrack *ct, const Packet *pkt)
+{
+    Conn *conn = pkt->meta.ct;
+
+    if (!conn || conn->key[CT_ORIG].proto != IPPROTO_TCP_ || conn->state == CT_TCP_CLOSE)
+        return;
+    conn->state = CT_TCP_CLOSE;
+    if (!(conn->status & CT_CONFIRMED))
+        return;
+    conn_refresh(ct, conn, ct->sysctls.tcp_timeout_close);
+    ct_trace(ct, conn, pkt, TRACE_CT_STATE);
+}
+
 static CtPacketVerdict
 track(Conntrack *ct, Conn *conn, const Packet *pkt, CtDir dir)
 {

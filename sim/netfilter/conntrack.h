@@ -102,6 +102,8 @@ NfVerdict conntrack_confirm(Conntrack *ct, NfHook hook, Packet *pkt, DropReason 
 /* nf_ct_attach(): an answer that the host makes to 'cause' while that is on its way (REJECT's RST, an ICMP error)
  * belongs to the same connection, in the other direction. */
 void conntrack_attach(Packet *answer, const Packet *cause);
+/* nf_ct_set_closing(): the TCP connection of 'pkt' was answered with a RST of ours: it is closed. */
+void conntrack_set_closing(Conntrack *ct, const Packet *pkt);
 
 typedef struct {
     IpAddr addr_min, addr_max;   /* Any: keep the address. */

@@ -26,7 +26,7 @@ static const uint8_t transitions[2][6][10] = {
     {
         /* NO  SS  SR  ES  FW  CW  LA  TW  CL  S2 */
         {SS, SS, IG, IG, IG, IG, IG, SS, SS, S2}, /* SYN: first, repeated, or reopening a closed connection. */
-        {IV, IV, IG, IG, IG, IG, IG, IG, IG, SR}, /* SYN-ACK: only in a simultaneous open. */
+        {IV, IV, SR, IV, IV, IV, IV, IV, IV, SR}, /* SYN-ACK: only in a simultaneous open. */
         {IV, IV, FW, FW, LA, LA, LA, TW, CL, IV}, /* FIN */
         {ES, IV, ES, ES, CW, CW, TW, TW, CL, IV}, /* ACK: NO to ES is the pick-up of a running connection. */
         {IV, CL, CL, CL, CL, CL, CL, CL, CL, CL}, /* RST */

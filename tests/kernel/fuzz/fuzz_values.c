@@ -2,7 +2,7 @@
 
 #include "tests/kernel/fuzz/fuzz.h"
 
-static const uint16_t ports[] = {80, 443, 53, 8080, 9090, 3000, 1001, 1002, 1003, 1004, 30080};
+static const uint16_t ports[] = {80, 443, 53, 8080, 9090, 3000, 11001, 11002, 11003, 11004, 30080};
 
 IpAddr
 fuzz_addr(IpFamily family, FuzzAddr which)
@@ -85,7 +85,7 @@ static const Ipset ipsets[] = {
      4,
      false,
      {"10.2.0.2,tcp:8080,10.1.0.2", "10.2.0.2,tcp:80,10.2.0.2", "10.1.0.2,udp:53,10.2.0.3"}},
-    {"ports4", "bitmap:port", {"dst", "src"}, FAMILY_IPV4, NF_KEY_DPORT, 1, false, {"80", "53", "1001"}},
+    {"ports4", "bitmap:port", {"dst", "src"}, FAMILY_IPV4, NF_KEY_DPORT, 1, false, {"80", "53", "11001"}},
     {"ip6", "hash:ip", {"src", "dst"}, FAMILY_IPV6, NF_KEY_DADDR, 1, false, {"fd00:1::2", "fd00:96::a", "fd00:2::3"}},
     {"net6",
      "hash:net",

@@ -176,7 +176,7 @@ add_l4(Gen *g)
         put(g, "-m %s %s--sport %u", name, neg(g), fuzz_port(g->rng));
         break;
     case 2:
-        put(g, "-m %s --sport %u:%u %s--dport 1:%u", name, 1001, 1001 + rng_below(g->rng, 4), neg(g),
+        put(g, "-m %s --sport %u:%u %s--dport 1:%u", name, 11001, 11001 + rng_below(g->rng, 4), neg(g),
             fuzz_port(g->rng));
         break;
     case 3:
@@ -184,7 +184,7 @@ add_l4(Gen *g)
             fuzz_one_in(g->rng, 3)   ? "ports"
             : fuzz_one_in(g->rng, 2) ? "sports"
                                      : "dports",
-            fuzz_port(g->rng), 1000, 1000 + rng_below(g->rng, 5), fuzz_port(g->rng));
+            fuzz_port(g->rng), 11000, 11000 + rng_below(g->rng, 5), fuzz_port(g->rng));
         break;
     case 4:
         if (g->proto == 6)
