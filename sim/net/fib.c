@@ -186,6 +186,20 @@ fib_lookup_local(const Fib *fib, IpAddr dst)
     return ask((Fib *)fib, &dst)->local;
 }
 
+const Route *
+fib_lookup_dev(const Fib *fib, IpAddr dst, const NetDev *dev)
+{
+    const Route *best = NULL;
+
+    for (size_t i = 0; i < fib->table->routes.len; i++) {
+        const Route *route = &fib->table->routes.data[i];
+        if (route->type == ROUTE_UNICAST && route->dev == dev && ipprefix_contains(&route->prefix, dst) &&
+            (!best || route->prefix.len > best->prefix.len))
+            best = route;
+    }
+    return best;
+}
+
 bool
 fib_is_local(const Fib *fib, IpAddr addr, const NetDev *dev)
 {

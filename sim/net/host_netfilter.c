@@ -38,8 +38,8 @@ addr_type(Host *host, IpAddr addr, const NetDev *dev)
         return NF_TYPE_UNSPEC;
     if (local && (!dev || local->dev == dev))
         return NF_TYPE_LOCAL;
-    const Route *route = fib_lookup(host->fib, addr);
-    return route && route->type == ROUTE_UNICAST && (!dev || route->dev == dev) ? NF_TYPE_UNICAST : NF_TYPE_UNREACHABLE;
+    const Route *route = dev ? fib_lookup_dev(host->fib, addr, dev) : fib_lookup(host->fib, addr);
+    return route && route->type == ROUTE_UNICAST ? NF_TYPE_UNICAST : NF_TYPE_UNREACHABLE;
 }
 
 /* nf_nat_masquerade_ipv4(): by the next hop, so that the address is of the subnet that the packet leaves to. */

@@ -158,7 +158,10 @@ limit_allows(Host *host, const Packet *pkt, uint8_t type, uint8_t code, const Ip
 static IpAddr
 error_source(const Host *host, const Packet *pkt)
 {
-    if (fib_is_local(host->fib, pkt->dst, NULL))
+    bool inner = ipaddr_is_loopback(&pkt->dst) && pkt->meta.in && pkt->meta.in->kind != DEV_LOOPBACK;
+
+    /* IPv6 asks by interface: ::1 is no address of another one (ipv6_chk_addr()). */
+    if (fib_is_local(host->fib, pkt->dst, NULL) && !(inner && packet_family(pkt) == FAMILY_IPV6))
         return pkt->dst;
     return packet_family(pkt) == FAMILY_IPV4 ? IPADDR_ANY4 : IPADDR_ANY6;
 }

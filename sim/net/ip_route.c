@@ -74,9 +74,13 @@ ip_route_input(Host *host, const Packet *pkt, const NetDev *in)
     const Route *route = fib_lookup_flow(host->fib, pkt->dst, pkt, multipath_seed(host));
     if (!route || (route->type != ROUTE_LOCAL && route->type != ROUTE_BROADCAST && route->type != ROUTE_UNICAST))
         return input_no_route(host, route, v4);
-    /* DNAT to ::1 of a packet from outside: the route of ::1 is for what comes from the loopback only. */
-    if (!v4 && ipaddr_is_loopback(&pkt->dst) && in->kind != DEV_LOOPBACK)
-        return input_no_route(host, NULL, v4);
+    /* DNAT to ::1 of a packet from outside: such a destination is looked for on its own interface (rt6_need_strict()).
+     */
+    if (!v4 && ipaddr_is_loopback(&pkt->dst) && in->kind != DEV_LOOPBACK) {
+        route = fib_lookup_dev(host->fib, pkt->dst, in);
+        if (!route)
+            return input_no_route(host, NULL, v4);
+    }
     out.plen = route->prefix.len;
     bool local = route->type != ROUTE_UNICAST;
     if (!local && !forwards)

@@ -198,11 +198,9 @@ conntrack_set_closing(Conntrack *ct, const Packet *pkt)
 {
     Conn *conn = pkt->meta.ct;
 
-    if (!conn || conn->key[CT_ORIG].proto != IPPROTO_TCP_ || conn->state == CT_TCP_CLOSE)
+    if (!conn || conn->key[CT_ORIG].proto != IPPROTO_TCP_ || !(conn->status & CT_CONFIRMED))
         return;
     conn->state = CT_TCP_CLOSE;
-    if (!(conn->status & CT_CONFIRMED))
-        return;
     conn_refresh(ct, conn, ct->sysctls.tcp_timeout_close);
     ct_trace(ct, conn, pkt, TRACE_CT_STATE);
 }

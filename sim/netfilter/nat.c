@@ -262,9 +262,7 @@ choose_port(Choice *choice, CtTuple *tuple)
         size = 64512;
     }
     return search_port(choice, tuple, port, min, size,
-                       choice->manip == NAT_MANIP_SRC || range->flags & ANY_RANDOM || proto_is_icmp(tuple->proto)
-                           ? draw_u16(choice)
-                           : 0);
+                       choice->manip == NAT_MANIP_SRC || range->flags & ANY_RANDOM ? draw_u16(choice) : 0);
 }
 
 /* From a random place on, and from others in ever smaller steps: never the whole range. */

@@ -2,7 +2,8 @@
 
 #include "tests/kernel/fuzz/fuzz.h"
 
-static const uint16_t ports[] = {80, 443, 53, 8080, 9090, 3000, 11001, 11002, 11003, 11004, 30080};
+/* None below 1024: from there the kernel draws for its like from few, and might hit one of these. */
+static const uint16_t ports[] = {2080, 2443, 2053, 8080, 9090, 3000, 11001, 11002, 11003, 11004, 30080};
 
 IpAddr
 fuzz_addr(IpFamily family, FuzzAddr which)
@@ -41,7 +42,7 @@ fuzz_port_known(uint16_t port)
     for (size_t i = 0; i < G_N_ELEMENTS(ports); i++)
         if (ports[i] == port)
             return true;
-    return port < 16; /* Not a port: what stands in its place in ICMP. */
+    return port == 0; /* What stands in its place in ICMP. */
 }
 
 /* --- ipsets ------------------------------------------------------------------------------------------------------- */
@@ -76,7 +77,7 @@ static const Ipset ipsets[] = {
      F3(NF_KEY_DADDR, NF_KEY_PROTO, NF_KEY_DPORT),
      3,
      false,
-     {"10.96.0.10,tcp:80", "10.96.0.11,udp:53", "10.2.0.2,tcp:8080", "10.1.0.1,tcp:80"}},
+     {"10.96.0.10,tcp:2080", "10.96.0.11,udp:2053", "10.2.0.2,tcp:8080", "10.1.0.1,tcp:2080"}},
     {"ipportip4",
      "hash:ip,port,ip",
      {"dst,dst,src", "src,dst,dst"},
@@ -84,8 +85,8 @@ static const Ipset ipsets[] = {
      F4(NF_KEY_DADDR, NF_KEY_PROTO, NF_KEY_DPORT, NF_KEY_DADDR),
      4,
      false,
-     {"10.2.0.2,tcp:8080,10.1.0.2", "10.2.0.2,tcp:80,10.2.0.2", "10.1.0.2,udp:53,10.2.0.3"}},
-    {"ports4", "bitmap:port", {"dst", "src"}, FAMILY_IPV4, NF_KEY_DPORT, 1, false, {"80", "53", "11001"}},
+     {"10.2.0.2,tcp:8080,10.1.0.2", "10.2.0.2,tcp:2080,10.2.0.2", "10.1.0.2,udp:2053,10.2.0.3"}},
+    {"ports4", "bitmap:port", {"dst", "src"}, FAMILY_IPV4, NF_KEY_DPORT, 1, false, {"2080", "2053", "11001"}},
     {"ip6", "hash:ip", {"src", "dst"}, FAMILY_IPV6, NF_KEY_DADDR, 1, false, {"fd00:1::2", "fd00:96::a", "fd00:2::3"}},
     {"net6",
      "hash:net",
@@ -102,7 +103,7 @@ static const Ipset ipsets[] = {
      F3(NF_KEY_DADDR, NF_KEY_PROTO, NF_KEY_DPORT),
      3,
      false,
-     {"fd00:96::a,tcp:80", "fd00:96::b,udp:53", "fd00:2::2,tcp:8080"}},
+     {"fd00:96::a,tcp:2080", "fd00:96::b,udp:2053", "fd00:2::2,tcp:8080"}},
 };
 
 void

@@ -1,0 +1,7 @@
+#!/bin/bash
+# Scenarios played by the kernel in network namespaces and by the simulator: tests/kernel/twin/twin.py.  Needs root.
+set -u
+cd "$(dirname "$0")/../.."
+scenarios=$(ls tests/kernel/twin/*.yaml | grep -v /cluster.yaml)
+# shellcheck disable=SC2086  # file names without blanks
+exec timeout -k 10 120 python3 tests/kernel/twin/twin.py --program "${BUILD:-build}/svcsim" $scenarios

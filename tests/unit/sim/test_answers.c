@@ -1,0 +1,138 @@
+/* Answers that a host makes by itself, as a real kernel gave them (found by tests/kernel/fuzz) */
+
+#include "tests/unit/sim/net_world.h"
+
+#include "sim/netfilter/nf_text.h"
+
+typedef struct {
+    NetWorld *world;
+    Host *client, *router, *server;
+    NfRuleset *rs;
+} Answers;
+
+static void
+start(Answers *t, const char *rules)
+{
+    NfNames *names = nf_names_new();
+    GPtrArray *notes = NULL;
+
+    t->world = net_world_new();
+    t->client = net_world_host(t->world, "client", false);
+    t->router = net_world_host(t->world, "router", true);
+    t->server = net_world_host(t->world, "server", false);
+    net_world_wire(t->client, "eth0", t->router, "c0");
+    net_world_wire(t->server, "eth0", t->router, "s0");
+    net_world_addr(t->client, "eth0", "10.1.0.2/24", "fd00:1::2/64");
+    net_world_addr(t->router, "c0", "10.1.0.1/24", "fd00:1::1/64");
+    net_world_addr(t->router, "s0", "10.2.0.1/24", "fd00:2::1/64");
+    net_world_addr(t->server, "eth0", "10.2.0.2/24", "fd00:2::2/64");
+    net_world_route(t->client, "0.0.0.0/0", "10.1.0.1", "eth0");
+    net_world_route(t->server, "0.0.0.0/0", "10.2.0.1", "eth0");
+    t->rs = nf_parse_iptables_save(names, FAMILY_IPV4, rules, strlen(rules), &notes);
+    T_TRUE(t->rs != NULL);
+    nf_stack_set_ruleset(host_netfilter(t->router), FAMILY_IPV4, "iptables", t->rs);
+    g_ptr_array_unref(notes);
+    nf_names_unref(names);
+}
+
+static void
+finish(Answers *t)
+{
+    nf_ruleset_unref(t->rs);
+    net_world_free(t->world);
+}
+
+static void
+send_from_client(Answers *t, uint8_t proto, const char *dst)
+{
+    Packet *pkt = net_world_packet(t->world, proto, NULL, 1000, dst, 80);
+
+    T_EQ_I64(ip_send(t->client, pkt), IP_SENT);
+    net_world_run(t->world, SIMTIME_MSEC);
+}
+
+static uint64_t
+count(const Answers *t, const char *chain, uint32_t rule)
+{
+    uint32_t id = nf_chain_find(nf_ruleset_names(t->rs), "filter", chain);
+
+    return nf_state_counter(nf_stack_state(host_netfilter(t->router)), t->rs, id, rule).packets;
+}
+
+#define FILTER "*filter\n:INPUT ACCEPT [0:0]\n:FORWARD ACCEPT [0:0]\n:OUTPUT ACCEPT [0:0]\n"
+
+/* The connection that is refused is never confirmed; the error is RELATED to it all the same. */
+static void
+test_error_is_related(void)
+{
+    Answers t = {0};
+
+    start(&t, FILTER "-A FORWARD -j REJECT --reject-with icmp-port-unreachable\n"
+                     "-A OUTPUT -m conntrack --ctstate RELATED\n-A OUTPUT -m conntrack --ctstate INVALID\nCOMMIT\n");
+    send_from_client(&t, IPPROTO_UDP_, "10.2.0.2");
+    T_EQ_U64(count(&t, "OUTPUT", 0), 1);
+    T_EQ_U64(count(&t, "OUTPUT", 1), 0);
+    T_EQ_U64(conntrack_len(nf_stack_conntrack(host_netfilter(t.router))), 0);
+    finish(&t);
+}
+
+static void
+note_state(const Conn *conn, void *user)
+{
+    *(int *)user = conn_tcp_state(conn);
+}
+
+/* A RST from REJECT closes a connection that exists. */
+static void
+test_reset_closes(void)
+{
+    Answers t = {0};
+    int state = -1;
+    Packet *pkt;
+
+    start(&t, FILTER "-A FORWARD -i s0 -p tcp -j REJECT --reject-with tcp-reset\n"
+                     "-A FORWARD -m conntrack --ctstate NEW\nCOMMIT\n");
+    host_set_down(t.server, true); /* It would refuse. */
+    send_from_client(&t, IPPROTO_TCP_, "10.2.0.2");
+    host_set_down(t.server, false);
+    T_EQ_U64(conntrack_len(nf_stack_conntrack(host_netfilter(t.router))), 1);
+    pkt = net_world_packet(t.world, IPPROTO_TCP_, NULL, 80, "10.1.0.2", 1000);
+    pkt->tcp.flags = TCP_SYN | TCP_ACK;
+    pkt->tcp.ack = 1;
+    T_EQ_I64(ip_send(t.server, pkt), IP_SENT);
+    net_world_run(t.world, SIMTIME_MSEC);
+    conntrack_each(nf_stack_conntrack(host_netfilter(t.router)), note_state, &state);
+    T_EQ_I64(state, CT_TCP_CLOSE);
+    finish(&t);
+}
+
+/* The echo reply is rejected on its way out: about that there is no error. */
+static void
+test_no_error_about_own_echo_reply(void)
+{
+    Answers t = {0};
+
+    start(&t, FILTER "-A OUTPUT -p icmp -j REJECT --reject-with icmp-admin-prohibited\nCOMMIT\n");
+    T_EQ_I64(icmp_send_echo(t.client, ip("10.1.0.1"), 7, 1, 8), IP_SENT);
+    net_world_run(t.world, SIMTIME_MSEC);
+    T_EQ_U64(count(&t, "OUTPUT", 0), 1);
+    finish(&t);
+}
+
+/* A chain of type nat alone asks for no tracking. */
+static void
+test_nat_table_alone_tracks_nothing(void)
+{
+    Answers t = {0};
+
+    start(&t, FILTER "COMMIT\n*nat\n:PREROUTING ACCEPT [0:0]\n:POSTROUTING ACCEPT [0:0]\nCOMMIT\n");
+    send_from_client(&t, IPPROTO_UDP_, "10.2.0.2");
+    T_TRUE(nf_stack_conntrack(host_netfilter(t.router)) == NULL);
+    finish(&t);
+}
+
+const TestSuite suite_answers = {"sim/answers",
+                                 {{"an error is RELATED to a connection that never was", test_error_is_related},
+                                  {"a reset by rule closes the connection", test_reset_closes},
+                                  {"no error about the own echo reply", test_no_error_about_own_echo_reply},
+                                  {"a nat table alone tracks nothing", test_nat_table_alone_tracks_nothing}}};
