@@ -2,6 +2,7 @@
 
 #include "sim/engine/vec.h"
 #include "sim/netfilter/conntrack.h"
+#include "sim/netfilter/nf_state.h"
 
 /* First ephemeral port: where the question leaves the source port open. */
 #define DEFAULT_SOURCE_PORT 32768
@@ -225,14 +226,15 @@ delete_any(const Conn *conn, void *user)
     return true;
 }
 
-/* Every branch starts from the same state: connections that earlier branches made are forgotten. */
+/* Every branch starts from the same state: connections, recent lists and sets of earlier branches are forgotten. */
 static void
-forget_connections(Host *host)
+forget_branches(Host *host)
 {
     Conntrack *ct = nf_stack_conntrack(host_netfilter(host));
 
     if (ct)
         conntrack_delete(ct, delete_any, NULL);
+    nf_state_forget(nf_stack_state(host_netfilter(host)));
 }
 
 static void
@@ -246,7 +248,7 @@ walk_branches(Walker *w, WalkAnswer *answer)
     chance_script_init(&script);
     sim->chance = &script.base;
     do {
-        forget_connections(w->host);
+        forget_branches(w->host);
         walk_once(w);
         w->outcome.probability = chance_script_probability(&script);
         if (w->outcome.probability > 0)
