@@ -157,6 +157,7 @@ bench_names = $(patsubst tests/bench/%.c,%,$(sort $(wildcard tests/bench/*.c)))
 $(BUILD)/tests/bench/%: $(BUILD)/tests/bench/%.o $(BUILD)/libmodel.a $(BUILD)/libsim.a
 	$(call say,LD,$@)
 	$(Q)$(CC) $(CFLAGS) $(EXTRA) $(LDFLAGS) -o $@ $^ $(PKG_LIBS) -lm
+programs: $(BUILD)/tests/bench/path
 bench: $(addprefix $(BUILD)/tests/bench/,$(bench_names)) ## build and run tests/bench/*.c; B=substring picks
 	$(Q)for b in $(foreach b,$(bench_names),$(if $(findstring $(B),$(b)),$(b))); do \
 	  printf '\n== %s\n' $$b; $(BUILD)/tests/bench/$$b || exit 1; done

@@ -46,6 +46,7 @@ part headers "$MAKE" -s headers
 part unit-sim "$BUILD/unit-sim"
 part unit-model "$BUILD/unit-model"
 part conformance "$BUILD/conformance"
+part guard bash tests/bench/guard.sh "$BUILD"
 for script in tests/{flow,cli,errors,scenarios,article,capture,determinism,fuzz}/run.sh; do
     [ -e "$script" ] && part "$(basename "$(dirname "$script")")" bash "$script"
 done

@@ -8,6 +8,7 @@ typedef struct {
     Socket **conns; /* In 'active' places. */
     size_t n_cap;
     char *prefix;
+    PayloadBuf *blank; /* The last answer to a request of zeros without bytes of its own; may be NULL. */
     void (*seen)(void *user, IpAddr from, uint16_t port, uint64_t flow);
     void *user;
 } EchoServer;
@@ -62,26 +63,44 @@ on_accepted(Socket *listener, Socket *conn, void *user)
     socket_set_user(conn, &conn_callbacks, echo);
 }
 
+/* The prefix, then what came.  A stream of equal requests without bytes costs one buffer. */
+static PayloadBuf *
+prefixed_answer(EchoServer *echo, const Payload *payload)
+{
+    size_t prefix_len = strlen(echo->prefix), size = prefix_len + payload->len;
+    g_autofree char *text = NULL;
+    PayloadBuf *buf;
+
+    if (!payload->buf && echo->blank && echo->blank->size == size)
+        return payload_buf_ref(echo->blank);
+    text = g_malloc0(size + 1);
+    memcpy(text, echo->prefix, prefix_len);
+    if (payload->buf)
+        memcpy(text + prefix_len, payload->buf->data + payload->offset, payload->len);
+    buf = payload_buf_new(text, size);
+    if (!payload->buf) {
+        payload_buf_unref(echo->blank);
+        echo->blank = payload_buf_ref(buf);
+    }
+    return buf;
+}
+
 static void
 on_received(Socket *s, const Payload *payload, IpAddr from, uint16_t from_port, void *user)
 {
     EchoServer *echo = user;
     uint8_t proto = socket_proto(s);
-    PayloadBuf *buf = payload->buf ? payload_buf_ref(payload->buf) : NULL;
+    PayloadBuf *buf = NULL;
     uint32_t offset = payload->offset, len = payload->len;
 
     if (echo->seen)
         echo->seen(echo->user, from, from_port, proto == IPPROTO_UDP_ ? udp_received_flow(s) : socket_flow(s));
     if (echo->prefix) {
-        size_t prefix_len = strlen(echo->prefix);
-        g_autofree char *text = g_malloc0(prefix_len + len + 1);
-        memcpy(text, echo->prefix, prefix_len);
-        if (buf)
-            memcpy(text + prefix_len, buf->data + offset, len);
-        payload_buf_unref(buf);
-        buf = payload_buf_new(text, prefix_len + len);
+        buf = prefixed_answer(echo, payload);
         offset = 0;
         len = buf->size;
+    } else if (payload->buf) {
+        buf = payload_buf_ref(payload->buf);
     }
     if (proto == IPPROTO_TCP_)
         tcp_send(s, buf, offset, len);
@@ -148,4 +167,5 @@ echo_clear(App *app, bool host_gone)
     }
     g_free(echo->conns);
     g_free(echo->prefix);
+    payload_buf_unref(echo->blank);
 }
