@@ -206,6 +206,15 @@ is_stateless(const Lb *lb)
     return lb->profile->hash == LB_HASH_ECMP || lb->profile->hash == LB_HASH_ECMP_RESILIENT;
 }
 
+/* A SYN on the ports of a flow that is over opens a new one; so does one whose target is out by now. */
+static bool
+is_over(const LbFlow *flow, const Packet *pkt)
+{
+    if (!opens(pkt))
+        return false;
+    return flow->closed || flow->reset || (pkt->proto == IPPROTO_TCP_ && flow->target->state != LB_TARGET_HEALTHY);
+}
+
 /* Forgets what the load balancer would no longer know. */
 static LbFlow *
 current_flow(Lb *lb, const LbTuple *key, const Packet *pkt, bool *ret_was_idle)
@@ -221,8 +230,7 @@ current_flow(Lb *lb, const LbTuple *key, const Packet *pkt, bool *ret_was_idle)
     } else if (is_stateless(lb)) {
         if (flow->generation == lb->generation)
             return flow;
-    } else if (!((flow->closed || flow->reset) && opens(pkt))) {
-        /* A SYN on the ports of a flow that is over opens a new one. */
+    } else if (!is_over(flow, pkt)) {
         return flow;
     }
     flow_remove(lb, index);
