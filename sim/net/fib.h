@@ -57,7 +57,8 @@ const Route *fib_lookup(const Fib *fib, IpAddr dst);
 /* The same, with one of several equal next hops chosen by a hash of the packet's 5-tuple and 'seed'; 'flow' may be
  * NULL (the first next hop). */
 const Route *fib_lookup_flow(const Fib *fib, IpAddr dst, const Packet *flow, uint64_t seed);
-/* The longest match among the host's own unicast routes over 'dev', or NULL: a walk of the table, for rare questions. */
+/* The longest match among the host's own unicast routes over 'dev', or NULL: a walk of the table, for rare questions.
+ */
 const Route *fib_lookup_dev(const Fib *fib, IpAddr dst, const NetDev *dev);
 /* The match in the local table only (types local and broadcast), or NULL. */
 const Route *fib_lookup_local(const Fib *fib, IpAddr dst);
