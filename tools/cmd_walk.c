@@ -86,11 +86,11 @@ compile_rules(Setup *s, Input *input, const Options *o)
         return false;
     }
     s->rules = proxy_rules_new(input, o->node, o->mode ? &mode : NULL, ipaddr_family(&s->question.to));
-    if (!s->rules->ruleset) {
-        fprintf(stderr, "svcsim walk: kube-proxy's sync on %s fails as a whole: %s\n", o->node, s->rules->error);
-        return false;
-    }
-    s->ruleset = nf_ruleset_ref(s->rules->ruleset);
+    if (s->rules->ruleset)
+        s->ruleset = nf_ruleset_ref(s->rules->ruleset);
+    else
+        fprintf(stderr, "svcsim walk: kube-proxy's sync on %s fails as a whole, so there are no rules: %s\n", o->node,
+                s->rules->error);
     return true;
 }
 
@@ -123,7 +123,8 @@ setup(Setup *s, Input *input, const Options *o)
         return false;
     }
     nf_stack_set_linear(host_netfilter(s->host), o->linear);
-    nf_stack_set_ruleset(host_netfilter(s->host), ipaddr_family(&s->question.to), "kube-proxy", s->ruleset);
+    if (s->ruleset)
+        nf_stack_set_ruleset(host_netfilter(s->host), ipaddr_family(&s->question.to), "kube-proxy", s->ruleset);
     return true;
 }
 

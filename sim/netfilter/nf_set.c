@@ -168,8 +168,9 @@ set_insert(NfSet *set, const NfElem *elem, GError **error)
     if (present && elem_bits(set, present) == bits) {
         if (verdict_equal(present, &copy))
             return true;
-        g_set_error(error, NF_ERROR, NF_ERROR_EXISTS, "element %u: the key exists with another verdict (File exists)",
-                    set->n + 1);
+        char key[IPPORT_STR_SIZE];
+        g_set_error(error, NF_ERROR, NF_ERROR_EXISTS, "two elements for %s with different verdicts (File exists)",
+                    ipport_format(copy.key.addr, copy.key.port, key));
         return false;
     }
     hash = nf_key_hash(&copy.key);
