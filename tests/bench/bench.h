@@ -5,6 +5,7 @@
 
 #include <glib.h>
 #include <malloc.h>
+#include <stdbool.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -49,6 +50,7 @@ typedef struct {
     uint32_t nodes, services, endpoints, clients;
     const char *network; /* "routed" or "bridge". */
     const char *mode;    /* "iptables" or "nftables". */
+    bool no_apps;        /* Pods without applications. */
 } BenchCluster;
 
 static inline void

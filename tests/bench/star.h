@@ -85,7 +85,7 @@ star_new(const BenchCluster *shape, uint32_t packets)
     star.input = input_load_text("star", yaml->str);
     diags_print(star.input->diags, stderr, DIAG_ERROR);
     control_fill(star.input);
-    star.cluster = cluster_new(star.input, &(ClusterOptions){.seed = 1});
+    star.cluster = cluster_new(star.input, &(ClusterOptions){.seed = 1, .no_apps = shape->no_apps});
     star.sim = cluster_sim(star.cluster);
     clients = cluster_clients(star.cluster, &star.n_clients);
     nodes = cluster_nodes(star.cluster, &n_nodes);
