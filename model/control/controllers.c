@@ -226,4 +226,5 @@ node_changed(Controllers *c)
     const ApiObject *const *sets = store_list(c->store, KIND_DAEMONSET, &n);
     for (size_t i = 0; i < n; i++)
         work_add(c, WORK_DAEMONSET, sets[i]->ns, sets[i]->name, reaction(c));
+    slices_nodes_changed(c);
 }

@@ -63,6 +63,8 @@ void statefulset_reconcile(Controllers *c, const Workload *set);
 void daemonset_reconcile(Controllers *c, Work *work, const Workload *set);
 void slices_reconcile(Controllers *c, Work *work, const Service *service);
 void schedule_pod(Controllers *c, Work *work, const Pod *pod);
+/* Services whose hints no longer fit the zones' CPU. */
+void slices_nodes_changed(Controllers *c);
 /* The Services whose endpoints this pod was or is one of. */
 void slices_pod_changed(Controllers *c, const Pod *old, const Pod *new_);
 

@@ -76,6 +76,31 @@ hints_tell(const HintPlan *plan, GString *out)
         g_string_append_printf(out, ": %u endpoints at least, and there are %u", plan->minimum, plan->n_endpoints);
 }
 
+bool
+hints_overloaded(Store *store, const Service *service)
+{
+    size_t n;
+    const EndpointSlice *const *slices = store_slices_of(store, service->meta.ns, service->meta.name, &n);
+    HintPlan plan = {0};
+    bool known = count_cpu(store, &plan) && plan.n_zones >= 2;
+
+    for (size_t i = 0; i < n; i++)
+        for (uint32_t k = 0; slices[i]->family == slices[0]->family && k < slices[i]->n_endpoints; k++) {
+            const char *const *hints = slices[i]->endpoints[k].hint_zones;
+            HintZone *zone = hints && hints[0] ? zone_of(&plan, hints[0]) : NULL;
+            plan.n_endpoints += hints && hints[0];
+            if (zone)
+                zone->here++;
+        }
+    if (plan.n_endpoints == 0 || !known)
+        return plan.n_endpoints > 0;
+    set_minima(&plan);
+    for (uint32_t i = 0; i < plan.n_zones; i++)
+        if (plan.zones[i].here < plan.zones[i].minimum)
+            return true;
+    return false;
+}
+
 void
 hints_describe(Store *store, const Service *service, GString *out)
 {

@@ -25,6 +25,19 @@ slices_pod_changed(Controllers *c, const Pod *old, const Pod *new_)
     }
 }
 
+void
+slices_nodes_changed(Controllers *c)
+{
+    size_t n;
+    const ApiObject *const *services = store_list(c->store, KIND_SERVICE, &n);
+
+    for (size_t i = 0; i < n; i++) {
+        const Service *service = (const Service *)services[i];
+        if (hints_auto(service) && hints_overloaded(c->store, service))
+            work_add(c, WORK_SLICES, service->meta.ns, service->meta.name, reaction(c));
+    }
+}
+
 static bool
 made_again(const GPtrArray *made, const char *name)
 {

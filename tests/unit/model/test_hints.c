@@ -90,8 +90,25 @@ test_refusals(void)
           "no hints: a node does not tell its zone or its allocatable CPU");
 }
 
+/* A node that grows takes a larger share: 8 of 12 endpoints, at least 7, and its zone has 4. */
+static void
+test_overloaded(void)
+{
+    Input *input = world(equal, (unsigned[]){4, 4, 4});
+    const Service *service = (const Service *)store_get(input->store, KIND_SERVICE, "default", "web");
+    KubeNode *node;
+
+    T_TRUE(!hints_overloaded(input->store, service));
+    node = (KubeNode *)api_copy(store_get(input->store, KIND_NODE, "", "c"));
+    node->cpu_milli = 16000;
+    store_put(input->store, &node->meta);
+    T_TRUE(hints_overloaded(input->store, service));
+    input_free(input);
+}
+
 const TestSuite suite_hints = {"model/hints",
                                {{"11 endpoints in 3 equal zones get no hints", test_eleven},
                                 {"endpoints move to zones that miss some", test_moved},
                                 {"what rules hints out", test_refusals},
+                                {"hints that no longer fit the nodes", test_overloaded},
                                 {NULL, NULL}}};
