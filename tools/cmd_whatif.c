@@ -66,7 +66,7 @@ compare(const CommonOptions *common, const Variant *variants, size_t n, uint64_t
     signal(SIGINT, on_signal);
     signal(SIGTERM, on_signal);
     variants_run((const char *const *)common->files, g_strv_length(common->files), variants, n, seeds, repeat, results,
-                 &(VariantsOptions){.progress = show_progress, .stop = &stopped, .serial = serial});
+                 &(VariantsOptions){.progress = show_progress, .stop = &stopped, .shares = true, .serial = serial});
     for (size_t v = 0; v < n; v++) {
         columns[v] = (WhatifColumn){&variants[v], &results[v * repeat], repeat};
         if (results[v * repeat].error) {

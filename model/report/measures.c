@@ -134,7 +134,32 @@ measure_times(Measures *m, Flow *const *flows, size_t n)
     m->p90 = percentile(times.data, times.len, 90);
     m->p99 = percentile(times.data, times.len, 99);
     m->max = percentile(times.data, times.len, 100);
+    times.len = 0;
+    for (size_t i = 0; i < n; i++)
+        if (flows[i]->outcome == FLOW_CONNECTED && flows[i]->requests == 1 && flows[i]->end >= 0)
+            vec_push(&times, flows[i]->end - flows[i]->start);
+    if (times.len > 0)
+        g_qsort_with_data(times.data, (gint)times.len, sizeof(SimTime), compare_times, NULL);
+    m->request_p50 = percentile(times.data, times.len, 50);
+    m->request_p90 = percentile(times.data, times.len, 90);
+    m->request_p99 = percentile(times.data, times.len, 99);
     vec_clear(&times);
+}
+
+static void
+note_health(Measures *m, const Cloud *cloud)
+{
+    size_t n = 0;
+    const LbHealthEvent *events = cloud ? lb_health_history(cloud, &n) : NULL;
+
+    m->health = g_new0(HealthChange, n + 1);
+    m->n_health = (uint32_t)n;
+    for (size_t i = 0; i < n; i++)
+        m->health[i] = (HealthChange){.at = events[i].at,
+                                      .lb = g_strdup(events[i].lb),
+                                      .target = g_strdup(events[i].target),
+                                      .cause = g_strdup(events[i].cause),
+                                      .state = events[i].to};
 }
 
 static int
@@ -211,6 +236,7 @@ measures_of_run(Cluster *cluster, ScenarioRun *run)
     m->windows = loss_windows(cluster, scenario_run_cloud(run), flows, n, &m->n_windows);
     for (uint32_t i = 0; i < m->n_windows; i++)
         m->lost_seconds += (double)(MAX(m->windows[i].closed, m->windows[i].end) - m->windows[i].start) / SIMTIME_SEC;
+    note_health(m, scenario_run_cloud(run));
     m->conntrack_peak = conntrack_peak(cluster);
     m->expectations = (uint32_t)n_expected;
     for (size_t i = 0; i < n_expected; i++)
@@ -237,6 +263,12 @@ measures_free(Measures *m)
     g_free(m->reasons);
     g_free(m->pods);
     g_free(m->flows);
+    for (uint32_t i = 0; i < m->n_health; i++) {
+        g_free(m->health[i].lb);
+        g_free(m->health[i].target);
+        g_free(m->health[i].cause);
+    }
+    g_free(m->health);
     loss_windows_free(m->windows, m->n_windows);
     g_free(m);
 }

@@ -28,6 +28,13 @@ typedef struct {
     SimTime start;
 } FlowDigest;
 
+/* A load balancer's target over time, the state at the start included. */
+typedef struct {
+    SimTime at;
+    char *lb, *target, *cause;
+    LbTargetState state;
+} HealthChange;
+
 typedef struct {
     uint32_t tried, connected, refused, timed_out, reset, unresolved;
     uint32_t requests, retransmits;
@@ -35,7 +42,9 @@ typedef struct {
     uint32_t extra_hops;           /* Nodes passed beyond the server's own, summed over flows. */
     uint32_t cross_zone;           /* Flows whose server is in another zone than the node they entered by. */
     SimTime p50, p90, p99, max;    /* Connect times. */
-    LossReason *reasons;           /* Most frequent first, then by text. */
+    SimTime request_p50, request_p90,
+        request_p99;     /* From dialling to the end, of flows that connected and did not wait. */
+    LossReason *reasons; /* Most frequent first, then by text. */
     uint32_t n_reasons;
     PodShare *pods; /* By name. */
     uint32_t n_pods;
@@ -45,6 +54,8 @@ typedef struct {
     double lost_seconds; /* Length of all windows together. */
     FlowDigest *flows;   /* By name. */
     uint32_t n_flows;
+    HealthChange *health;
+    uint32_t n_health;
     uint64_t conntrack_peak; /* Entries on the fullest node. */
     uint32_t expectations, failed;
 } Measures;

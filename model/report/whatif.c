@@ -48,6 +48,21 @@ value_p99(const Measures *m)
     return (double)m->p99 / SIMTIME_MSEC;
 }
 static double
+value_p90(const Measures *m)
+{
+    return (double)m->p90 / SIMTIME_MSEC;
+}
+static double
+value_request_p50(const Measures *m)
+{
+    return (double)m->request_p50 / SIMTIME_MSEC;
+}
+static double
+value_request_p99(const Measures *m)
+{
+    return (double)m->request_p99 / SIMTIME_MSEC;
+}
+static double
 value_source_kept(const Measures *m)
 {
     return m->reached ? 100.0 * m->source_kept / m->reached : 0;
@@ -95,7 +110,10 @@ static const Figure figures[] = {
     {"loss windows, seconds", "lossSeconds", "%.3f", value_lost_seconds},
     {"retransmits", "retransmits", "%.0f", value_retransmits},
     {"connect ms, median", "connectMsP50", "%.2f", value_p50},
+    {"connect ms, 90 %", "connectMsP90", "%.2f", value_p90},
     {"connect ms, 99 %", "connectMsP99", "%.2f", value_p99},
+    {"request ms, median", "requestMsP50", "%.2f", value_request_p50},
+    {"request ms, 99 %", "requestMsP99", "%.2f", value_request_p99},
     {"source IP kept", "sourceKeptPercent", "%.1f %%", value_source_kept},
     {"extra nodes a connection", "extraHops", "%.2f", value_extra_hops},
     {"connections across zones", "crossZone", "%.0f", value_cross_zone},
@@ -217,21 +235,68 @@ cell(const WhatifColumn *column, const Figure *figure)
     return g_strdup(text->str);
 }
 
+static char *
+column_name(const WhatifColumn *column)
+{
+    bool interrupted = false;
+
+    for (size_t i = 0; i < column->n_runs; i++)
+        interrupted |= column->runs[i].interrupted;
+    return g_strconcat(column->variant->name, interrupted ? " (interrupted)" : "", NULL);
+}
+
+static uint32_t
+lost_by(const Measures *m, const char *reason)
+{
+    for (uint32_t i = 0; m && i < m->n_reasons; i++)
+        if (strcmp(m->reasons[i].reason, reason) == 0)
+            return m->reasons[i].n;
+    return 0;
+}
+
+/* A row for each reason that occurs in the first run of any variant. */
+static void
+add_reason_rows(GPtrArray *rows, const WhatifColumn *columns, size_t n)
+{
+    g_autoptr(GPtrArray) seen = g_ptr_array_new();
+
+    for (size_t c = 0; c < n; c++) {
+        const Measures *m = columns[c].runs[0].measures;
+        for (uint32_t i = 0; m && i < m->n_reasons; i++) {
+            const char *reason = m->reasons[i].reason;
+            char **row;
+            if (g_ptr_array_find_with_equal_func(seen, reason, g_str_equal, NULL))
+                continue;
+            g_ptr_array_add(seen, (gpointer)reason);
+            row = g_new0(char *, n + 2);
+            row[0] = g_strdup_printf("  %s", reason);
+            for (size_t k = 0; k < n; k++)
+                row[k + 1] = g_strdup_printf("%u", lost_by(columns[k].runs[0].measures, reason));
+            g_ptr_array_add(rows, row);
+        }
+    }
+}
+
 static void
 print_figures(GString *out, const WhatifColumn *columns, size_t n)
 {
     g_autofree const char **header = g_new0(const char *, n + 2);
     g_autoptr(GPtrArray) rows = g_ptr_array_new_with_free_func((GDestroyNotify)g_strfreev);
 
+    g_autoptr(GPtrArray) names = g_ptr_array_new_full((guint)n, g_free);
+
+    g_ptr_array_set_size(names, (gint)n);
     header[0] = "";
     for (size_t c = 0; c < n; c++)
-        header[c + 1] = columns[c].variant->name;
+        header[c + 1] = names->pdata[c] = column_name(&columns[c]);
     for (size_t f = 0; f < G_N_ELEMENTS(figures); f++) {
         char **row = g_new0(char *, n + 2);
         row[0] = g_strdup(figures[f].label);
         for (size_t c = 0; c < n; c++)
             row[c + 1] = cell(&columns[c], &figures[f]);
         g_ptr_array_add(rows, row);
+        if (figures[f].value == value_lost)
+            add_reason_rows(rows, columns, n);
     }
     text_table(out, header, (char *const *const *)rows->pdata, rows->len);
 }
@@ -256,6 +321,32 @@ print_windows(GString *out, const WhatifColumn *column)
 }
 
 static void
+print_health(GString *out, const WhatifColumn *column)
+{
+    const Measures *m = column->runs[0].measures;
+    bool any = false;
+
+    for (uint32_t i = 0; m && i < m->n_health; i++) {
+        const HealthChange *h = &m->health[i];
+        if (h->at == 0)
+            continue;
+        if (!any)
+            g_string_append_printf(out, "\nLOAD BALANCER TARGETS of %s\n", column->variant->name);
+        any = true;
+        g_string_append_printf(out, "  %.3f s %s: %s %s (%s)\n", (double)h->at / SIMTIME_SEC, h->lb, h->target,
+                               lb_target_state_name(h->state), h->cause);
+    }
+}
+
+static void
+print_share(GString *out, const PodShare *pod, bool more)
+{
+    g_string_append_printf(out, "%s %s %u", more ? "," : "", pod->pod, pod->connections);
+    if (pod->expected >= 0)
+        g_string_append_printf(out, " (expected at the start %.2f %%)", 100 * pod->expected);
+}
+
+static void
 print_shares(GString *out, const WhatifColumn *columns, size_t n)
 {
     g_string_append(out, "\nCONNECTIONS PER POD\n");
@@ -263,7 +354,7 @@ print_shares(GString *out, const WhatifColumn *columns, size_t n)
         const Measures *m = columns[c].runs[0].measures;
         g_string_append_printf(out, "  %s:", columns[c].variant->name);
         for (uint32_t i = 0; m && i < m->n_pods; i++)
-            g_string_append_printf(out, "%s %s %u", i ? "," : "", m->pods[i].pod, m->pods[i].connections);
+            print_share(out, &m->pods[i], i > 0);
         g_string_append_c(out, '\n');
     }
 }
@@ -300,7 +391,8 @@ whatif_print_text(GString *out, const WhatifColumn *columns, size_t n)
     print_figures(out, columns, n);
     for (size_t c = 0; c < n; c++) {
         print_windows(out, &columns[c]);
-        if (!columns[c].runs[0].measures)
+        print_health(out, &columns[c]);
+        if (columns[c].runs[0].error)
             g_string_append_printf(out, "\n%s could not run:\n%s\n", columns[c].variant->name,
                                    columns[c].runs[0].error);
     }
@@ -347,6 +439,18 @@ json_details(JsonOut *json, const Measures *m)
         json_kv_int(json, m->reasons[i].reason, m->reasons[i].n);
     json_object_end(json);
     json_windows(json, m);
+    json_key(json, "targetHealth");
+    json_array(json);
+    for (uint32_t i = 0; i < m->n_health; i++) {
+        json_object(json);
+        json_kv_num(json, "at", (double)m->health[i].at / SIMTIME_SEC);
+        json_kv_str(json, "loadBalancer", m->health[i].lb);
+        json_kv_str(json, "target", m->health[i].target);
+        json_kv_str(json, "state", lb_target_state_name(m->health[i].state));
+        json_kv_str(json, "cause", m->health[i].cause);
+        json_object_end(json);
+    }
+    json_array_end(json);
     json_key(json, "pods");
     json_array(json);
     for (uint32_t i = 0; i < m->n_pods; i++) {
@@ -382,6 +486,11 @@ json_column(JsonOut *json, const WhatifColumn *base, const WhatifColumn *column)
 
     json_object(json);
     json_kv_str(json, "name", column->variant->name);
+    for (size_t i = 0; i < column->n_runs; i++)
+        if (column->runs[i].interrupted) {
+            json_kv_bool(json, "interrupted", true);
+            break;
+        }
     if (!m) {
         json_kv_str(json, "error", column->runs[0].error);
         json_object_end(json);

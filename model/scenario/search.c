@@ -6,6 +6,8 @@
 
 /* Values over the range that are run first. */
 #define N_SAMPLES 9
+/* Values beyond the border that are run as well: few connections fall into a short window, some values are lucky. */
+#define N_NEIGHBOURS 6
 
 typedef struct {
     const char *const *files;
@@ -198,6 +200,39 @@ narrow(Search *s, bool smallest)
     }
 }
 
+/* Runs what lies next to 'best' on its good side. */
+static void
+run_neighbours(Search *s, int64_t best, bool smallest)
+{
+    int64_t values[N_NEIGHBOURS];
+    size_t n = 0;
+
+    for (int64_t i = 1; i <= N_NEIGHBOURS; i++) {
+        int64_t value = best + (smallest ? i : -i) * s->range->step;
+        bool known = value < s->range->low || value > s->range->high;
+        for (size_t k = 0; k < s->points.len && !known; k++)
+            known = s->points.data[k].value == value;
+        if (!known)
+            values[n++] = value;
+    }
+    if (n > 0)
+        run_values(s, values, n);
+}
+
+static int64_t
+find_border(Search *s, bool smallest)
+{
+    int64_t best = narrow(s, smallest), before;
+
+    do {
+        before = best;
+        run_neighbours(s, best, smallest);
+        if (is_usable(s))
+            best = narrow(s, smallest);
+    } while (best != before && is_usable(s));
+    return best;
+}
+
 static bool
 is_monotone(const Search *s)
 {
@@ -246,7 +281,7 @@ decide(Search *s, SearchResult *ret_result)
     else
         ret_result->verdict = loses(s, last) ? SEARCH_LARGEST : SEARCH_SMALLEST;
     if (ret_result->verdict == SEARCH_SMALLEST || ret_result->verdict == SEARCH_LARGEST) {
-        ret_result->best = narrow(s, ret_result->verdict == SEARCH_SMALLEST);
+        ret_result->best = find_border(s, ret_result->verdict == SEARCH_SMALLEST);
         if (!is_usable(s))
             ret_result->verdict = SEARCH_FAILED;
     }

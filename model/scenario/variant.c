@@ -1,6 +1,7 @@
 #include "model/scenario/variant.h"
 
 #include "model/input/override.h"
+#include "model/report/exact_shares.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -105,10 +106,10 @@ run_scenario(Batch *batch, size_t index, Input *input)
     cluster_free(cluster);
 }
 
-static void
-run_variant(Batch *batch, size_t index)
+/* The input of a variant, filled by the controllers; NULL with result->error. */
+static Input *
+load_variant(const Batch *batch, size_t index, VariantResult *result)
 {
-    VariantResult *result = &batch->results[index];
     Input *input = input_load(batch->files, batch->n_files);
 
     if (diags_errors(input->diags) == 0 &&
@@ -117,8 +118,41 @@ run_variant(Batch *batch, size_t index)
     if (!result->error && diags_errors(input->diags) > 0)
         result->error = errors_text(input);
     if (!result->error)
-        run_scenario(batch, index, input);
+        return input;
     input_free(input);
+    return NULL;
+}
+
+/* In a second world, of the first seed only: what is told of the pods is told of that run. */
+static void
+add_exact_shares(Batch *batch, size_t index)
+{
+    VariantResult *result = &batch->results[index];
+    Input *input = load_variant(batch, index, result);
+    Cluster *cluster = input ? cluster_new(input, &(ClusterOptions){.seed = batch->seeds[0]}) : NULL;
+    Cloud *cloud = cluster ? cloud_new(cluster) : NULL;
+
+    if (cluster) {
+        exact_shares_fill(cluster, &input->scenario, result->measures);
+        cloud_free(cloud);
+        cluster_free(cluster);
+    }
+    if (input)
+        input_free(input);
+}
+
+static void
+run_variant(Batch *batch, size_t index)
+{
+    VariantResult *result = &batch->results[index];
+    Input *input = load_variant(batch, index, result);
+
+    if (!input)
+        return;
+    run_scenario(batch, index, input);
+    input_free(input);
+    if (batch->options->shares && index % batch->n_seeds == 0 && result->measures && !result->interrupted)
+        add_exact_shares(batch, index);
 }
 
 static void

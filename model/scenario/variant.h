@@ -31,6 +31,7 @@ typedef struct {
     void (*progress)(size_t done, size_t total, void *user);
     void *user;
     const volatile sig_atomic_t *stop; /* Turns true: end what runs, begin nothing more.  NULL: never. */
+    bool shares;                       /* Also the exact shares of connections per pod. */
     bool serial;                       /* One after the other. */
 } VariantsOptions;
 
