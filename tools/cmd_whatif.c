@@ -8,10 +8,11 @@
 #include <unistd.h>
 
 #include "model/report/whatif.h"
+#include "model/report/whatif_plot.h"
 
 typedef struct {
     char **variants;
-    char *seed, *repeat;
+    char *seed, *repeat, *plot;
     gboolean serial;
 } Options;
 
@@ -52,7 +53,27 @@ parse_variants(char *const *texts, size_t *ret_n)
 }
 
 static int
-compare(const CommonOptions *common, const Variant *variants, size_t n, uint64_t seed, size_t repeat, bool serial)
+plot(const WhatifColumn *columns, size_t n, const char *dir)
+{
+    size_t n_figures;
+    PlotFigure *figures;
+    g_autofree char *error = NULL;
+    int status = EXIT_FINE;
+
+    if (g_mkdir_with_parents(dir, 0777) != 0)
+        return cli_usage_error(&command_whatif, "cannot make the folder %s", dir);
+    figures = whatif_plot_figures(columns, n, &n_figures);
+    for (size_t i = 0; i < n_figures && status == EXIT_FINE; i++)
+        if (!whatif_plot_draw(&figures[i], dir, &error)) {
+            fprintf(stderr, "svcsim whatif: %s\n", error);
+            status = EXIT_OURS;
+        }
+    whatif_plot_free(figures, n_figures);
+    return status;
+}
+
+static int
+compare(const CommonOptions *common, const Variant *variants, size_t n, uint64_t seed, size_t repeat, const Options *o)
 {
     g_autofree VariantResult *results = g_new0(VariantResult, n * repeat);
     g_autofree WhatifColumn *columns = g_new0(WhatifColumn, n);
@@ -66,7 +87,7 @@ compare(const CommonOptions *common, const Variant *variants, size_t n, uint64_t
     signal(SIGINT, on_signal);
     signal(SIGTERM, on_signal);
     variants_run((const char *const *)common->files, g_strv_length(common->files), variants, n, seeds, repeat, results,
-                 &(VariantsOptions){.progress = show_progress, .stop = &stopped, .shares = true, .serial = serial});
+                 &(VariantsOptions){.progress = show_progress, .stop = &stopped, .shares = true, .serial = o->serial});
     for (size_t v = 0; v < n; v++) {
         columns[v] = (WhatifColumn){&variants[v], &results[v * repeat], repeat};
         if (results[v * repeat].error) {
@@ -81,6 +102,8 @@ compare(const CommonOptions *common, const Variant *variants, size_t n, uint64_t
             whatif_print_text(out, columns, n);
     }
     status = failed ? EXIT_USAGE : cli_output(out);
+    if (status == EXIT_FINE && o->plot)
+        status = plot(columns, n, o->plot);
     for (size_t i = 0; i < n * repeat; i++)
         variant_result_clear(&results[i]);
     return status;
@@ -106,7 +129,7 @@ run_options(const CommonOptions *common, const Options *o)
     variants = parse_variants(o->variants, &n);
     if (!variants)
         return EXIT_USAGE;
-    status = compare(common, variants, n, seed, repeat, o->serial);
+    status = compare(common, variants, n, seed, repeat, o);
     for (size_t i = 0; i < n; i++)
         variant_clear(&variants[i]);
     g_free(variants);
@@ -124,6 +147,8 @@ run(int argc, char **argv)
         {"seed", 0, 0, G_OPTION_ARG_STRING, &o.seed, "instead of the scenario's", "N"},
         {"repeat", 0, 0, G_OPTION_ARG_STRING, &o.repeat, "with N seeds; figures then carry 95 % confidence intervals",
          "N"},
+        {"plot", 0, 0, G_OPTION_ARG_FILENAME, &o.plot,
+         "draw figures over time there (SVG, by gnuplot): losses, connections per pod, target health", "DIR"},
         {"serial", 0, 0, G_OPTION_ARG_NONE, &o.serial, "one run after the other instead of one on each processor",
          NULL},
         {0},
@@ -137,6 +162,7 @@ run(int argc, char **argv)
     g_strfreev(o.variants);
     g_free(o.seed);
     g_free(o.repeat);
+    g_free(o.plot);
     return status;
 }
 

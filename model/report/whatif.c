@@ -196,21 +196,31 @@ digest_text(const FlowDigest *d)
 
 typedef void (*EachChange)(const FlowDigest *before, const FlowDigest *after, void *user);
 
+static int
+compare_starts(gconstpointer a, gconstpointer b)
+{
+    const FlowDigest *x = *(const FlowDigest *const *)a, *y = *(const FlowDigest *const *)b;
+
+    return x->start != y->start ? (x->start > y->start) - (x->start < y->start) : strcmp(x->name, y->name);
+}
+
 /* Flows of both whose outcome or source changed, in order of their start. */
 static size_t
 each_change(const Measures *base, const Measures *other, EachChange each, void *user, size_t most)
 {
-    size_t n = 0;
+    g_autoptr(GPtrArray) changed = g_ptr_array_new();
 
     for (uint32_t i = 0; i < base->n_flows; i++) {
         const FlowDigest *d = find_digest(other, base->flows[i].name);
-        if (!d || !outcome_differs(&base->flows[i], d))
-            continue;
-        if (n < most)
-            each(&base->flows[i], d, user);
-        n++;
+        if (d && outcome_differs(&base->flows[i], d))
+            g_ptr_array_add(changed, (gpointer)&base->flows[i]);
     }
-    return n;
+    g_ptr_array_sort(changed, compare_starts);
+    for (guint i = 0; i < changed->len && i < most; i++) {
+        const FlowDigest *before = changed->pdata[i];
+        each(before, find_digest(other, before->name), user);
+    }
+    return changed->len;
 }
 
 /* --- Text
