@@ -47,7 +47,7 @@ part unit-sim "$BUILD/unit-sim"
 part unit-model "$BUILD/unit-model"
 part conformance "$BUILD/conformance"
 part guard bash tests/bench/guard.sh "$BUILD"
-for script in tests/{flow,cli,errors,scenarios,article,capture,determinism,fuzz}/run.sh; do
+for script in tests/{flow,cli,errors,scenarios,article,whatif,capture,determinism,fuzz}/run.sh; do
     [ -e "$script" ] && part "$(basename "$(dirname "$script")")" bash "$script"
 done
 # A live kernel is asked only where network namespaces can be made and entered: root, and not in every container.

@@ -189,9 +189,10 @@ tell_late(const LossWorld *w, LossGroup *g)
 
     if (!out) {
         g->window.clock = g_strdup_printf("conntrack: the rules have changed, but these came from client ports whose "
-                                          "unanswered attempts %s still remembers (nf_conntrack_tcp_timeout_syn_sent)",
+                                          "earlier connections or attempts %s still remembers",
                                           g->node);
-        g->window.fix = g_strdup("none needed if they are few: entries end 120 s after the last attempt");
+        g->window.fix = g_strdup("none needed if they are few: entries end by the nf_conntrack_tcp_timeout_* (120 s "
+                                 "for SYN_SENT and TIME_WAIT)");
         return;
     }
     g->window.clock = g_strdup_printf("load balancer's connection table: %s was taken out at %.3f s, but these came "

@@ -166,6 +166,15 @@ loss_time(const Flow *flow)
     return flow->connected_at < 0 ? flow->start : drop ? drop->at : flow->end;
 }
 
+/* Translated without a rule: by a connection that the node remembers. */
+static bool
+is_remembered(const LossWorld *w, const Flow *flow)
+{
+    const FlowRewrite *choice = choice_of_pod(w->cluster, flow);
+
+    return choice && !choice->rule && node_proxy_mode(cluster_node(w->cluster, choice->host)->proxy) != PROXY_IPVS;
+}
+
 static LossGroup
 group_of(const LossWorld *w, const Flow *flow)
 {
@@ -179,8 +188,9 @@ group_of(const LossWorld *w, const Flow *flow)
     if (g.kind == LOSS_POD && flow->n_dnat) {
         char addr[IPPORT_STR_SIZE];
         const FlowRewrite *last = &flow->dnat[flow->n_dnat - 1];
+        g.late = is_remembered(w, flow);
         g.pod = pod_at(w, last->to);
-        g.key = g_strdup_printf("pod %s", ipport_format(last->to, last->to_port, addr));
+        g.key = g_strdup_printf("pod %d %s", g.late, ipport_format(last->to, last->to_port, addr));
     } else {
         g.key = g_strdup_printf("%d %s %d %d %s", (int)g.kind, g.node ? g.node : "", g.late, g.broken,
                                 g.kind == LOSS_RULE && drop->rule ? drop->rule : "");
@@ -211,29 +221,10 @@ note_entry(LossGroup *g, const char *node)
     g->entry[g->n_entry++] = node;
 }
 
-/* After a while without, with new rules in between: what still goes there, goes by a remembered connection. */
-static bool
-is_remembered(const LossWorld *w, const LossGroup *group, const LossGroup *loss)
-{
-    const ProxySync *sync;
-
-    if (loss->kind != LOSS_POD || !loss->node || loss->window.start - group->window.end <= 5 * SIMTIME_SEC)
-        return false;
-    sync = loss_next_sync(w, loss->node, group->window.end);
-    return sync && sync->done < loss->window.start;
-}
-
 static void
 add_loss(const LossWorld *w, GroupList *list, const Flow *flow)
 {
     LossGroup g = group_of(w, flow), *same = NULL;
-
-    for (size_t i = 0; i < list->len && !g.late; i++)
-        if (strcmp(list->data[i].key, g.key) == 0 && is_remembered(w, &list->data[i], &g)) {
-            g_autofree char *key = g_steal_pointer(&g.key);
-            g.late = true;
-            g.key = g_strconcat(key, " late", NULL);
-        }
 
     for (size_t i = 0; i < list->len && !same; i++)
         if (strcmp(list->data[i].key, g.key) == 0 && g.window.start - list->data[i].window.end <= LONGEST_PAUSE)

@@ -1,0 +1,212 @@
+"""whatif and advise against what can be reckoned by hand.  Prints one line per failure, then the counts."""
+
+import json
+import math
+import os
+import re
+import shutil
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+
+SVCSIM = os.environ["SVCSIM"]
+RACE = "scenarios/patterns/canonical-race.yaml"
+DRAIN = 10.0         # When node-c is drained, or fails.
+SERVED = 1.0         # preStop of the scenario: so long the pod serves after its deletion.
+PROPAGATION = 1.5    # API server, slice, watch, minSyncPeriod, loading: at most.
+
+counts = {"passed": 0, "failed": 0, "skipped": 0}
+
+
+def check(ok, name, detail=""):
+    counts["passed" if ok else "failed"] += 1
+    if not ok:
+        print(f"FAIL {name}: {detail}")
+
+
+def run(*args, status=0):
+    done = subprocess.run([SVCSIM, *args], capture_output=True, text=True)
+    check(done.returncode == status, " ".join(args), f"exit status {done.returncode}: {done.stderr[:300]}")
+    return done
+
+
+def whatif(file, *args):
+    out = run("whatif", file, *args, "-o", "json").stdout
+    return {v["name"]: v for v in json.loads(out)["variants"]}
+
+
+def seconds(text):
+    number, unit = re.fullmatch(r"([0-9.]+)(ms|s|m|h)", text).groups()
+    return float(number) * {"ms": 0.001, "s": 1, "m": 60, "h": 3600}[unit]
+
+
+def probe_of(profile, policy):
+    """interval, timeout, unhealthy and port of a profile's probe, read without svcsim's own reader"""
+    with open(f"scenarios/profiles/{profile}.yaml") as f:
+        line = next(x for x in f if re.match(rf"\s+{policy}: {{kind: (http|tcp)", x))
+    fields = dict(re.findall(r"(\w+): ([^,}]+)", line))
+    return seconds(fields["interval"]), seconds(fields["timeout"]), int(fields["unhealthy"]), fields["port"]
+
+
+def lost_to_probe(variant):
+    return [w for w in variant["lossWindows"] if w["clock"].startswith("load balancer health check: it took node-c out")]
+
+
+def noticed(profile, policy, answers):
+    """bounds of the time from the first moment at which a probe fails to the moment at which the target is out"""
+    interval, timeout, unhealthy, port = probe_of(profile, policy)
+    if answers:
+        return (unhealthy - 1) * interval, unhealthy * interval, port
+    spacing = interval * max(1, math.ceil(timeout / interval))
+    return (unhealthy - 1) * spacing + timeout, interval + (unhealthy - 1) * spacing + timeout, port
+
+
+# --- The canonical race: each profile's clock ----------------------------------------------------------------------
+
+PROFILES = ["aws-clb", "aws-nlb-instance", "gcp-passthrough-external", "gcp-passthrough-internal",
+            "azure-standard", "azure-standard-no-floating-ip", "haproxy-tcp",
+            "cloud-provider-kind", "generic"]
+
+variants = []
+for name in PROFILES:
+    variants += ["--variant", f"{name}:loadBalancer.profile={name}"]
+for seed in ("1", "2", "3"):
+    race = whatif(RACE, "--seed", seed, *variants)
+    for name in PROFILES:
+        windows = lost_to_probe(race[name])
+        check(len(windows) == 1, f"{name} seed {seed}: one window", str(race[name]["lossWindows"])[:600])
+        if not windows:
+            continue
+        low, high, port = noticed(name, "local", True)
+        check(port == "healthCheckNodePort", f"{name}: probes the health check port", port)
+        # The port says 503 as soon as the rules know that the endpoint terminates.
+        check(DRAIN + low <= windows[0]["closed"] <= DRAIN + PROPAGATION + high,
+              f"{name} seed {seed}: noticed {low} to {high} s after the drain", str(windows[0]["closed"]))
+        # Nothing is lost before the listener closes, nothing after the load balancer knows.
+        check(DRAIN + SERVED <= windows[0]["start"] <= DRAIN + SERVED + PROPAGATION,
+              f"{name} seed {seed}: begins when the listener closes", str(windows[0]["start"]))
+        check(windows[0]["end"] <= windows[0]["closed"], f"{name} seed {seed}: ends when closed", str(windows[0]))
+        check("preStop" in windows[0]["fix"], f"{name}: names a fix", windows[0]["fix"])
+        # Between the two, a third of 20 connections a second; SYNs sent again rescue some at the end.
+        length = windows[0]["closed"] - windows[0]["start"]
+        check(windows[0]["lost"] <= 20 / 3 * length * 1.5 + 6, f"{name} seed {seed}: a third is lost", str(windows[0]))
+
+# A node that dies silently: each probe waits for its time limit.
+with tempfile.TemporaryDirectory() as folder:
+    def changed(name, *replacements):
+        with open(RACE) as f:
+            text = f.read()
+        for old, new in replacements:
+            assert old in text, old
+            text = text.replace(old, new)
+        path = os.path.join(folder, name)
+        with open(path, "w") as f:
+            f.write(re.sub(r"  expect:\n(    .*\n)+", "", text))
+        return path
+
+    dead = whatif(changed("dead.yaml", ("drain: {node: node-c}", "fail: {node: node-c}")), *variants)
+    for name in PROFILES:
+        windows = [w for w in lost_to_probe(dead[name]) if w["lost"] > 5]
+        low, high, _ = noticed(name, "local", False)
+        check(len(windows) == 1 and "down" in windows[0]["cause"], f"{name}: one window of a dead node", str(windows))
+        for w in windows:
+            # An address that nobody answers for is known sooner (ICMP host unreachable after three ARP requests).
+            check(DRAIN + low - 10 <= w["closed"] <= DRAIN + high + 0.5 and w["closed"] >= DRAIN + low / 2,
+                  f"{name}: a dead node is noticed after {low} to {high} s", str(w["closed"]))
+
+    # Under Cluster the other nodes go on sending to the dead node's pods until its lease is old.
+    cluster = whatif(changed("cluster.yaml", ("drain: {node: node-c}", "fail: {node: node-c}"),
+                             ("externalTrafficPolicy: Local", "externalTrafficPolicy: Cluster")))["as written"]
+    windows = [w for w in cluster["lossWindows"] if w["clock"].startswith("node lifecycle")]
+    check(len(windows) == 1 and 40 <= windows[0]["closed"] - DRAIN <= 52, "node grace period",
+          str(cluster["lossWindows"])[:800])
+
+    # A rollout of applications that close at once: lost only until kube-proxy has the new rules.
+    roll = whatif(changed("roll.yaml", ("drain: {node: node-c}", "rollout: {deployment: web}"),
+                          ("externalTrafficPolicy: Local", "externalTrafficPolicy: Cluster"),
+                          ("sleep: {seconds: 1}", "sleep: {seconds: 0}"), ("rate: 20/s", "rate: 200/s")),
+                  "--variant", "slept:deployment/web.preStop=3s")
+    for w in roll["as written"]["lossWindows"]:
+        check(w["clock"].startswith("conntrack") or
+              w["clock"].startswith("endpoint propagation") and w["closed"] - w["start"] <= PROPAGATION,
+              "a rollout's windows", str(w))
+    check(roll["as written"]["lost"] > 0, "a rollout without preStop loses", "nothing")
+    check(roll["slept"]["lost"] == 0, "a rollout with preStop loses nothing", str(roll["slept"]["lossWindows"])[:500])
+
+    # A load balancer without health check and a node without pod: half is lost for good, and no clock ends it.
+    blind = whatif(changed("blind.yaml", ("replicas: 3", "replicas: 2"),
+                           ("{profile: aws-nlb-instance}", "{profile: generic, probe: {local: {kind: none}}}"),
+                           ("drain: {node: node-c}", "scale: {deployment: web, replicas: 2}")))["as written"]
+    check(len(blind["lossWindows"]) == 1 and blind["lossWindows"][0]["closed"] is None
+          and "healthCheckNodePort" in blind["lossWindows"][0]["fix"], "a load balancer without health check",
+          str(blind["lossWindows"])[:500])
+    check(abs(blind["successPercent"] - 200 / 3) < 4, "2 of 3 get through", str(blind["successPercent"]))
+
+    # --- Exact shares ----------------------------------------------------------------------------------------------
+    uneven = changed("uneven.yaml", ("replicas: 3", "replicas: 4"),
+                     ("drain: {node: node-c}", "scale: {deployment: web, replicas: 4}"))
+    shares = whatif(uneven, "--variant", "cluster:service/web.externalTrafficPolicy=Cluster",
+                    "--variant", "weighted:loadBalancer.profile=gcp-passthrough-weighted")
+    expected = {"as written": [1 / 6, 1 / 6, 1 / 3, 1 / 3], "cluster": [0.25] * 4, "weighted": [0.25] * 4}
+    for name, want in expected.items():
+        got = sorted(p["expectedShare"] for p in shares[name]["pods"])
+        check(len(got) == 4 and all(abs(g - w) < 1e-6 for g, w in zip(got, want)), f"exact shares, {name}", str(got))
+        total = sum(p["connections"] for p in shares[name]["pods"])
+        for p in shares[name]["pods"]:
+            sigma = math.sqrt(total * p["expectedShare"] * (1 - p["expectedShare"]))
+            check(abs(p["connections"] - total * p["expectedShare"]) < 5 * sigma, f"drawn shares, {name}", str(p))
+    check(shares["cluster"]["sourceKeptPercent"] == 0 and shares["as written"]["sourceKeptPercent"] == 100,
+          "source kept", str([v["sourceKeptPercent"] for v in shares.values()]))
+
+    # --- advise ----------------------------------------------------------------------------------------------------
+    for name in ("aws-clb", "gcp-passthrough-external", "haproxy-tcp", "azure-standard"):
+        file = changed(f"advise-{name}.yaml", ("aws-nlb-instance", name))
+        found = json.loads(run("advise", file, "--search", "deployment/web.preStop=0..80s", "-o", "json").stdout)
+        search = found["searches"][0]
+        low, high, _ = noticed(name, "local", True)
+        check(search["verdict"] == "smallest" and low - 1 <= seconds(search["best"]) <= high + PROPAGATION,
+              f"advise {name}: {low} to {high} s", str(search)[:400])
+        check("load balancer health check" in search["clock"], f"advise {name}: the clock", str(search["clock"]))
+        below = [p for p in search["curve"] if seconds(p["value"]) < seconds(search["best"])]
+        above = [p for p in search["curve"] if seconds(p["value"]) >= seconds(search["best"])]
+        check(below and below[-1]["lost"] > search["floor"], f"advise {name}: the next lower value loses", str(below))
+        check(all(p["lost"] <= search["floor"] for p in above), f"advise {name}: none above loses", str(above))
+    text = run("advise", changed("advise.yaml", ("aws-nlb-instance", "generic"), ("sleep: {seconds: 1}",
+               "sleep: {seconds: 16}")), "--search", "loadBalancer.probe.local.interval=1s..30s").stdout
+    check("interval must be at most" in text, "advise: a largest value", text[:300])
+
+run("advise", RACE, status=2)
+run("advise", RACE, "--search", "deployment/web.preStop=9..3s", status=2)
+run("advise", RACE, "--search", "deployment/nobody.preStop=0..3s", status=2)
+run("whatif", RACE, "--variant", "deployment/web.preStop=3s", status=2)
+run("whatif", RACE, "--variant", "x:loadBalancer.profile=nobody", status=2)
+
+# --- The same bytes, Ctrl-C, figures ---------------------------------------------------------------------------------
+
+args = ["whatif", RACE, "--variant", "gcp:loadBalancer.profile=gcp-passthrough-external", "--repeat", "4"]
+for form in ("text", "json"):
+    check(run(*args, "-o", form).stdout == run(*args, "-o", form, "--serial").stdout, f"serial and parallel, {form}")
+
+process = subprocess.Popen([SVCSIM, *args[:-1], "3000", "-o", "json"], stdout=subprocess.PIPE, text=True)
+time.sleep(1)
+process.send_signal(signal.SIGINT)
+answer = process.communicate()[0]
+check(process.returncode == 0 and any(v.get("interrupted") for v in json.loads(answer)["variants"]), "Ctrl-C", answer[:200])
+
+with tempfile.TemporaryDirectory() as folder:
+    if shutil.which("gnuplot"):
+        run(*args[:4], "--plot", folder)
+        drawn = sorted(os.listdir(folder))
+        check(drawn == ["lost.svg", "pods-as-written.svg", "pods-gcp.svg", "targets-as-written.svg", "targets-gcp.svg"],
+              "figures", str(drawn))
+        for name in drawn:
+            with open(os.path.join(folder, name)) as f:
+                check("</svg>" in f.read(), f"{name} is whole")
+    else:
+        done = subprocess.run([SVCSIM, *args[:4], "--plot", folder], capture_output=True, text=True)
+        check(done.returncode == 3 and "gnuplot-nox" in done.stderr, "no gnuplot", done.stderr)
+
+print(f"{counts['passed']} passed, {counts['failed']} failed, {counts['skipped']} skipped")
+sys.exit(counts["failed"] > 0)
