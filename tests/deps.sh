@@ -9,7 +9,8 @@ set -eu
 build="command:cc:gcc command:pkg-config:pkg-config module:glib-2.0:libglib2.0-dev module:libpcap:libpcap-dev
 module:yaml-0.1:libyaml-dev"
 test="module:cunit:libcunit1-dev command:tshark:tshark command:ip:iproute2 command:iptables-save:iptables command:nft:nftables
-command:ipset:ipset command:conntrack:conntrack command:tcpdump:tcpdump command:python3:python3 command:clang:clang"
+command:ipset:ipset command:conntrack:conntrack command:tcpdump:tcpdump command:python3:python3 command:clang:clang
+command:gnuplot:gnuplot-nox"
 
 needs=$build
 why="building svcsim"
