@@ -65,9 +65,10 @@ typedef struct {
 } SysctlSpec;
 
 typedef struct {
-    bool random_fully;   /* Default true. */
-    bool forward_drop;   /* Policy DROP of filter FORWARD (as Docker sets it). */
-    const char **nfacct; /* Counters that exist on the node. */
+    bool random_fully;     /* Default true. */
+    bool forward_drop;     /* Policy DROP of filter FORWARD (as Docker sets it). */
+    SimTime confirm_delay; /* HostSysctls; default 0. */
+    const char **nfacct;   /* Counters that exist on the node. */
     uint32_t n_nfacct;
     SysctlSpec *sysctls;
     uint32_t n_sysctls;

@@ -151,10 +151,11 @@ read_network(Diags *diags, const DocNode *spec, ClusterSpec *ret_spec)
 static void
 read_kernel(Diags *diags, Strings *strings, const DocNode *map, KernelSpec *kernel)
 {
-    static const char *const known[] = {"randomFully", "forwardPolicy", "nfacct", "sysctls", NULL};
+    static const char *const known[] = {"randomFully", "forwardPolicy", "confirmDelay", "nfacct", "sysctls", NULL};
     static const char *const policies[] = {"ACCEPT", "DROP", NULL};
     kernel->forward_drop = node_enum(diags, map, "forwardPolicy", kernel->forward_drop, policies) == 1;
     kernel->random_fully = node_bool(diags, map, "randomFully", kernel->random_fully);
+    kernel->confirm_delay = node_duration(diags, map, "confirmDelay", kernel->confirm_delay);
     if (node_get(map, "nfacct"))
         kernel->nfacct = config_texts(diags, strings, map, "nfacct", &kernel->n_nfacct);
     read_sysctls(diags, strings, map, kernel);

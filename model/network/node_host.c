@@ -47,6 +47,7 @@ apply_sysctls(Input *input, Host *host, const KernelSpec *kernel)
 {
     bool ok = true;
 
+    host_sysctls(host)->confirm_delay = kernel->confirm_delay;
     for (uint32_t i = 0; i < kernel->n_sysctls; i++) {
         const SysctlSpec *s = &kernel->sysctls[i];
         if (!host_sysctl_set(host, s->key, s->value)) {

@@ -29,6 +29,7 @@ host_free(Host *host)
     if (host->transport_ops && host->transport_ops->destroy)
         host->transport_ops->destroy(host);
     neigh_free(host);
+    late_output_free(host);
     for (uint32_t i = host->n_devs; i-- > 0;)
         if (host->devs[i])
             netdev_free(host->devs[i]);
@@ -78,6 +79,7 @@ host_set_down(Host *host, bool down)
     if (host->transport_ops && host->transport_ops->host_down)
         host->transport_ops->host_down(host);
     neigh_free(host);
+    late_output_free(host);
 }
 
 bool

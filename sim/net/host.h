@@ -33,6 +33,9 @@ typedef struct {
     bool tcp_abort_on_overflow;
     bool tcp_timestamps, tcp_sack, tcp_window_scaling;
     uint32_t somaxconn;
+    /* No sysctl: how long a new connection is under way between its translation and its entry in the conntrack table.
+     * On several CPUs such packets overlap and can clash; 0: one packet at a time. */
+    SimTime confirm_delay;
 } HostSysctls;
 
 void host_sysctls_default(HostSysctls *ret_sysctls);

@@ -14,6 +14,7 @@ typedef struct Bridge Bridge;         /* bridge.c */
 typedef struct Vxlan Vxlan;           /* vxlan.c */
 typedef struct Neigh Neigh;           /* neigh.c */
 typedef struct IcmpLimits IcmpLimits; /* icmp_limit.c */
+typedef struct LateOutput LateOutput; /* late_output.c */
 
 /* The neighbour used last, confirmed and with its header cached: spares the table. */
 typedef struct {
@@ -57,6 +58,7 @@ struct Host {
     Neigh *neigh;
     HTable *pmtu;
     IcmpLimits *icmp_limits;
+    LateOutput *late_output;
     const TransportOps *transport_ops;
     void *transport;
     const HostForwarder *forwarder; /* NULL on nearly all hosts. */
@@ -98,6 +100,12 @@ void vxlan_transmit(NetDev *dev, Packet *pkt);
 bool vxlan_find_remote(const NetDev *dev, IpAddr next_hop, MacAddr *ret_mac);
 /* True if the delivered packet was a tunnel's: then it is taken. */
 bool vxlan_input(Host *host, Packet *pkt);
+
+/* --- late_output.c --- */
+/* POSTROUTING and what follows, for a host with a confirm_delay. */
+IpSendResult late_output(Host *host, Packet *pkt, NetDev *dev, IpAddr next_hop);
+void late_output_forget_dev(Host *host, const NetDev *dev);
+void late_output_free(Host *host);
 
 /* --- neigh.c --- */
 void neigh_free(Host *host);
@@ -142,6 +150,8 @@ void ip_trace_route(Host *host, const Packet *pkt, const IpRoute *route);
 void ip_local_deliver(Host *host, Packet *pkt);
 /* Walks a hook; true to go on.  Else the packet was answered if the rule says so, traced and freed. */
 bool ip_hook(Host *host, NfHook hook, Packet *pkt);
+/* Ends a packet that a hook did not accept. */
+void ip_hook_finish(Host *host, NfHook hook, Packet *pkt, const NfResult *result);
 
 /* --- ip_output.c --- */
 /* POSTROUTING and out (ip_output()); takes the packet. */

@@ -14,7 +14,6 @@ static void no_route(Host *host, Packet *pkt, const IpRoute *route);
 static bool forwarder_takes(Host *host, Packet *pkt);
 static void forward(Host *host, Packet *pkt, const IpRoute *route);
 static bool fits(const Packet *pkt, uint32_t mtu);
-static void finish_hook(Host *host, NfHook hook, Packet *pkt, const NfResult *result);
 
 void
 ip_receive(NetDev *dev, Packet *pkt)
@@ -78,7 +77,7 @@ ip_hook(Host *host, NfHook hook, Packet *pkt)
     NfResult result = nf_stack_hook(host->nf, hook, pkt);
     if (__builtin_expect(result.verdict == NF_ACCEPT, 1))
         return true;
-    finish_hook(host, hook, pkt, &result);
+    ip_hook_finish(host, hook, pkt, &result);
     return false;
 }
 
@@ -197,8 +196,8 @@ fits(const Packet *pkt, uint32_t mtu)
 }
 
 /* A hook said no: answer, tell, end. */
-static void
-finish_hook(Host *host, NfHook hook, Packet *pkt, const NfResult *result)
+void
+ip_hook_finish(Host *host, NfHook hook, Packet *pkt, const NfResult *result)
 {
     bool rejected = result->verdict == NF_REJECT;
     DropReason reason = rejected ? DROP_RULE_REJECT : result->reason;

@@ -25,6 +25,9 @@ IpSendResult
 ip_output(Host *host, Packet *pkt, const IpRoute *route)
 {
     pkt->meta.out = route->dev;
+    if (host->sysctls.confirm_delay > 0 && route->dev->kind != DEV_LOOPBACK && host->nf &&
+        nf_stack_active(host->nf, packet_family(pkt)))
+        return late_output(host, pkt, route->dev, route->next_hop);
     if (!ip_hook(host, NF_POSTROUTING, pkt))
         return IP_EPERM;
     neigh_output(route->dev, route->next_hop, pkt);

@@ -64,6 +64,7 @@ netdev_delete(NetDev *dev)
         netdev_remove_addr(dev, dev->addrs[dev->n_addrs - 1].prefix.addr);
     fib_remove_dev(dev->host->fib, dev);
     neigh_forget_dev(dev->host, dev);
+    late_output_forget_dev(dev->host, dev);
     netdev_free(dev);
 }
 

@@ -39,6 +39,7 @@ struct NfStack {
     uint64_t host_hash;
     uint32_t unknown_hits;
     bool linear, force_ct;
+    bool confirm_later; /* In nf_stack_postrouting_unconfirmed(). */
     bool active[N_FAMILIES];
     uint32_t n_slots[N_FAMILIES];
     Slot slots[N_FAMILIES][MAX_SLOTS];
@@ -195,13 +196,35 @@ nf_stack_hook(NfStack *nf, NfHook hook, Packet *pkt)
             run_nat(nf, &walk, list, &result);
             break;
         case ENTRY_CONFIRM:
-            result.verdict = conntrack_confirm(nf->ct, hook, pkt, &result.reason);
+            if (!nf->confirm_later)
+                result.verdict = conntrack_confirm(nf->ct, hook, pkt, &result.reason);
             break;
         }
     }
     if (!announced && list->n)
         trace_hook(nf, hook, pkt);
     nf->unknown_hits = walk.unknown_hits;
+    return result;
+}
+
+NfResult
+nf_stack_postrouting_unconfirmed(NfStack *nf, Packet *pkt)
+{
+    NfResult result;
+
+    nf->confirm_later = true;
+    result = nf_stack_hook(nf, NF_POSTROUTING, pkt);
+    nf->confirm_later = false;
+    return result;
+}
+
+NfResult
+nf_stack_confirm(NfStack *nf, Packet *pkt)
+{
+    NfResult result = {.verdict = NF_ACCEPT};
+
+    if (nf->ct)
+        result.verdict = conntrack_confirm(nf->ct, NF_POSTROUTING, pkt, &result.reason);
     return result;
 }
 

@@ -58,6 +58,9 @@ typedef struct {
 /* Walks a hook.  pkt->meta.in / out say the interfaces.  May rewrite the packet (NAT).  On DROP and REJECT the packet
  * is still the caller's. */
 NfResult nf_stack_hook(NfStack *nf, NfHook hook, Packet *pkt);
+/* The same in two parts: POSTROUTING up to the entry of a new connection into the table, and that entry, later. */
+NfResult nf_stack_postrouting_unconfirmed(NfStack *nf, Packet *pkt);
+NfResult nf_stack_confirm(NfStack *nf, Packet *pkt);
 
 /* The walk of single base chains by the plain linear walk, without index: the oracle of tests and `--no-index`. */
 void nf_stack_set_linear(NfStack *nf, bool linear);
