@@ -137,6 +137,7 @@ run_input(Input *input, const Options *o, const CommonOptions *common)
         diags_print(input->diags, stderr, DIAG_ERROR);
         return EXIT_USAGE;
     }
+    cli_warn_syncs(&command_run, cluster);
     cluster_sim(cluster)->event_limit = events;
     status = replay(cluster, &input->scenario, seed, until, o, common);
     if (diags_errors(input->diags) > 0) {

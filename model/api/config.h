@@ -80,6 +80,7 @@ typedef struct {
     const char *text;
 } KubeVersion;
 bool kube_version_parse(const char *text, KubeVersion *ret_version);
+bool kube_version_modelled(const KubeVersion *version);
 
 typedef struct {
     const char *name;          /* Of the Node. */

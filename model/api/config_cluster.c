@@ -110,6 +110,12 @@ cluster_spec_decode(Diags *diags, Strings *strings, const DocNode *root, Cluster
     return diags_errors(diags) == before;
 }
 
+bool
+kube_version_modelled(const KubeVersion *version)
+{
+    return version->minor >= MINOR_MIN && version->minor <= MINOR_MAX;
+}
+
 static void
 read_version(Diags *diags, Strings *strings, const DocNode *map, KubeVersion *version, bool *ret_given)
 {
@@ -118,7 +124,7 @@ read_version(Diags *diags, Strings *strings, const DocNode *map, KubeVersion *ve
     *ret_given = false;
     if (!text)
         return;
-    if (!kube_version_parse(text, &parsed) || parsed.minor < MINOR_MIN || parsed.minor > MINOR_MAX) {
+    if (!kube_version_parse(text, &parsed) || !kube_version_modelled(&parsed)) {
         node_diag(diags, DIAG_ERROR, node_get(map, "kubernetesVersion"), "\"%s\" is not a version from 1.%d to 1.%d",
                   text, MINOR_MIN, MINOR_MAX);
         if (strcmp(text, "1.3") == 0)

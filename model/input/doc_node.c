@@ -297,6 +297,12 @@ node_report_unused(Diags *diags, const DocNode *map, DiagLevel level, const char
         g_autoptr(GString) path = g_string_new(NULL);
         node_path(key, path);
         const char *near = level == DIAG_NOTE ? closest_word(key->text, known) : NULL;
+        if (key->mark.line == 0) { /* Of no file: --set names it, which makes sense only if it does something. */
+            diag(diags, DIAG_ERROR, key->mark, "there is no field \"%s\"%s%s, or it is not modelled", path->str,
+                 object->len ? " of " : "", object->str);
+            diag_did_you_mean(diags, key->text, known);
+            continue;
+        }
         if (level != DIAG_NOTE || (near && strcmp(near, key->text) != 0 && !node_get(map, near))) {
             diag(diags, level == DIAG_NOTE ? DIAG_WARNING : level, key->mark, "unknown field \"%s\"%s%s", path->str,
                  object->len ? " of " : "", object->str);

@@ -224,7 +224,8 @@ set_cluster(Input *input, const char *field, const char *value)
 {
     KubeVersion version;
 
-    if (strcmp(field, "kubernetesVersion") != 0 || !kube_version_parse(value, &version))
+    if (strcmp(field, "kubernetesVersion") != 0 || !kube_version_parse(value, &version) ||
+        !kube_version_modelled(&version))
         return false;
     version.text = strings_add(store_strings(input->store), value);
     for (uint32_t i = 0; i < input->cluster.n_nodes; i++)

@@ -330,7 +330,8 @@ where_service(const Cluster *c, const char *text, const Who *from, const Cluster
     }
     port = find_service_port(s, &t);
     if (!port) {
-        *ret_error = g_strdup_printf("Service %s/%s has no port \"%s\"", ns, name, t.port ? t.port : "");
+        *ret_error = t.port ? g_strdup_printf("Service %s/%s has no port \"%s\"", ns, name, t.port)
+                            : g_strdup_printf("Service %s/%s has no ports", ns, name);
         return false;
     }
     where->service = s;
