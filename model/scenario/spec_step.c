@@ -311,8 +311,8 @@ read_target(Diags *diags, Strings *strings, const DocNode *map, Step *step)
     step->duration = node_duration(diags, map, "for", 0);
     if (step->verb == STEP_SET) {
         static const char *const known[] = {
-            "node", "link", "pod",  "application", "kubeProxy", "loadBalancer", "sysctls",  "latency",
-            "loss", "mtu",  "rate", "queueBytes",  "hairpin",   "for",          "settings", NULL};
+            "node", "link", "pod",        "application", "kubeProxy",   "loadBalancer", "sysctls",  "latency", "loss",
+            "mtu",  "rate", "queueBytes", "hairpin",     "badChecksum", "for",          "settings", NULL};
         for (const char *const *p = known; *p; p++)
             node_get(map, *p);
         node_report_unused(diags, map, DIAG_ERROR, known);

@@ -361,6 +361,13 @@ set_link(ScenarioRun *run, const Step *step, char **ret_error)
     link->queue_bytes = (uint32_t)node_int(input->diags, step->body, "queueBytes", link->queue_bytes, 0, UINT32_MAX);
     link->loss_ppm = (uint32_t)(node_double(input->diags, step->body, "loss", link->loss_ppm / 1e6, 0, 1) * 1e6 + 0.5);
     netdev_set_mtu(dev, (uint32_t)node_int(input->diags, step->body, "mtu", netdev_mtu(dev), 68, 65535));
+    if (node_get(step->body, "badChecksum")) {
+        if (netdev_kind(dev) != DEV_VXLAN) {
+            *ret_error = g_strdup_printf("\"%s\" is no VXLAN interface", step->target + 5);
+            return false;
+        }
+        vxlan_set_bad_checksum(dev, node_bool(input->diags, step->body, "badChecksum", true));
+    }
     if (node_get(step->body, "hairpin")) {
         if (!netdev_master(dev)) {
             *ret_error = g_strdup_printf("\"%s\" is no port of a bridge", step->target + 5);

@@ -62,6 +62,7 @@ NetDev *netdev_master(const NetDev *dev);               /* The bridge of a port,
 /* VXLAN: what is sent to 'dev' is wrapped in UDP and sent by the host to the tunnel endpoint that the next hop maps to.
  */
 void vxlan_configure(NetDev *dev, uint32_t vni, IpAddr local, bool bad_checksum);
+void vxlan_set_bad_checksum(NetDev *dev, bool bad_checksum);
 void vxlan_add_remote(NetDev *dev, IpAddr next_hop, IpAddr endpoint);
 
 /* Answers neighbour requests for any address that the host routes elsewhere (proxy_arp, proxy_ndp). */

@@ -62,6 +62,12 @@ vxlan_configure(NetDev *dev, uint32_t vni, IpAddr local, bool bad_checksum)
 }
 
 void
+vxlan_set_bad_checksum(NetDev *dev, bool bad_checksum)
+{
+    dev->vxlan->bad_checksum = bad_checksum;
+}
+
+void
 vxlan_add_remote(NetDev *dev, IpAddr next_hop, IpAddr endpoint)
 {
     Vxlan *vxlan = dev->vxlan;
