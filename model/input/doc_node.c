@@ -297,7 +297,8 @@ node_report_unused(Diags *diags, const DocNode *map, DiagLevel level, const char
         g_autoptr(GString) path = g_string_new(NULL);
         node_path(key, path);
         const char *near = level == DIAG_NOTE ? closest_word(key->text, known) : NULL;
-        if (key->mark.line == 0) { /* Of no file: --set names it, which makes sense only if it does something. */
+        /* A file without lines is --set (objects written out have no file either): its field has to do something. */
+        if (key->mark.file != 0 && key->mark.line == 0) {
             diag(diags, DIAG_ERROR, key->mark, "there is no field \"%s\"%s%s, or it is not modelled", path->str,
                  object->len ? " of " : "", object->str);
             diag_did_you_mean(diags, key->text, known);
