@@ -1,6 +1,5 @@
-#include "model/report/whatif.h"
+#include "model/report/whatif_private.h"
 
-#include "model/report/json_out.h"
 #include "model/report/run_report.h"
 
 #include <math.h>
@@ -98,12 +97,7 @@ value_failed(const Measures *m)
     return m->failed;
 }
 
-typedef struct {
-    const char *label, *key, *format;
-    double (*value)(const Measures *m);
-} Figure;
-
-static const Figure figures[] = {
+const Figure whatif_figures[] = {
     {"connections tried", "tried", "%.0f", value_tried},
     {"connected", "successPercent", "%.2f %%", value_success},
     {"lost", "lost", "%.0f", value_lost},
@@ -122,6 +116,7 @@ static const Figure figures[] = {
     {"conntrack peak on a node", "conntrackPeak", "%.0f", value_conntrack},
     {"expectations failed", "expectationsFailed", "%.0f", value_failed},
 };
+const size_t whatif_n_figures = G_N_ELEMENTS(whatif_figures);
 
 /* Two-sided 95 % quantiles of Student's t for 1..30 degrees of freedom; beyond, the normal's. */
 static const double t_quantiles[] = {12.706, 4.303, 3.182, 2.776, 2.571, 2.447, 2.365, 2.306, 2.262, 2.228,
@@ -184,8 +179,8 @@ outcome_differs(const FlowDigest *a, const FlowDigest *b)
            (a->server && b->server && a->source_kept != b->source_kept);
 }
 
-static char *
-digest_text(const FlowDigest *d)
+char *
+whatif_digest_text(const FlowDigest *d)
 {
     if (d->outcome == FLOW_CONNECTED)
         return g_strdup_printf("connected%s%s, source %s", d->server ? " to " : "", d->server ? d->server : "",
@@ -193,8 +188,6 @@ digest_text(const FlowDigest *d)
     return g_strdup_printf("%s%s%s%s%s", flow_outcome_name(d->outcome), d->reason ? " " : "",
                            d->reason ? d->reason : "", d->blame ? ": " : "", d->blame ? d->blame : "");
 }
-
-typedef void (*EachChange)(const FlowDigest *before, const FlowDigest *after, void *user);
 
 static int
 compare_starts(gconstpointer a, gconstpointer b)
@@ -204,9 +197,8 @@ compare_starts(gconstpointer a, gconstpointer b)
     return x->start != y->start ? (x->start > y->start) - (x->start < y->start) : strcmp(x->name, y->name);
 }
 
-/* Flows of both whose outcome or source changed, in order of their start. */
-static size_t
-each_change(const Measures *base, const Measures *other, EachChange each, void *user, size_t most)
+size_t
+whatif_each_change(const Measures *base, const Measures *other, EachChange each, void *user, size_t most)
 {
     g_autoptr(GPtrArray) changed = g_ptr_array_new();
 
@@ -299,13 +291,13 @@ print_figures(GString *out, const WhatifColumn *columns, size_t n)
     header[0] = "";
     for (size_t c = 0; c < n; c++)
         header[c + 1] = names->pdata[c] = column_name(&columns[c]);
-    for (size_t f = 0; f < G_N_ELEMENTS(figures); f++) {
+    for (size_t f = 0; f < whatif_n_figures; f++) {
         char **row = g_new0(char *, n + 2);
-        row[0] = g_strdup(figures[f].label);
+        row[0] = g_strdup(whatif_figures[f].label);
         for (size_t c = 0; c < n; c++)
-            row[c + 1] = cell(&columns[c], &figures[f]);
+            row[c + 1] = cell(&columns[c], &whatif_figures[f]);
         g_ptr_array_add(rows, row);
-        if (figures[f].value == value_lost)
+        if (whatif_figures[f].value == value_lost)
             add_reason_rows(rows, columns, n);
     }
     text_table(out, header, (char *const *const *)rows->pdata, rows->len);
@@ -372,8 +364,8 @@ print_shares(GString *out, const WhatifColumn *columns, size_t n)
 static void
 print_change(const FlowDigest *before, const FlowDigest *after, void *user)
 {
-    g_autofree char *was = digest_text(before);
-    g_autofree char *is = digest_text(after);
+    g_autofree char *was = whatif_digest_text(before);
+    g_autofree char *is = whatif_digest_text(after);
 
     g_string_append_printf(user, "  %s (%.3f s): %s\n      now: %s\n", before->name,
                            (double)before->start / SIMTIME_SEC, was, is);
@@ -388,7 +380,7 @@ print_changes(GString *out, const WhatifColumn *base, const WhatifColumn *other)
     if (!a || !b)
         return;
     g_string_append_printf(out, "\nCHANGED from %s to %s\n", base->variant->name, other->variant->name);
-    n = each_change(a, b, print_change, out, MOST_CHANGES);
+    n = whatif_each_change(a, b, print_change, out, MOST_CHANGES);
     if (n == 0)
         g_string_append(out, "  no flow ends differently\n");
     else if (n > MOST_CHANGES)
@@ -409,132 +401,4 @@ whatif_print_text(GString *out, const WhatifColumn *columns, size_t n)
     print_shares(out, columns, n);
     for (size_t c = 1; c < n; c++)
         print_changes(out, &columns[0], &columns[c]);
-}
-
-/* --- JSON
- * ----------------------------------------------------------------------------------------------------------------------
- */
-
-static void
-json_windows(JsonOut *json, const Measures *m)
-{
-    json_key(json, "lossWindows");
-    json_array(json);
-    for (uint32_t i = 0; i < m->n_windows; i++) {
-        const LossWindow *w = &m->windows[i];
-        json_object(json);
-        json_kv_num(json, "start", (double)w->start / SIMTIME_SEC);
-        json_kv_num(json, "end", (double)w->end / SIMTIME_SEC);
-        json_key(json, "closed");
-        if (w->closed < 0)
-            json_null(json);
-        else
-            json_num(json, (double)w->closed / SIMTIME_SEC);
-        json_kv_int(json, "lost", w->lost);
-        json_kv_str(json, "where", w->where);
-        json_kv_str(json, "cause", w->cause);
-        json_kv_str(json, "clock", w->clock);
-        json_kv_str(json, "fix", w->fix);
-        json_object_end(json);
-    }
-    json_array_end(json);
-}
-
-static void
-json_details(JsonOut *json, const Measures *m)
-{
-    json_key(json, "lostBy");
-    json_object(json);
-    for (uint32_t i = 0; i < m->n_reasons; i++)
-        json_kv_int(json, m->reasons[i].reason, m->reasons[i].n);
-    json_object_end(json);
-    json_windows(json, m);
-    json_key(json, "targetHealth");
-    json_array(json);
-    for (uint32_t i = 0; i < m->n_health; i++) {
-        json_object(json);
-        json_kv_num(json, "at", (double)m->health[i].at / SIMTIME_SEC);
-        json_kv_str(json, "loadBalancer", m->health[i].lb);
-        json_kv_str(json, "target", m->health[i].target);
-        json_kv_str(json, "state", lb_target_state_name(m->health[i].state));
-        json_kv_str(json, "cause", m->health[i].cause);
-        json_object_end(json);
-    }
-    json_array_end(json);
-    json_key(json, "pods");
-    json_array(json);
-    for (uint32_t i = 0; i < m->n_pods; i++) {
-        json_object(json);
-        json_kv_str(json, "pod", m->pods[i].pod);
-        json_kv_int(json, "connections", m->pods[i].connections);
-        json_kv_int(json, "requests", m->pods[i].requests);
-        if (m->pods[i].expected >= 0)
-            json_kv_num(json, "expectedShare", m->pods[i].expected);
-        json_object_end(json);
-    }
-    json_array_end(json);
-}
-
-static void
-json_change(const FlowDigest *before, const FlowDigest *after, void *user)
-{
-    JsonOut *json = user;
-    g_autofree char *was = digest_text(before);
-    g_autofree char *is = digest_text(after);
-
-    json_object(json);
-    json_kv_str(json, "flow", before->name);
-    json_kv_str(json, "before", was);
-    json_kv_str(json, "after", is);
-    json_object_end(json);
-}
-
-static void
-json_column(JsonOut *json, const WhatifColumn *base, const WhatifColumn *column)
-{
-    const Measures *m = column->runs[0].measures;
-
-    json_object(json);
-    json_kv_str(json, "name", column->variant->name);
-    for (size_t i = 0; i < column->n_runs; i++)
-        if (column->runs[i].interrupted) {
-            json_kv_bool(json, "interrupted", true);
-            break;
-        }
-    if (!m) {
-        json_kv_str(json, "error", column->runs[0].error);
-        json_object_end(json);
-        return;
-    }
-    for (size_t f = 0; f < G_N_ELEMENTS(figures); f++) {
-        Estimate e = whatif_estimate(column, figures[f].value);
-        json_kv_num(json, figures[f].key, e.mean);
-        if (column->n_runs > 1) {
-            g_autofree char *key = g_strconcat(figures[f].key, "CI95", NULL);
-            json_kv_num(json, key, e.half_width);
-        }
-    }
-    json_details(json, m);
-    if (base != column && base->runs[0].measures) {
-        json_key(json, "changed");
-        json_array(json);
-        each_change(base->runs[0].measures, m, json_change, json, SIZE_MAX);
-        json_array_end(json);
-    }
-    json_object_end(json);
-}
-
-void
-whatif_print_json(GString *out, const WhatifColumn *columns, size_t n)
-{
-    JsonOut json = json_out(out, true);
-
-    json_object(&json);
-    json_key(&json, "variants");
-    json_array(&json);
-    for (size_t c = 0; c < n; c++)
-        json_column(&json, &columns[0], &columns[c]);
-    json_array_end(&json);
-    json_object_end(&json);
-    json_out_done(&json);
 }
