@@ -158,9 +158,8 @@ $(BUILD)/tests/bench/%: $(BUILD)/tests/bench/%.o $(BUILD)/libmodel.a $(BUILD)/li
 	$(call say,LD,$@)
 	$(Q)$(CC) $(CFLAGS) $(EXTRA) $(LDFLAGS) -o $@ $^ $(PKG_LIBS) -lm
 programs: $(BUILD)/tests/bench/path
-bench: $(addprefix $(BUILD)/tests/bench/,$(bench_names)) ## build and run tests/bench/*.c; B=substring picks
-	$(Q)for b in $(foreach b,$(bench_names),$(if $(findstring $(B),$(b)),$(b))); do \
-	  printf '\n== %s\n' $$b; $(BUILD)/tests/bench/$$b || exit 1; done
+bench: all $(addprefix $(BUILD)/tests/bench/,$(bench_names)) ## build and run tests/bench/*.c, one table; B=substring picks
+	$(Q)B='$(B)' bash tests/bench/table.sh $(BUILD)
 
 # --- Order --------------------------------------------------------------------------------------------------------
 layers: ## fail if an include points up the tree
