@@ -153,6 +153,8 @@ conntrack_state_bits(const Packet *pkt)
 {
     uint32_t bits = 0;
 
+    if (!pkt->meta.ct && pkt->meta.ctinfo != CTINFO_UNTRACKED)
+        return NF_CT_INVALID;
     switch ((CtInfo)pkt->meta.ctinfo) {
     case CTINFO_UNTRACKED:
         return NF_CT_UNTRACKED;
@@ -169,9 +171,9 @@ conntrack_state_bits(const Packet *pkt)
         bits = NF_CT_RELATED;
         break;
     }
-    if (pkt->meta.ct && pkt->meta.ct->status & CT_SRC_NAT)
+    if (pkt->meta.ct->status & CT_SRC_NAT)
         bits |= NF_CT_SNAT;
-    if (pkt->meta.ct && pkt->meta.ct->status & CT_DST_NAT)
+    if (pkt->meta.ct->status & CT_DST_NAT)
         bits |= NF_CT_DNAT;
     return bits;
 }
@@ -185,7 +187,12 @@ conntrack_status_bits(const Packet *pkt)
 void
 conntrack_attach(Packet *answer, const Packet *cause)
 {
-    if (!cause->meta.ct || answer->meta.ct)
+    if (answer->meta.ct)
+        return;
+    /* "RELATED" to nothing: rules that ask for a state see INVALID, but xt_CT.c takes it as tracked. */
+    if (cause->meta.ctinfo == CTINFO_UNTRACKED)
+        answer->meta.ctinfo = CTINFO_RELATED;
+    if (!cause->meta.ct)
         return;
     conn_ref(cause->meta.ct);
     answer->meta.ct = cause->meta.ct;

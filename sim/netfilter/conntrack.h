@@ -100,7 +100,8 @@ NfVerdict conntrack_in(Conntrack *ct, NfHook hook, Packet *pkt, uint16_t zone, D
 NfVerdict conntrack_confirm(Conntrack *ct, NfHook hook, Packet *pkt, DropReason *ret_reason);
 
 /* nf_ct_attach(): an answer that the host makes to 'cause' while that is on its way (REJECT's RST, an ICMP error)
- * belongs to the same connection, in the other direction. */
+ * belongs to the same connection, in the other direction.  If 'cause' is not tracked, neither CT --notrack nor --zone
+ * of iptables apply to the answer: it is tracked in the default zone. */
 void conntrack_attach(Packet *answer, const Packet *cause);
 /* nf_ct_set_closing(): the TCP connection of 'pkt' was answered with a RST of ours: it is closed. */
 void conntrack_set_closing(Conntrack *ct, const Packet *pkt);

@@ -6,6 +6,8 @@
 #include "sim/netfilter/nf_ruleset_int.h"
 
 static NfStep verdict_step(uint8_t verdict);
+static bool tracking_is_settled(const NfWalk *walk);
+static void set_zone(NfWalk *walk, uint16_t zone);
 static void set_connmark(const NfWalk *walk, const NfExpr *expr);
 static NfStep vmap(NfWalk *walk, const NfExpr *expr, uint32_t *ret_chain);
 static const NfChoice *numgen(NfWalk *walk, const NfExpr *expr);
@@ -41,10 +43,10 @@ nf_action(NfWalk *walk, const NfExpr *expr, uint32_t *ret_chain, NfResult *ret_r
     case NFX_CONTINUE:
         return STEP_ON;
     case NFX_CT_ZONE:
-        walk->zone = (uint16_t)expr->a;
+        set_zone(walk, (uint16_t)expr->a);
         return STEP_ON;
     case NFX_NOTRACK:
-        if (!meta->ct)
+        if (!tracking_is_settled(walk))
             meta->ctinfo = CTINFO_UNTRACKED;
         return STEP_ON;
     case NFX_UNKNOWN_TARGET:
@@ -101,6 +103,29 @@ verdict_step(uint8_t verdict)
     default:
         return STEP_DROP;
     }
+}
+
+/* A connection, or the zone for one, was chosen before.  xt_CT.c asks for any word about tracking, also the one that
+ * an answer to an untracked packet bears (conntrack_attach()); nft_ct.c for a connection. */
+static bool
+tracking_is_settled(const NfWalk *walk)
+{
+    const PacketMeta *meta = &walk->pkt->meta;
+
+    if (meta->ct || walk->zoned)
+        return true;
+    return nf_ruleset_dialect(walk->rs) == NF_DIALECT_IPTABLES &&
+           (meta->ctinfo == CTINFO_UNTRACKED || meta->ctinfo == CTINFO_RELATED);
+}
+
+static void
+set_zone(NfWalk *walk, uint16_t zone)
+{
+    if (tracking_is_settled(walk))
+        return;
+    walk->pkt->meta.ctinfo = CTINFO_NONE; /* nft: "notrack" is taken back. */
+    walk->zone = zone;
+    walk->zoned = true;
 }
 
 /* xt_connmark.c: connmark_tg_shift(). */

@@ -24,6 +24,7 @@ typedef struct {
     uint32_t ip_size;   /* What counters count. */
     uint32_t unknown_hits;
     uint16_t zone; /* Set by CT_ZONE. */
+    bool zoned;    /* By the first of them: it counts. */
     uint8_t hook;
     bool linear; /* Without the index. */
     bool traced; /* Some sink wants to hear of rules. */

@@ -5,10 +5,7 @@
  *   - statistic --mode random with a probability between 0 and 1, numgen random with more than one way;
  *   - a packet whose address OUTPUT's DNAT changes to where it can't be routed (127.0.0.1 to elsewhere) dies inside
  * that hook in the kernel, behind it here: counters of filter OUTPUT differ;
- *   - IPv4's own rate of errors about unreachable routes (ip_error()) is modelled, but its state outlives a case.
- *
- * Known and not yet explained: an ICMP error that OUTPUT puts into a zone of its own (CT --zone), about a packet that was
- * not tracked: the kernel translates its quote by an entry of the default zone (-s 5272). */
+ *   - IPv4's own rate of errors about unreachable routes (ip_error()) is modelled, but its state outlives a case. */
 
 #include <signal.h>
 #include <stdio.h>

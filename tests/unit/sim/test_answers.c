@@ -119,6 +119,44 @@ test_no_error_about_own_echo_reply(void)
     finish(&t);
 }
 
+/* The RST of a closed port is untracked and rejected: the rule that does not track does not apply to the error about
+ * it. */
+static void
+test_error_about_untracked(void)
+{
+    Answers t = {0};
+
+    start(&t, "*raw\n:PREROUTING ACCEPT [0:0]\n:OUTPUT ACCEPT [0:0]\n-A OUTPUT -j CT --notrack\nCOMMIT\n" FILTER
+              "-A OUTPUT -p tcp -m conntrack --ctstate UNTRACKED -j REJECT --reject-with icmp-port-unreachable\n"
+              "-A OUTPUT -m conntrack --ctstate RELATED\nCOMMIT\n");
+    send_from_client(&t, IPPROTO_TCP_, "10.1.0.1");
+    T_EQ_U64(count(&t, "OUTPUT", 0), 1);
+    T_EQ_U64(count(&t, "OUTPUT", 1), 1);
+    finish(&t);
+}
+
+static void
+note_zone(const Conn *conn, void *user)
+{
+    *(int *)user = conn_tuple(conn, CT_ORIG).zone;
+}
+
+/* Of two zones the first counts, and not tracking comes too late after it. */
+static void
+test_first_zone_counts(void)
+{
+    Answers t = {0};
+    int zone = -1;
+
+    start(&t, "*raw\n:PREROUTING ACCEPT [0:0]\n:OUTPUT ACCEPT [0:0]\n-A PREROUTING -j CT --zone 1\n"
+              "-A PREROUTING -j CT --zone 2\n-A PREROUTING -j CT --notrack\nCOMMIT\n" FILTER
+              "-A FORWARD -m conntrack --ctstate NEW\nCOMMIT\n");
+    send_from_client(&t, IPPROTO_UDP_, "10.2.0.2");
+    conntrack_each(nf_stack_conntrack(host_netfilter(t.router)), note_zone, &zone);
+    T_EQ_I64(zone, 1);
+    finish(&t);
+}
+
 /* A chain of type nat alone asks for no tracking. */
 static void
 test_nat_table_alone_tracks_nothing(void)
@@ -135,4 +173,6 @@ const TestSuite suite_answers = {"sim/answers",
                                  {{"an error is RELATED to a connection that never was", test_error_is_related},
                                   {"a reset by rule closes the connection", test_reset_closes},
                                   {"no error about the own echo reply", test_no_error_about_own_echo_reply},
+                                  {"an error about an untracked packet is tracked", test_error_about_untracked},
+                                  {"the first zone that rules name counts", test_first_zone_counts},
                                   {"a nat table alone tracks nothing", test_nat_table_alone_tracks_nothing}}};
