@@ -17,8 +17,7 @@ struct PodRuntime {
     ClusterPod *pod;
     const ApplicationSpec *spec; /* NULL: the default application. */
     VEC(PodServer *) servers;
-    SimEntity entity;
-    Timer startup;
+    Timer startup, failure;
     AppWorkList works; /* Requests being worked on. */
     char *body;        /* What it answers. */
     bool healthy, terminating;
@@ -210,6 +209,16 @@ listen_on_all(Sim *sim, void *owner)
  * -------------------------------------------------------------------------------------------------------------------
  */
 
+static void
+fail_now(Sim *sim, void *owner)
+{
+    PodRuntime *runtime = owner;
+
+    (void)sim;
+    runtime->healthy = false;
+    cluster_story(runtime->pod->cluster, "the application of pod %s/%s breaks", runtime->pod->ns, runtime->pod->name);
+}
+
 PodRuntime *
 pod_runtime_start(ClusterPod *pod)
 {
@@ -222,12 +231,14 @@ pod_runtime_start(ClusterPod *pod)
     runtime->body = runtime->spec && runtime->spec->http_body ? g_strdup(runtime->spec->http_body)
                                                               : g_strdup_printf("{\"pod\":\"%s\"}\n", pod->name);
     if (runtime->spec && runtime->spec->startup > 0 && sim->now > 0) {
-        g_autofree char *name = g_strdup_printf("pod-app/%s/%s", pod->ns, pod->name);
-        runtime->entity = sim_entity(sim, name);
-        runtime->startup = timer_new(sim, "pod.startup", &runtime->entity, listen_on_all, runtime);
+        runtime->startup = timer_new(sim, "pod.startup", host_entity(pod->host), listen_on_all, runtime);
         timer_arm(sim, runtime->startup, sim->now + runtime->spec->startup);
     } else {
         listen_on_all(sim, runtime);
+    }
+    if (runtime->spec && runtime->spec->fail_at != SIMTIME_NEVER) {
+        runtime->failure = timer_new(sim, "pod.failure", host_entity(pod->host), fail_now, runtime);
+        timer_arm(sim, runtime->failure, MAX(runtime->spec->fail_at, sim->now));
     }
     return runtime;
 }
@@ -272,10 +283,8 @@ pod_runtime_kill(PodRuntime *runtime)
     app_work_cancel_all(&runtime->works);
     close_servers(runtime);
     vec_clear(&runtime->servers);
-    if (runtime->startup.gen) {
-        timer_free(sim, &runtime->startup);
-        sim_entity_free(sim, runtime->entity);
-    }
+    timer_free(sim, &runtime->startup);
+    timer_free(sim, &runtime->failure);
     g_free(runtime->body);
     g_free(runtime);
 }
@@ -294,6 +303,12 @@ bool
 pod_runtime_listening(const PodRuntime *runtime)
 {
     return runtime->servers.len > 0 && !runtime->terminating;
+}
+
+const ApplicationSpec *
+pod_runtime_spec(const PodRuntime *runtime)
+{
+    return runtime->spec;
 }
 
 bool

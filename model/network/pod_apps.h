@@ -15,6 +15,7 @@ void pod_runtime_kill(PodRuntime *runtime);     /* SIGKILL: everything closes as
 /* After SIGTERM: the processes have nothing left to do. */
 bool pod_runtime_exited(const PodRuntime *runtime);
 bool pod_runtime_listening(const PodRuntime *runtime);
+const ApplicationSpec *pod_runtime_spec(const PodRuntime *runtime); /* NULL: the default application. */
 /* Answers its readiness probe now (the scenario can break it). */
 bool pod_runtime_healthy(const PodRuntime *runtime);
 void pod_runtime_set_healthy(PodRuntime *runtime, bool healthy);

@@ -36,6 +36,9 @@ void run_step(ScenarioRun *run, const Step *step);
 void run_series_free(gpointer series);
 /* A step that cannot be done: an error at its place, and a line of the story. */
 void run_step_failed(ScenarioRun *run, const Step *step, const char *why);
+/* faults.c */
+NetDev *run_find_dev(ScenarioRun *run, const char *text, char **ret_error); /* "HOST/INTERFACE" */
+bool run_fail_target(ScenarioRun *run, const char *target, bool down, char **ret_error);
 /* inject.c: sends a crafted packet. */
 void run_inject(ScenarioRun *run, const Step *step);
 /* load.c */

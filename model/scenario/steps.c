@@ -278,67 +278,13 @@ step_node(ScenarioRun *run, const Step *step)
 /* --- Faults and settings
  * ------------------------------------------------------------------------------------------------------- */
 
-static NetDev *
-find_dev(ScenarioRun *run, const char *text, char **ret_error)
-{
-    const char *slash = strrchr(text, '/');
-    g_autofree char *host_text = slash ? g_strndup(text, (gsize)(slash - text)) : g_strdup(text);
-    size_t n;
-    Host *const *hosts = cluster_hosts(run->cluster, &n);
-
-    for (size_t i = 0; i < n; i++) {
-        NetDev *dev;
-        if (strcmp(host_name(hosts[i]), g_str_has_prefix(host_text, "node/") ? host_text + 5 : host_text) != 0)
-            continue;
-        dev = host_dev(hosts[i], slash ? slash + 1 : "eth0");
-        if (dev)
-            return dev;
-    }
-    *ret_error = g_strdup_printf("no interface \"%s\"", text);
-    return NULL;
-}
-
-static bool
-fail_target(ScenarioRun *run, const char *target, bool down, char **ret_error)
-{
-    if (g_str_has_prefix(target, "node/"))
-        return down ? control_fail_node(run->controllers, target + 5, ret_error)
-                    : control_recover_node(run->controllers, target + 5, ret_error);
-    if (g_str_has_prefix(target, "kube-proxy/")) {
-        ClusterNode *node = cluster_node(run->cluster, target + 11);
-        if (!node) {
-            *ret_error = g_strdup_printf("no node \"%s\"", target + 11);
-            return false;
-        }
-        node_proxy_set_stuck(node->proxy, down);
-        return true;
-    }
-    if (g_str_has_prefix(target, "link/")) {
-        NetDev *dev = find_dev(run, target + 5, ret_error);
-        if (dev)
-            netdev_set_up(dev, !down);
-        return dev != NULL;
-    }
-    if (g_str_has_prefix(target, "pod/")) {
-        Who who;
-        if (!who_parse(run->cluster, target, &who, ret_error))
-            return false;
-        if (who.pod->runtime)
-            pod_runtime_set_healthy(who.pod->runtime, !down);
-        who_clear(&who);
-        return true;
-    }
-    *ret_error = g_strdup_printf("\"%s\" is no node/NAME, pod/NAME, link/HOST/INTERFACE or kube-proxy/NODE", target);
-    return false;
-}
-
 static void
 step_fail(ScenarioRun *run, const Step *step)
 {
     char *error = NULL;
     bool down = step->verb == STEP_FAIL;
 
-    if (fail_target(run, step->target, down, &error)) {
+    if (run_fail_target(run, step->target, down, &error)) {
         cluster_story(run->cluster, "%s %s", step->target, down ? "fails" : "recovers");
         return;
     }
@@ -350,7 +296,7 @@ static bool
 set_link(ScenarioRun *run, const Step *step, char **ret_error)
 {
     Input *input = cluster_input(run->cluster);
-    NetDev *dev = find_dev(run, step->target + 5, ret_error);
+    NetDev *dev = run_find_dev(run, step->target + 5, ret_error);
     LinkParams *link;
 
     if (!dev)
