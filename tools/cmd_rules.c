@@ -80,7 +80,7 @@ run(int argc, char **argv)
     Options o = {0};
     const GOptionEntry entries[] = {
         {"node", 'n', 0, G_OPTION_ARG_STRING, &o.node, "whose rules", "NODE"},
-        {"mode", 0, 0, G_OPTION_ARG_STRING, &o.mode, "iptables, nftables or ipvs (default: the configuration's)",
+        {"mode", 0, 0, G_OPTION_ARG_STRING, &o.mode, "iptables or nftables (default: the configuration's)",
          "MODE"},
         {"family", 0, 0, G_OPTION_ARG_STRING, &o.family, "ipv4 (default) or ipv6", "FAMILY"},
         {"as", 0, 0, G_OPTION_ARG_STRING, &o.as,

@@ -182,7 +182,7 @@ run(int argc, char **argv)
          "INTERFACE"},
         {"rules", 0, 0, G_OPTION_ARG_FILENAME, &o.rules, "walk this iptables-save file instead of kube-proxy's rules",
          "DUMP"},
-        {"mode", 0, 0, G_OPTION_ARG_STRING, &o.mode, "iptables, nftables or ipvs (default: the configuration's)",
+        {"mode", 0, 0, G_OPTION_ARG_STRING, &o.mode, "iptables or nftables (default: the configuration's)",
          "MODE"},
         {"all", 0, 0, G_OPTION_ARG_NONE, &o.all, "follow every random branch, with exact probabilities", NULL},
         {"misses", 0, 0, G_OPTION_ARG_NONE, &o.misses, "show rules that were tried and did not match", NULL},

@@ -24,8 +24,8 @@ typedef struct {
     SimTime latency;         /* Of each answer. */
     SimTime startup;         /* Until it listens. */
     OnTerm on_term;
-    SimTime idle_timeout, max_connection_age;
-    SimTime fail_at; /* Stops answering its readiness probe; SIMTIME_NEVER (the default of this and the two above). */
+    SimTime idle_timeout;
+    SimTime fail_at; /* Stops answering its readiness probe; SIMTIME_NEVER (the default of this and the one above). */
     Mark mark;
 } ApplicationSpec;
 

@@ -9,15 +9,12 @@ bool
 application_spec_decode(Diags *diags, Strings *strings, const DocNode *root, ApplicationSpec *ret_spec)
 {
     static const char *const root_known[] = {"apiVersion", "kind", "metadata", "spec", NULL};
-    static const char *const known[] = {"namespace",     "selector",         "ports",   "http",
-                                        "proxyProtocol", "latency",          "startup", "onTerm",
-                                        "idleTimeout",   "maxConnectionAge", "failAt",  NULL};
+    static const char *const known[] = {"namespace",     "selector", "ports",   "http",
+                                        "proxyProtocol", "latency",  "startup", "onTerm",
+                                        "idleTimeout",   "failAt",   NULL};
     static const char *const on_terms[] = {"drain", "abrupt", "ignore", NULL};
     uint32_t before = diags_errors(diags);
-    *ret_spec = (ApplicationSpec){.mark = root->mark,
-                                  .fail_at = SIMTIME_NEVER,
-                                  .idle_timeout = SIMTIME_NEVER,
-                                  .max_connection_age = SIMTIME_NEVER};
+    *ret_spec = (ApplicationSpec){.mark = root->mark, .fail_at = SIMTIME_NEVER, .idle_timeout = SIMTIME_NEVER};
     ret_spec->ns = config_text(diags, strings, node_map(diags, root, "metadata"), "namespace", NULL);
     ret_spec->name = config_name(diags, strings, root);
     const DocNode *spec = node_require(diags, root, "spec") ? node_map(diags, root, "spec") : NULL;
@@ -37,7 +34,6 @@ application_spec_decode(Diags *diags, Strings *strings, const DocNode *root, App
     ret_spec->startup = node_duration(diags, spec, "startup", 0);
     ret_spec->on_term = (OnTerm)node_enum(diags, spec, "onTerm", ON_TERM_DRAIN, on_terms);
     ret_spec->idle_timeout = node_duration(diags, spec, "idleTimeout", SIMTIME_NEVER);
-    ret_spec->max_connection_age = node_duration(diags, spec, "maxConnectionAge", SIMTIME_NEVER);
     ret_spec->fail_at = node_duration(diags, spec, "failAt", SIMTIME_NEVER);
     node_get(root, "apiVersion");
     node_get(root, "kind");
