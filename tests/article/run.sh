@@ -46,11 +46,11 @@ while IFS=$'\t' read -r name pattern; do
 done <tests/article/checked.txt
 
 # An installed program finds its profiles from anywhere.
-"$MAKE" -s install BUILD="${BUILD:-build}" DESTDIR="$dir/root" PREFIX=/usr >"$dir/install" 2>&1
-verdict "the installed program runs" bash -c "cd / && '$dir/root/usr/bin/svcsim' run \
-    '$dir/root/usr/share/svcsim/scenarios/article/load-balancer-policies.yaml' >'$dir/out'"
-"$MAKE" -s uninstall DESTDIR="$dir/root" PREFIX=/usr
-verdict "uninstall leaves nothing" [ -z "$(find "$dir/root" -type f)" ]
+"$MAKE" -s install BUILD="${BUILD:-build}" DESTDIR="$dir/dest" PREFIX=/usr >"$dir/install" 2>&1
+verdict "the installed program runs" bash -c "cd / && '$dir/dest/usr/bin/svcsim' run \
+    '$dir/dest/usr/share/svcsim/scenarios/article/load-balancer-policies.yaml' >'$dir/out'"
+"$MAKE" -s uninstall DESTDIR="$dir/dest" PREFIX=/usr
+verdict "uninstall leaves nothing" [ -z "$(find "$dir/dest" -type f)" ]
 
 # The story: who called whom, which rule rewrote what and which one wanted that, what the pod saw.
 "$SVCSIM" run scenarios/article/article.yaml | tr -s ' \n' ' ' >"$dir/story"
