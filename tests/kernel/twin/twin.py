@@ -8,7 +8,7 @@ design is (names included); each node loads what `svcsim rules` printed; every f
 again: same client, same destination.  Compared per flow: the outcome, the server, the source that it saw, the packets
 on every interface that are SYN, SYN-ACK, RST, ICMP or UDP, in order (ports that nobody named stand as "R"), and the
 connection tracking entries of every node.  Where several servers are possible the simulation is run with other seeds
-until it chose the same one.
+until one agrees.
 
 Needs root, iproute2, iptables, nft and conntrack; without them it says so and exits with 77.  All namespaces bear the
 process's number and are removed at the end, also after Ctrl-C.  Their links carry nothing else."""
@@ -33,7 +33,7 @@ import time
 PREFIX = "svk%d-" % os.getpid()
 CLONE_NEWNET = 0x40000000
 LIBC = ctypes.CDLL(None, use_errno=True)
-MAX_SEEDS = 60
+MAX_SEEDS = 40
 
 
 def sh(*words, stdin=None, check=True):
@@ -128,10 +128,12 @@ class Twin:
         client = self.space("client/" + name)
         self.wire(client, "eth0", self.router, "ext%d" % index)
         self.router.run("ip", "route", "add", address + "/32", "dev", "ext%d" % index)
-        self.router.run("sysctl", "-qw", "net.ipv4.conf.ext%d.proxy_arp=1" % index,
-                        "net.ipv4.neigh.ext%d.proxy_delay=0" % index)
+        net = ipaddress.ip_network(address + "/24", strict=False)
+        gateway = str(net[2] if str(net[1]) == address else net[1])
+        self.router.run("ip", "addr", "add", gateway + "/32", "dev", "ext%d" % index)
         client.run("ip", "addr", "add", address + "/32", "dev", "eth0")
-        client.run("ip", "route", "add", "default", "dev", "eth0")
+        client.run("ip", "route", "add", gateway + "/32", "dev", "eth0")
+        client.run("ip", "route", "add", "default", "via", gateway)
 
     def serve(self, pod, port, proto):
         """A server that answers TCP with the pod's name and the source it saw, UDP likewise."""
@@ -307,7 +309,13 @@ def connections(text, known):
     return result
 
 
-def play(twin, flow, clients, pods, nodes):
+def route_by(twin, flow, via, nodes):
+    """"via: NODE" of a step: from then on the router sends its destination to that node."""
+    if via:
+        twin.router.run("ip", "route", "replace", flow["dialed"].rsplit(":", 1)[0], "via", nodes[via][0])
+
+
+def play(twin, flow):
     """Plays one flow with a real socket.  Returns (outcome, pod, source seen)."""
     kind, _, name = flow["from"].partition("/")
     label = {"client": "client/" + name, "node": name}.get(kind, "pod/" + (name if "/" in name else "default/" + name))
@@ -347,7 +355,7 @@ def compare_flow(sim, index, got, packets, tables, known, twin):
         lines.append("outcome: kernel %s, simulator %s" % (outcome, flow["outcome"]))
     if outcome == "connected" and server:
         if server["pod"] != pod:
-            lines.append("server: kernel %s, simulator %s (no seed chooses the kernel's)" % (pod, server["pod"]))
+            lines.append("server: kernel %s, simulator %s" % (pod, server["pod"]))
         if server["sourceSeen"].rsplit(":", 1)[0] != source:
             lines.append("source seen: kernel %s, simulator %s" % (source, server["sourceSeen"]))
     a, b = by_interface(packets), by_interface(sim.packets(index, known))
@@ -382,6 +390,7 @@ def run_scenario(program, scenario, mode):
         for part in name.split(","):
             text += open(os.path.join(os.path.dirname(scenario), part.strip()), encoding="utf-8").read()
     clients = dict(re.findall(r"name: *([\w-]+), *address: *\"?([\d.]+)", text))
+    vias = dict(re.findall(r"connect: *\{name: *([\w-]+),.*\bvia: *([\w-]+)", text))
     nodes, pods, known = {}, {}, set()
     for item in json.loads(sh(program, "get", "nodes", scenario, "-o", "json"))["items"]:
         nodes[item["metadata"]["name"]] = (item["status"]["addresses"][0]["address"], item["spec"]["podCIDR"])
@@ -404,26 +413,23 @@ def run_scenario(program, scenario, mode):
         for name, node in twin.nodes.items():
             rules = sh(program, "rules", scenario, "--node", name, "--mode", mode)
             node.run(*(["iptables-restore"] if mode == "iptables" else ["nft", "-f", "-"]), stdin=rules)
+            if mode == "nftables" and "forwardPolicy: DROP" in text:  # Not in kube-proxy's table.
+                node.run("iptables", "-P", "FORWARD", "DROP")
         warm_up(twin, nodes)
         for index, flow in enumerate(sims[1].flows):
             capture = Capture(twin, known)
             for node in twin.nodes.values():
                 node.run("conntrack", "-F", check=False)
-            got = play(twin, flow, clients, pods, nodes)
+            route_by(twin, flow, vias.get(flow["name"]), nodes)
+            got = play(twin, flow)
             packets = capture.drain()
             for sock in capture.sockets:
                 sock.close()
             packets = [re.sub(r" (In|Out) ", " ", line, count=1) for line in packets]
             tables = {name: connections(node.run("conntrack", "-L", check=False), known)
                       for name, node in twin.nodes.items()}
-            differences = None
-            for seed in range(1, MAX_SEEDS + 1):
-                sim = sims.get(seed) or sims.setdefault(seed, Simulation(program, scenario, seed))
-                chosen = sim.flows[index]["server"]
-                if got[1] and chosen and chosen["pod"] != got[1] and seed < MAX_SEEDS:
-                    continue
-                differences = compare_flow(sim, index, got, packets, tables, known, twin)
-                break
+            seed, differences = closest(sims, program, scenario,
+                                        lambda sim: compare_flow(sim, index, got, packets, tables, known, twin))
             good, bad = good + (not differences), bad + bool(differences)
             if differences:
                 print("FAIL %s, %s: flow %s, %s to %s (seed %d)" % (os.path.basename(scenario), mode, flow["name"],
@@ -435,6 +441,16 @@ def run_scenario(program, scenario, mode):
             twin.close()
         clean_up()
     return good, bad
+
+
+def closest(sims, program, scenario, compare):
+    """The first seed without differences, or the one with the fewest of them."""
+    found = {}
+    for seed in range(1, MAX_SEEDS + 1):
+        found[seed] = compare(sims.get(seed) or sims.setdefault(seed, Simulation(program, scenario, seed)))
+        if not found[seed]:
+            return seed, []
+    return min(found.items(), key=lambda x: len(x[1]))
 
 
 def warm_up(twin, nodes):
