@@ -2,6 +2,7 @@
  *
  * Differences left on purpose, which the generator therefore does not make or the comparison masks:
  *   - ports drawn at random (--random, --random-fully, port ranges of SNAT, clashes) are compared as "some port";
+ *     one in some thousands of them is by chance a port of the case and so differs (-s 40624);
  *   - statistic --mode random with a probability between 0 and 1, numgen random with more than one way;
  *   - a packet whose address OUTPUT's DNAT changes to where it can't be routed (127.0.0.1 to elsewhere) dies inside
  * that hook in the kernel, behind it here: counters of filter OUTPUT differ;
