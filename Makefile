@@ -161,6 +161,12 @@ programs: $(BUILD)/tests/bench/path
 bench: all $(addprefix $(BUILD)/tests/bench/,$(bench_names)) ## build and run tests/bench/*.c, one table; B=substring picks
 	$(Q)B='$(B)' bash tests/bench/table.sh $(BUILD)
 
+.PHONY: bench-growth bench-peers
+bench-growth: $(BUILD)/tests/bench/bench_growth ## cost against nodes and Services: a table and $(BUILD)/bench/growth.svg
+	$(Q)bash tests/bench/growth.sh $(BUILD)
+bench-peers: $(BUILD)/tests/bench/bench_star ## the star in ns-3 beside ours; NS3=PREFIX of a release build of ns-3.37
+	$(Q)CXX='$(or $(CXX),c++)' bash tests/bench/peers/run.sh $(BUILD) $(NS3)
+
 # --- Order --------------------------------------------------------------------------------------------------------
 layers: ## fail if an include points up the tree
 	@! grep -rnE '#include "(model|tools|tests)/' sim --include='*.[ch]' || { echo 'sim/ must not include upward'; exit 1; }
