@@ -16,7 +16,7 @@ fi
 lib=${prefix:+$prefix/lib}
 flags=()
 for module in applications point-to-point internet network core; do
-  file=$(find ${lib:-/usr/lib} -regextype egrep -regex ".*/libns3[^/]*-$module(-[a-z]+)?\.so" ! -name "*-apps.so" 2>/dev/null | sort | head -n 1)
+  file=$(find ${lib:-/usr/lib} -regextype egrep -regex ".*/libns3[0-9.]*-$module(-optimized|-release|-default|-debug)?\.so" 2>/dev/null | sort | head -n 1)
   flags+=("$file")
 done
 ${CXX:-c++} -O2 -std=c++17 -I"$include" -o "$build/ns3-star" "$here/star.cc" -Wl,--no-as-needed "${flags[@]}" \
