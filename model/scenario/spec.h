@@ -115,10 +115,6 @@ typedef struct {
     Mark mark;
 } ScenarioSpec;
 
-/* Fields that an expectation of a kind may have, the kind's own name first; NULL-terminated.  model/scenario evaluates
- * them (spec_expect.c has the one table). */
-const char *const *expect_fields(ExpectKind kind);
-
 bool scenario_spec_decode(Diags *diags, Strings *strings, const DocNode *root, ScenarioSpec *ret_spec);
 bool application_spec_decode(Diags *diags, Strings *strings, const DocNode *root, ApplicationSpec *ret_spec);
 

@@ -6,29 +6,62 @@ static const char *const kinds[] = {"flow", "load", "resolve", "object", "probe"
 
 /* The one table of what an expectation can say; the first word is the kind. */
 static const char *const fields[][48] = {
-    [EXPECT_FLOW] = {"flow",     "outcome",   "reason",     "dialed",      "sourceSeen", "sourceKept", "snat",
-                     "dnat",     "server",    "servers",    "node",        "nodes",      "pod",        "replySeen",
-                     "rule",     "connectMs", "durationMs", "retransmits", "count",      "connected",  "refused",
-                     "timedOut", "reset",     "unresolved", "min",         "max",        "share",      "distinct",
-                     "same",     "during",    "after",      "before",      "status"},
-    [EXPECT_LOAD] = {"load",       "lost",     "tried",          "connected",   "refused",    "timedOut",   "reset",
-                     "unresolved", "requests", "failedRequests", "retransmits", "sourceKept", "sourceSeen", "snat",
-                     "servers",    "nodes",    "share",          "imbalance",   "min",        "max",        "p50",
-                     "p90",        "p99",      "maxMs",          "lossWindow",  "outcome",    "reason",     "during",
-                     "after",      "before",   "replySeen",      "server",      "node",       "pod",        "dnat",
-                     "rule",       "count"},
-    [EXPECT_RESOLVE] = {"resolve", "outcome", "addresses", "durationMs", "reason", "retransmits", "min", "max", "count",
-                        "server", "node", "pod", "queries", "dnat", "snat", "rule", "replySeen"},
+    [EXPECT_FLOW] = {"flow",  "outcome",   "reason",  "dialed",    "sourceSeen", "sourceKept",
+                     "snat",  "dnat",      "server",  "servers",   "node",       "nodes",
+                     "pod",   "replySeen", "rule",    "connectMs", "durationMs", "retransmits",
+                     "count", "connected", "refused", "timedOut",  "reset",      "unresolved",
+                     "share", "during",    "after",   "before",    "status"},
+    [EXPECT_LOAD] = {"load",       "lost",     "tried",       "connected",  "refused",    "timedOut", "reset",
+                     "unresolved", "requests", "retransmits", "sourceKept", "sourceSeen", "snat",     "servers",
+                     "nodes",      "share",    "imbalance",   "p50",        "p90",        "p99",      "maxMs",
+                     "lossWindow", "outcome",  "reason",      "during",     "after",      "before",   "replySeen",
+                     "server",     "node",     "pod",         "dnat",       "rule",       "count"},
+    [EXPECT_RESOLVE] = {"resolve", "outcome", "addresses", "durationMs", "reason", "retransmits", "count", "server",
+                        "node", "pod", "queries", "dnat", "snat", "rule", "replySeen"},
     [EXPECT_OBJECT] = {"object", "at", "exists", "fields", "count", "ready", "replicas", "endpoints", "phase", "node",
                        "min", "max"},
-    [EXPECT_PROBE] = {"probe", "at", "status", "weight", "outcome", "reason", "healthy", "node", "target", "count",
-                      "min", "max"},
 };
 
-const char *const *
-expect_fields(ExpectKind kind)
+/* What a probe says depends on whom it asks: kube-proxy's health server on a node, one target, or the load balancer. */
+static const char *const probe_node_fields[] = {"probe", "node", "at", "status", "weight", NULL};
+static const char *const probe_target_fields[] = {"probe", "target", "at", "healthy", "reason", NULL};
+static const char *const probe_lb_fields[] = {"probe", "node", "target", "at", "count", "min", "max", NULL};
+
+static const char *const *
+expect_fields(ExpectKind kind, const DocNode *node)
 {
-    return fields[kind];
+    if (kind != EXPECT_PROBE)
+        return fields[kind];
+    if (node_get(node, "node"))
+        return probe_node_fields;
+    return node_get(node, "target") ? probe_target_fields : probe_lb_fields;
+}
+
+static void
+check_times(Diags *diags, const DocNode *node, const char *const *keys)
+{
+    int64_t ignored;
+
+    for (; *keys; keys++) {
+        const DocNode *time = node_get(node, *keys);
+        if (time)
+            node_read_duration(diags, time, &ignored);
+    }
+}
+
+/* The times that select flows; evaluation reads them again. */
+static void
+check_window(Diags *diags, const DocNode *node)
+{
+    static const char *const of_expectation[] = {"after", "before", NULL};
+    static const char *const of_during[] = {"from", "to", NULL};
+    const DocNode *during = node_get(node, "during");
+
+    check_times(diags, node, of_expectation);
+    if (!during || !node_expect(diags, during, NODE_MAPPING))
+        return;
+    check_times(diags, during, of_during);
+    node_report_unused(diags, during, DIAG_ERROR, of_during);
 }
 
 bool
@@ -51,10 +84,11 @@ spec_read_expect(Diags *diags, Strings *strings, const DocNode *node, Expectatio
             diag_did_you_mean(diags, node->keys[0]->text, kinds);
         return false;
     }
-    const char *const *known = expect_fields((ExpectKind)kind);
+    const char *const *known = expect_fields((ExpectKind)kind, node);
     for (const char *const *k = known; *k; k++)
         node_get(node, *k);
     node_report_unused(diags, node, DIAG_ERROR, known);
+    check_window(diags, node);
     static const char *const outcomes[] = {"connected", "refused", "timeout", "reset", "unresolved", NULL};
     const DocNode *outcome = node_get(node, "outcome");
     int ignored;
