@@ -105,6 +105,7 @@ flow_json_members(JsonOut *json, const Flow *flow)
     json_span(json, "connectMs", flow->start, flow->connected_at);
     json_span(json, "durationMs", flow->start, flow->end);
     json_kv_int(json, "retransmits", flow->retransmits);
+    json_kv_int(json, "crossZoneBytes", (int64_t)flow->cross_zone_bytes);
     if (flow->status)
         json_kv_int(json, "status", flow->status);
 }

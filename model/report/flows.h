@@ -64,6 +64,7 @@ typedef struct {
     SimTime start, connected_at, end; /* -1: not yet. */
     uint32_t retransmits;
     uint32_t requests;
+    uint64_t cross_zone_bytes; /* zone_meter.h; both directions, those after the end too. */
 } Flow;
 
 typedef struct FlowBook FlowBook;

@@ -162,6 +162,57 @@ note_health(Measures *m, const Cloud *cloud)
                                       .state = events[i].to};
 }
 
+/* --- Zones
+ * -------------------------------------------------------------------------------------------------------------------
+ */
+
+typedef VEC(DestinationBytes) DestinationList;
+
+static void
+add_destination(DestinationList *list, const char *to, uint64_t bytes)
+{
+    for (size_t i = 0; i < list->len; i++)
+        if (strcmp(list->data[i].to, to) == 0) {
+            list->data[i].bytes += bytes;
+            return;
+        }
+    vec_push(list, (DestinationBytes){g_strdup(to), bytes});
+}
+
+static int
+compare_destinations(gconstpointer a, gconstpointer b, gpointer unused)
+{
+    const DestinationBytes *x = a, *y = b;
+
+    (void)unused;
+    return x->bytes != y->bytes ? (x->bytes < y->bytes) - (x->bytes > y->bytes) : strcmp(x->to, y->to);
+}
+
+static void
+measure_zones(Measures *m, const ZoneMeter *meter, Flow *const *flows, size_t n)
+{
+    DestinationList list = {0};
+    size_t n_pairs, n_seconds;
+    g_autofree ZonePair *pairs = zone_meter_pairs(meter, &n_pairs);
+    const uint64_t *seconds = zone_meter_seconds(meter, &n_seconds);
+
+    m->cross_zone_bytes = zone_meter_bytes(meter);
+    m->zone_bytes = g_new0(ZoneBytes, n_pairs + 1);
+    m->n_zone_bytes = (uint32_t)n_pairs;
+    for (size_t i = 0; i < n_pairs; i++)
+        m->zone_bytes[i] =
+            (ZoneBytes){g_strdup(pairs[i].from), g_strdup(pairs[i].to), pairs[i].packets, pairs[i].bytes};
+    m->second_bytes = g_memdup2(seconds, n_seconds * sizeof *seconds);
+    m->n_second_bytes = (uint32_t)n_seconds;
+    for (size_t i = 0; i < n; i++)
+        if (flows[i]->cross_zone_bytes > 0)
+            add_destination(&list, flows[i]->to, flows[i]->cross_zone_bytes);
+    if (list.len > 0)
+        g_qsort_with_data(list.data, (gint)list.len, sizeof(DestinationBytes), compare_destinations, NULL);
+    m->destination_bytes = list.data;
+    m->n_destination_bytes = (uint32_t)list.len;
+}
+
 static int
 compare_digests(gconstpointer a, gconstpointer b, gpointer unused)
 {
@@ -232,6 +283,7 @@ measures_of_run(Cluster *cluster, ScenarioRun *run)
     m->n_pods = (uint32_t)shares.len;
     measure_inequality(m);
     measure_times(m, flows, n);
+    measure_zones(m, scenario_run_zones(run), flows, n);
     digest_flows(m, flows, n);
     m->windows = loss_windows(cluster, scenario_run_cloud(run), flows, n, &m->n_windows);
     for (uint32_t i = 0; i < m->n_windows; i++)
@@ -269,6 +321,15 @@ measures_free(Measures *m)
         g_free(m->health[i].cause);
     }
     g_free(m->health);
+    for (uint32_t i = 0; i < m->n_zone_bytes; i++) {
+        g_free(m->zone_bytes[i].from);
+        g_free(m->zone_bytes[i].to);
+    }
+    for (uint32_t i = 0; i < m->n_destination_bytes; i++)
+        g_free(m->destination_bytes[i].to);
+    g_free(m->zone_bytes);
+    g_free(m->destination_bytes);
+    g_free(m->second_bytes);
     loss_windows_free(m->windows, m->n_windows);
     g_free(m);
 }

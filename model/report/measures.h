@@ -35,12 +35,25 @@ typedef struct {
     LbTargetState state;
 } HealthChange;
 
+/* What crossed from one zone to another. */
+typedef struct {
+    char *from, *to;
+    uint64_t packets, bytes;
+} ZoneBytes;
+
+/* The part of it that flows to one destination, as the scenario names it, account for. */
+typedef struct {
+    char *to;
+    uint64_t bytes;
+} DestinationBytes;
+
 typedef struct {
     uint32_t tried, connected, refused, timed_out, reset, unresolved;
     uint32_t requests, retransmits;
     uint32_t reached, source_kept; /* Flows that reached a server; of those, with the client's address. */
     uint32_t extra_hops;           /* Nodes passed beyond the server's own, summed over flows. */
     uint32_t cross_zone;           /* Flows whose server is in another zone than the node they entered by. */
+    uint64_t cross_zone_bytes;     /* zone_meter.h. */
     SimTime p50, p90, p99, max;    /* Connect times. */
     SimTime request_p50, request_p90,
         request_p99;     /* From dialling to the end, of flows that connected and did not wait. */
@@ -56,6 +69,12 @@ typedef struct {
     uint32_t n_flows;
     HealthChange *health;
     uint32_t n_health;
+    ZoneBytes *zone_bytes; /* By names of zones. */
+    uint32_t n_zone_bytes;
+    DestinationBytes *destination_bytes; /* Most bytes first, then by name. */
+    uint32_t n_destination_bytes;
+    uint64_t *second_bytes; /* Across zones, by second. */
+    uint32_t n_second_bytes;
     uint64_t conntrack_peak; /* Entries on the fullest node. */
     uint32_t expectations, failed;
 } Measures;

@@ -2,6 +2,7 @@
 
 #include "model/report/run_report.h"
 
+#include <inttypes.h>
 #include <math.h>
 #include <string.h>
 
@@ -77,6 +78,11 @@ value_cross_zone(const Measures *m)
     return m->cross_zone;
 }
 static double
+value_cross_zone_bytes(const Measures *m)
+{
+    return (double)m->cross_zone_bytes;
+}
+static double
 value_imbalance(const Measures *m)
 {
     return m->imbalance;
@@ -111,6 +117,7 @@ const Figure whatif_figures[] = {
     {"source IP kept", "sourceKeptPercent", "%.1f %%", value_source_kept},
     {"extra nodes a connection", "extraHops", "%.2f", value_extra_hops},
     {"connections across zones", "crossZone", "%.0f", value_cross_zone},
+    {"bytes across zones", "crossZoneBytes", "%.0f", value_cross_zone_bytes},
     {"imbalance over pods (max/mean)", "imbalance", "%.3f", value_imbalance},
     {"Gini over pods", "gini", "%.3f", value_gini},
     {"conntrack peak on a node", "conntrackPeak", "%.0f", value_conntrack},
@@ -362,6 +369,24 @@ print_shares(GString *out, const WhatifColumn *columns, size_t n)
 }
 
 static void
+print_zones(GString *out, const WhatifColumn *column)
+{
+    const Measures *m = column->runs[0].measures;
+
+    if (!m || m->n_zone_bytes == 0)
+        return;
+    g_string_append_printf(out, "\nBYTES ACROSS ZONES of %s\n", column->variant->name);
+    for (uint32_t i = 0; i < m->n_zone_bytes; i++) {
+        const ZoneBytes *z = &m->zone_bytes[i];
+        g_string_append_printf(out, "  %s to %s: %" PRIu64 " in %" PRIu64 " packets\n", z->from, z->to, z->bytes,
+                               z->packets);
+    }
+    for (uint32_t i = 0; i < m->n_destination_bytes; i++)
+        g_string_append_printf(out, "  of connections to %s, both ways: %" PRIu64 "\n", m->destination_bytes[i].to,
+                               m->destination_bytes[i].bytes);
+}
+
+static void
 print_change(const FlowDigest *before, const FlowDigest *after, void *user)
 {
     g_autofree char *was = whatif_digest_text(before);
@@ -399,6 +424,8 @@ whatif_print_text(GString *out, const WhatifColumn *columns, size_t n)
                                    columns[c].runs[0].error);
     }
     print_shares(out, columns, n);
+    for (size_t c = 0; c < n; c++)
+        print_zones(out, &columns[c]);
     for (size_t c = 1; c < n; c++)
         print_changes(out, &columns[0], &columns[c]);
 }

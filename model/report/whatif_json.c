@@ -29,6 +29,27 @@ json_windows(JsonOut *json, const Measures *m)
 }
 
 static void
+json_zones(JsonOut *json, const Measures *m)
+{
+    json_key(json, "zoneBytes");
+    json_array(json);
+    for (uint32_t i = 0; i < m->n_zone_bytes; i++) {
+        json_object(json);
+        json_kv_str(json, "from", m->zone_bytes[i].from);
+        json_kv_str(json, "to", m->zone_bytes[i].to);
+        json_kv_int(json, "bytes", (int64_t)m->zone_bytes[i].bytes);
+        json_kv_int(json, "packets", (int64_t)m->zone_bytes[i].packets);
+        json_object_end(json);
+    }
+    json_array_end(json);
+    json_key(json, "crossZoneBytesTo");
+    json_object(json);
+    for (uint32_t i = 0; i < m->n_destination_bytes; i++)
+        json_kv_int(json, m->destination_bytes[i].to, (int64_t)m->destination_bytes[i].bytes);
+    json_object_end(json);
+}
+
+static void
 json_details(JsonOut *json, const Measures *m)
 {
     json_key(json, "lostBy");
@@ -49,6 +70,7 @@ json_details(JsonOut *json, const Measures *m)
         json_object_end(json);
     }
     json_array_end(json);
+    json_zones(json, m);
     json_key(json, "pods");
     json_array(json);
     for (uint32_t i = 0; i < m->n_pods; i++) {

@@ -2,6 +2,7 @@
 
 #include "sim/engine/vec.h"
 
+#include <inttypes.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -111,6 +112,33 @@ add_lost(FigureList *list, const WhatifColumn *columns, size_t n)
 }
 
 static void
+add_zone_bytes(FigureList *list, const WhatifColumn *columns, size_t n)
+{
+    GString *s = script_new("Bytes across zones", "bytes per second");
+    g_autofree const char **titles = g_new0(const char *, n);
+    uint32_t blocks = 0;
+    bool any = false;
+
+    for (size_t c = 0; c < n; c++) {
+        const Measures *m = columns[c].runs[0].measures;
+        if (!m)
+            continue;
+        any |= m->cross_zone_bytes > 0;
+        g_string_append_printf(s, "$d%u << EOD\n", blocks);
+        for (uint32_t t = 0; t < MAX(last_second(m), m->n_second_bytes + 1); t++)
+            g_string_append_printf(s, "%u %" PRIu64 "\n", t, t < m->n_second_bytes ? m->second_bytes[t] : 0);
+        g_string_append(s, "EOD\n");
+        titles[blocks++] = columns[c].variant->name;
+    }
+    if (!any) {
+        g_string_free(s, TRUE);
+        return;
+    }
+    append_plot(s, titles, blocks);
+    add_figure(list, g_strdup("zone-bytes.svg"), s);
+}
+
+static void
 add_pods(FigureList *list, const WhatifColumn *column)
 {
     const Measures *m = column->runs[0].measures;
@@ -169,6 +197,7 @@ whatif_plot_figures(const WhatifColumn *columns, size_t n, size_t *ret_n)
     FigureList list = {0};
 
     add_lost(&list, columns, n);
+    add_zone_bytes(&list, columns, n);
     for (size_t c = 0; c < n; c++)
         if (columns[c].runs[0].measures) {
             add_pods(&list, &columns[c]);

@@ -3,8 +3,9 @@
 
 /* Figures over time as SVG, drawn by gnuplot: what is told to it, not how it draws
  *
- * lost.svg, connections lost a second of every variant; pods-NAME.svg, connections a second to each pod;
- * targets-NAME.svg, which targets of load balancers were healthy.  Data are within the script. */
+ * lost.svg, connections lost a second of every variant; zone-bytes.svg, bytes across zones a second, if any;
+ * pods-NAME.svg, connections a second to each pod; targets-NAME.svg, which targets of load balancers were healthy. Data
+ * are within the script. */
 
 #include "model/report/whatif.h"
 

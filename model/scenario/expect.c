@@ -334,6 +334,16 @@ connect_percentile(const FlowSet *set, double p)
 }
 
 static double
+sum_cross_zone_bytes(const FlowSet *set)
+{
+    double n = 0;
+
+    for (size_t i = 0; i < set->n; i++)
+        n += (double)set->flows[i]->cross_zone_bytes;
+    return n;
+}
+
+static double
 sum_requests(const FlowSet *set)
 {
     double n = 0;
@@ -371,6 +381,8 @@ set_value(const FlowSet *set, const char *field, Value *ret_value)
         *ret_value = value_number(imbalance(set));
     else if (strcmp(field, "requests") == 0)
         *ret_value = value_number(sum_requests(set));
+    else if (strcmp(field, "crossZoneBytes") == 0)
+        *ret_value = value_number(sum_cross_zone_bytes(set));
     else if (strcmp(field, "p50") == 0)
         *ret_value = value_number(connect_percentile(set, 50));
     else if (strcmp(field, "p90") == 0)

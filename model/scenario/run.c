@@ -91,6 +91,7 @@ scenario_run_new(Cluster *cluster, const ScenarioSpec *spec)
     run->cluster = cluster;
     run->spec = spec;
     run->book = flow_book_new(cluster);
+    run->zones = zone_meter_new(cluster, run->book);
     run->traffic = traffic_new(cluster, run->book);
     control_clocks_decode(cluster_input(cluster)->diags, spec->clocks, &clocks);
     run->controllers = controllers_new(cluster, &clocks);
@@ -122,6 +123,7 @@ scenario_run_free(ScenarioRun *run)
     traffic_free(run->traffic);
     cloud_free(run->cloud);
     controllers_free(run->controllers);
+    zone_meter_free(run->zones);
     flow_book_free(run->book);
     timer_free(sim, &run->timer);
     sim_entity_free(sim, run->entity);
@@ -193,6 +195,12 @@ Controllers *
 scenario_run_controllers(const ScenarioRun *run)
 {
     return run->controllers;
+}
+
+const ZoneMeter *
+scenario_run_zones(const ScenarioRun *run)
+{
+    return run->zones;
 }
 
 Cloud *

@@ -9,6 +9,7 @@
 #include "model/cloud/lb.h"
 #include "model/control/control.h"
 #include "model/report/flows.h"
+#include "model/report/zone_meter.h"
 
 typedef struct ScenarioRun ScenarioRun;
 
@@ -39,7 +40,8 @@ bool scenario_run_until(ScenarioRun *run, SimTime until);
 Cluster *scenario_run_cluster(const ScenarioRun *run);
 FlowBook *scenario_run_flows(const ScenarioRun *run);
 Controllers *scenario_run_controllers(const ScenarioRun *run);
-Cloud *scenario_run_cloud(const ScenarioRun *run); /* NULL: no load balancers. */
+const ZoneMeter *scenario_run_zones(const ScenarioRun *run); /* NULL: not several zones. */
+Cloud *scenario_run_cloud(const ScenarioRun *run);           /* NULL: no load balancers. */
 const LoadResult *scenario_run_loads(ScenarioRun *run, size_t *ret_n);
 /* Percentile (0..100) of sorted times; 0 of none. */
 SimTime percentile(const SimTime *sorted, size_t n, double p);

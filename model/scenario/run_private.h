@@ -16,6 +16,7 @@ struct ScenarioRun {
     Cluster *cluster;
     const ScenarioSpec *spec;
     FlowBook *book;
+    ZoneMeter *zones; /* NULL: not several. */
     Traffic *traffic;
     Controllers *controllers;
     Cloud *cloud; /* NULL: no load balancers. */

@@ -177,6 +177,44 @@ with tempfile.TemporaryDirectory() as folder:
                "sleep: {seconds: 16}")), "--search", "loadBalancer.probe.local.interval=1s..30s").stdout
     check("interval must be at most" in text, "advise: a largest value", text[:300])
 
+# --- Bytes across zones ------------------------------------------------------------------------------------------------
+
+ZONES = "scenarios/patterns/p43-one-pod-takes-a-zone.yaml"      # No masquerade: an address tells the zone.
+NODES = {"10.244.0.": "node-a/eth0", "10.244.1.": "node-b/eth0", "10.244.2.": "node-c/eth0"}
+
+
+def captured(folder):
+    """bytes and packets that arrive at a node's eth0 from another node's pods, as tshark reads them"""
+    run("run", ZONES, "--out", folder)
+    fields = subprocess.run(["tshark", "-r", os.path.join(folder, "trace.pcapng"), "-T", "fields", "-e", "frame.interface_name",
+                             "-e", "ip.len", "-e", "ip.src", "-e", "ip.dst"], capture_output=True, text=True).stdout
+    sizes = []
+    for line in fields.splitlines():
+        interface, size, source, target = line.split("\t")
+        if interface.endswith("/eth0") and interface == NODES.get(target[:9]) and source[:9] != target[:9]:
+            sizes.append(int(size))
+    return sum(sizes), len(sizes)
+
+
+with tempfile.TemporaryDirectory() as folder:
+    vxlan = os.path.join(folder, "vxlan.yaml")
+    with open(vxlan, "w") as f:
+        f.write("apiVersion: svcsim/v1\nkind: Cluster\nspec: {network: {kind: vxlan}}\n")
+    plain, wrapped = whatif(ZONES)["as written"], whatif(ZONES, vxlan)["as written"]
+    packets = sum(pair["packets"] for pair in plain["zoneBytes"])
+    check(plain["crossZoneBytes"] == sum(pair["bytes"] for pair in plain["zoneBytes"]) > 0, "the sum over pairs of zones",
+          str(plain["zoneBytes"]))
+    check(plain["crossZoneBytesTo"] == {"service/web-even": plain["crossZoneBytes"]}, "PreferClose stays in its zone",
+          str(plain["crossZoneBytesTo"]))
+    # VXLAN: outer IP and UDP, VXLAN's header, the inner Ethernet header.
+    check(wrapped["crossZoneBytes"] == plain["crossZoneBytes"] + packets * (20 + 8 + 8 + 14), "VXLAN's share",
+          f"{wrapped['crossZoneBytes']} against {plain['crossZoneBytes']} in {packets} packets")
+    if shutil.which("tshark"):
+        check((plain["crossZoneBytes"], packets) == captured(folder), "tshark counts the same bytes across zones",
+              str((plain["crossZoneBytes"], packets, captured(folder))))
+    else:
+        counts["skipped"] += 1
+
 run("advise", RACE, status=2)
 run("advise", RACE, "--search", "deployment/web.preStop=9..3s", status=2)
 run("advise", RACE, "--search", "deployment/nobody.preStop=0..3s", status=2)
