@@ -174,6 +174,7 @@ cloud_new(Cluster *cluster)
     cloud->profile = profile;
     cloud->lbs = g_ptr_array_new();
     cloud->provisioning = g_ptr_array_new();
+    cloud->refused = g_ptr_array_new_with_free_func(g_free);
     cloud->entity = sim_entity(cluster_sim(cluster), "cloud-controller-manager");
     htable_init(&cloud->replies, sizeof(LbTuple), sizeof(ReplyRef));
     controller_start(cloud);
@@ -195,6 +196,7 @@ cloud_free(Cloud *cloud)
         lb_free(cloud->lbs->pdata[i]);
     g_ptr_array_unref(cloud->lbs);
     g_ptr_array_unref(cloud->provisioning);
+    g_ptr_array_unref(cloud->refused);
     htable_clear(&cloud->replies);
     sim_entity_free(cluster_sim(cloud->cluster), cloud->entity);
     for (size_t i = 0; i < cloud->history.len; i++) {

@@ -158,7 +158,29 @@ on_watch(Sim *sim, void *owner)
 static bool
 wants_lb(const Cloud *cloud, const Service *s)
 {
-    return s->type == SERVICE_LOADBALANCER && lb_class_handled(&cloud->profile, s) && s->meta.deletion_ns < 0;
+    return s->type == SERVICE_LOADBALANCER && lb_class_handled(&cloud->profile, s) && s->meta.deletion_ns < 0 &&
+           !lb_port_refused(&cloud->profile, s);
+}
+
+/* The event that a user finds in `kubectl describe service`, once for each time that it becomes true. */
+static void
+note_refused(Cloud *cloud, const Service *s)
+{
+    const ServicePort *port = s->type == SERVICE_LOADBALANCER && lb_class_handled(&cloud->profile, s)
+                                  ? lb_port_refused(&cloud->profile, s)
+                                  : NULL;
+    g_autofree char *name = g_strdup_printf("%s/%s", s->meta.ns, s->meta.name);
+    guint at;
+    bool told = g_ptr_array_find_with_equal_func(cloud->refused, name, g_str_equal, &at);
+
+    if (port && !told) {
+        cluster_story(cloud->cluster, "lb %s: SyncLoadBalancerFailed: %s carries %s, and port %u is %s", name,
+                      cloud->profile.name, lb_protocols_text(lb_profile_protocols(&cloud->profile)), port->port,
+                      lb_protocols_text(lb_protocol_bit(port->proto)));
+        g_ptr_array_add(cloud->refused, g_steal_pointer(&name));
+    } else if (!port && told) {
+        g_ptr_array_remove_index(cloud->refused, at);
+    }
 }
 
 static bool
@@ -212,6 +234,7 @@ sync_services(Cloud *cloud)
     for (size_t i = 0; i < n; i++) {
         const Service *s = (const Service *)objects[i];
         Lb *lb = wants_lb(cloud, s) ? cloud_lb(cloud, s->meta.ns, s->meta.name) : NULL;
+        note_refused(cloud, s);
         if (!wants_lb(cloud, s))
             continue;
         if (lb && lb->service != s)

@@ -30,6 +30,12 @@ is_nat(const Lb *lb)
     return lb->profile->path == LB_PATH_NAT;
 }
 
+static bool
+keeps_client(const Lb *lb, uint8_t proto)
+{
+    return proto == IPPROTO_UDP_ ? lb->profile->client_ip_udp : lb->profile->client_ip;
+}
+
 static Sim *
 sim_of(const Lb *lb)
 {
@@ -73,7 +79,8 @@ void
 forward_router(Cloud *cloud, bool on)
 {
     const LbProfile *p = &cloud->profile;
-    bool needed = (p->path == LB_PATH_NAT && p->client_ip) || (p->path == LB_PATH_ANNOUNCE && p->bgp);
+    bool needed =
+        (p->path == LB_PATH_NAT && (p->client_ip || p->client_ip_udp)) || (p->path == LB_PATH_ANNOUNCE && p->bgp);
 
     if (!needed)
         return;
@@ -346,7 +353,7 @@ send_to_target(Lb *lb, LbFlow *flow, Packet *pkt, ForwardTo *ret_to, NetDev *dev
     }
     flow->last = sim_of(lb)->now;
     note_end(flow, pkt, false, !is_nat(lb));
-    if (!lb->profile->hairpin && ipaddr_eq(addr, pkt->src)) {
+    if (!lb->profile->hairpin && keeps_client(lb, pkt->proto) && ipaddr_eq(addr, pkt->src)) {
         ret_to->reason = DROP_LB_HAIRPIN;
         return FORWARD_DROP;
     }
@@ -480,7 +487,7 @@ follow_replies(Lb *lb, LbFlow *flow, uint16_t port)
     flow->reply = (LbTuple){.dst = flow->key.src, .dport = flow->key.sport, .sport = port, .proto = flow->key.proto};
     if (!target_addr(flow->target, family, &flow->reply.src))
         return false;
-    if (lb->profile->client_ip)
+    if (keeps_client(lb, flow->key.proto))
         return claim_reply(lb, flow);
     if (lb->profile->max_flows && flow->target->n_active > lb->profile->max_flows)
         return false;

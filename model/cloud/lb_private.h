@@ -12,7 +12,8 @@
 #include "sim/transport/app.h"
 
 typedef struct LbTarget LbTarget;
-typedef struct ProxyPair ProxyPair; /* lb_proxy.c */
+typedef struct ProxyPair ProxyPair;   /* lb_proxy.c */
+typedef struct UdpSession UdpSession; /* lb_proxy_udp.c */
 
 struct LbTarget {
     Lb *lb;
@@ -80,6 +81,9 @@ struct Lb {
     /* Proxy. */
     VEC(Socket *) listeners;
     ProxyPair *pairs;
+    VEC(Socket *) udp_listeners;
+    UdpSession *sessions;
+    HTable by_client; /* SessionKey of lb_proxy_udp.c -> UdpSession *. */
     /* Announce and route: the node that has the address now. */
     ClusterNode *announcer;
     bool announced;
@@ -96,6 +100,7 @@ struct Cloud {
     HostForwarder router_forwarder;
     Host *prober; /* Whose address the profile's probeSource is; NULL: each load balancer probes by itself. */
     GPtrArray *provisioning; /* Provisioning, in order of request. */
+    GPtrArray *refused;      /* "ns/name" of Services that got none for their protocols, as told. */
     VEC(LbHealthEvent) history;
     bool settled; /* cloud_new() is over. */
     bool writing; /* The controller itself changes the store. */
@@ -112,6 +117,9 @@ uint32_t vip_of_service(Input *input, const LbProfile *profile, const Service *s
 /* The status that the profile's controller writes. */
 void vip_set_ingress(Strings *strings, const LbProfile *profile, Service *service, const IpAddr *vips, uint32_t n);
 bool lb_class_handled(const LbProfile *profile, const Service *service);
+uint8_t lb_protocol_bit(uint8_t proto); /* LB_CARRIES_* of an IpProto. */
+/* The first port that this kind of load balancer cannot carry; its controller then makes none at all.  NULL: fine. */
+const ServicePort *lb_port_refused(const LbProfile *profile, const Service *service);
 
 /* --- lb.c --- */
 Lb *lb_new(Cloud *cloud, const Service *service);
@@ -160,6 +168,11 @@ void forward_target_lost(LbTarget *target, LbUnhealthyFlows what);
 void proxy_start(Lb *lb); /* Listens, and stops listening, as the Service's ports say. */
 void proxy_stop(Lb *lb);
 void proxy_target_lost(LbTarget *target, LbUnhealthyFlows what);
+
+/* --- lb_proxy_udp.c --- */
+void proxy_udp_start(Lb *lb); /* As proxy_start(), after the addresses are known. */
+void proxy_udp_stop(Lb *lb);
+void proxy_udp_target_lost(LbTarget *target); /* It turned unhealthy or left. */
 
 /* --- lb_announce.c --- */
 void announce_update(Lb *lb);

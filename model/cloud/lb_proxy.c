@@ -1,4 +1,4 @@
-/* Proxying load balancers: two TCP connections, bytes carried over as they come
+/* Proxying load balancers, TCP: two connections, bytes carried over as they come
  *
  * With the PROXY protocol (v1, v2: haproxy.org proxy-protocol.txt) a header that names the client goes first.  HTTP
  * load balancers put X-Forwarded-For into the head of each request that begins a segment. */
@@ -77,16 +77,13 @@ proxy_start(Lb *lb)
         SocketOptions options = {.local = IPADDR_ANY4, .local_port = s->ports[i].port};
         Socket *listener;
         SocketError error;
-        if (s->ports[i].proto != IPPROTO_TCP_) {
-            cluster_story(lb->cloud->cluster, "lb %s: port %u is not TCP: not balanced", lb->text, s->ports[i].port);
-            continue;
-        }
-        if (listens_on(lb, s->ports[i].port))
+        if (s->ports[i].proto != IPPROTO_TCP_ || listens_on(lb, s->ports[i].port))
             continue;
         listener = tcp_listen(lb->host, &options, 4096, &listener_callbacks, lb, &error);
         if (listener)
             vec_push(&lb->listeners, listener);
     }
+    proxy_udp_start(lb);
 }
 
 void
@@ -103,6 +100,7 @@ proxy_stop(Lb *lb)
     for (size_t i = 0; i < lb->listeners.len; i++)
         socket_close(lb->listeners.data[i]);
     lb->listeners.len = 0;
+    proxy_udp_stop(lb);
 }
 
 void
@@ -110,6 +108,7 @@ proxy_target_lost(LbTarget *t, LbUnhealthyFlows what)
 {
     ProxyPair *next;
 
+    proxy_udp_target_lost(t);
     if (what == LB_FLOWS_PERSIST)
         return;
     for (ProxyPair *pair = t->lb->pairs; pair; pair = next) {

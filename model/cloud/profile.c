@@ -17,6 +17,8 @@ static const char *const idle_names[] = {"silent", "rst", NULL};
 static const char *const hairpin_names[] = {"drop", "allow", NULL};
 
 static void read_probe(Diags *diags, Strings *strings, const DocNode *map, LbProbe *probe);
+static void read_client_ip(Diags *diags, const DocNode *map, LbProfile *profile);
+static void read_protocols(Diags *diags, const DocNode *list, uint8_t *ret_protocols);
 static void read_pool(Diags *diags, const DocNode *map, const char *key, IpFamily family, IpPrefix *pool);
 static char *try_file(const char *dir, const char *sub, const char *name);
 static void report_missing(Input *input, const char *beside);
@@ -48,6 +50,7 @@ lb_profile_default(LbProfile *p)
     *p = (LbProfile){.name = "generic",
                      .path = LB_PATH_NAT,
                      .client_ip = true,
+                     .client_ip_udp = true,
                      .cross_zone = true,
                      .hairpin = true,
                      .probe = {http, http},
@@ -94,7 +97,7 @@ lb_profile_overlay(Diags *diags, Strings *strings, const DocNode *map, LbProfile
                                         "addresses",
                                         "maxFlowsPerTarget",
                                         "sessionAffinity",
-                                        "sessionAffinity",
+                                        "protocols",
                                         NULL};
     static const char *const idle_known[] = {"tcp", "udp", "action", NULL};
     static const char *const probe_known[] = {"cluster", "local", NULL};
@@ -110,7 +113,8 @@ lb_profile_overlay(Diags *diags, Strings *strings, const DocNode *map, LbProfile
     p->path = (LbPath)node_enum(diags, map, "dataPath", (int)p->path, path_names);
     p->hash = (LbHash)node_enum(diags, map, "hash", (int)p->hash, hash_names);
     p->targets = (LbTargetKind)node_enum(diags, map, "targets", (int)p->targets, target_names);
-    p->client_ip = node_enum(diags, map, "clientIP", p->client_ip, client_ip_names);
+    read_client_ip(diags, map, p);
+    read_protocols(diags, node_get(map, "protocols"), &p->protocols);
     p->affinity = node_bool(diags, map, "sessionAffinity", p->affinity);
     p->weighted = node_bool(diags, map, "weighted", p->weighted);
     p->forwarded_for = node_bool(diags, map, "forwardedFor", p->forwarded_for);
@@ -150,6 +154,40 @@ lb_profile_overlay(Diags *diags, Strings *strings, const DocNode *map, LbProfile
         node_report_unused(diags, latency, DIAG_ERROR, latency_known);
     if (pools)
         node_report_unused(diags, pools, DIAG_ERROR, pool_known);
+}
+
+/* clientIP: preserved, or {tcp: replaced, udp: preserved} */
+static void
+read_client_ip(Diags *diags, const DocNode *map, LbProfile *p)
+{
+    static const char *const known[] = {"tcp", "udp", NULL};
+    const DocNode *node = node_get(map, "clientIP");
+
+    if (!node)
+        return;
+    if (node->kind != NODE_MAPPING) {
+        p->client_ip = p->client_ip_udp = node_enum(diags, map, "clientIP", p->client_ip, client_ip_names);
+        return;
+    }
+    p->client_ip = node_enum(diags, node, "tcp", p->client_ip, client_ip_names);
+    p->client_ip_udp = node_enum(diags, node, "udp", p->client_ip_udp, client_ip_names);
+    node_report_unused(diags, node, DIAG_ERROR, known);
+}
+
+static void
+read_protocols(Diags *diags, const DocNode *list, uint8_t *ret_protocols)
+{
+    static const char *const names[] = {"TCP", "UDP", "SCTP", NULL};
+    int which;
+
+    if (!list || !node_expect(diags, list, NODE_SEQUENCE))
+        return;
+    *ret_protocols = 0;
+    for (uint32_t i = 0; i < list->n; i++)
+        if (node_read_enum(diags, list->items[i], names, &which))
+            *ret_protocols |= (uint8_t)(1u << which);
+    if (list->n == 0)
+        node_diag(diags, DIAG_ERROR, list, "a load balancer carries at least one protocol");
 }
 
 static void
@@ -209,6 +247,31 @@ read_pool(Diags *diags, const DocNode *map, const char *key, IpFamily family, Ip
                   family == FAMILY_IPV4 ? "IPv4" : "IPv6");
 }
 
+static bool
+speaks_tcp_only(const LbProfile *p)
+{
+    return p->proxy_protocol != LB_PROXY_PROTOCOL_NONE || p->forwarded_for;
+}
+
+uint8_t
+lb_profile_protocols(const LbProfile *p)
+{
+    if (p->protocols)
+        return p->protocols;
+    if (speaks_tcp_only(p))
+        return LB_CARRIES_TCP;
+    return LB_CARRIES_TCP | LB_CARRIES_UDP | (p->path == LB_PATH_PROXY ? 0 : LB_CARRIES_SCTP);
+}
+
+const char *
+lb_protocols_text(uint8_t protocols)
+{
+    static const char *const texts[] = {"nothing", "TCP",          "UDP",          "TCP and UDP",
+                                        "SCTP",    "TCP and SCTP", "UDP and SCTP", "TCP, UDP and SCTP"};
+
+    return texts[protocols & 7];
+}
+
 void
 lb_profile_check(Diags *diags, const LbProfile *p)
 {
@@ -216,16 +279,20 @@ lb_profile_check(Diags *diags, const LbProfile *p)
 
     if (p->proxy_protocol != LB_PROXY_PROTOCOL_NONE && p->path != LB_PATH_PROXY)
         wrong = "proxyProtocol needs dataPath proxy: only who makes the connection can put a header in front";
-    else if (p->path == LB_PATH_PROXY && p->client_ip)
+    else if (p->path == LB_PATH_PROXY && (p->client_ip || p->client_ip_udp))
         wrong = "dataPath proxy cannot preserve the client's address (clientIP: preserved)";
     else if (p->forwarded_for && p->path != LB_PATH_PROXY)
         wrong = "forwardedFor needs dataPath proxy";
-    else if (p->path != LB_PATH_PROXY && p->path != LB_PATH_NAT && !p->client_ip)
+    else if (p->path != LB_PATH_PROXY && p->path != LB_PATH_NAT && !(p->client_ip && p->client_ip_udp))
         wrong = "only dataPath proxy and nat can replace the client's address (clientIP: replaced)";
     else if (p->path != LB_PATH_PROXY && p->path != LB_PATH_NAT && p->targets == LB_TARGETS_PODS)
         wrong = "targets pods need dataPath proxy or nat: a pod does not own the load balancer's address";
     else if (p->probe[POLICY_CLUSTER].kind != LB_PROBE_NONE && p->probe[POLICY_CLUSTER].port == LB_PORT_HEALTH_CHECK)
         wrong = "probe.cluster: a Service with externalTrafficPolicy Cluster has no healthCheckNodePort";
+    else if (p->path == LB_PATH_PROXY && (p->protocols & LB_CARRIES_SCTP))
+        wrong = "protocols: dataPath proxy speaks TCP and UDP, not SCTP";
+    else if (speaks_tcp_only(p) && (p->protocols & LB_CARRIES_UDP))
+        wrong = "protocols: proxyProtocol and forwardedFor go with TCP only";
     else if (p->ip_mode == LB_IPMODE_HOSTNAME && !p->hostname_suffix)
         wrong = "ipMode hostname needs a hostnameSuffix";
     if (wrong)

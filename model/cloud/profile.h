@@ -28,6 +28,9 @@ typedef enum {
     LB_HASH_LEAST_CONNECTIONS,
 } LbHash;
 
+/* Bits of LbProfile.protocols. */
+enum { LB_CARRIES_TCP = 1, LB_CARRIES_UDP = 2, LB_CARRIES_SCTP = 4 };
+
 typedef enum { LB_TARGETS_NODES, LB_TARGETS_PODS } LbTargetKind;
 typedef enum { LB_PROXY_PROTOCOL_NONE, LB_PROXY_PROTOCOL_V1, LB_PROXY_PROTOCOL_V2 } LbProxyProtocol;
 typedef enum { LB_FAIL_OPEN, LB_DROP, LB_REFUSE } LbNoTarget;
@@ -54,7 +57,9 @@ typedef struct {
     LbPath path;
     LbHash hash;
     LbTargetKind targets;
-    bool client_ip;     /* Targets see the client's address. */
+    uint8_t protocols;  /* LB_CARRIES_*; 0: all that the data path can. */
+    bool client_ip;     /* Targets see the client's address, */
+    bool client_ip_udp; /* and of datagrams. */
     bool affinity;      /* A Service with sessionAffinity ClientIP is hashed by source. */
     bool weighted;      /* By ready endpoints of a node (externalTrafficPolicy Local). */
     bool forwarded_for; /* HTTP: X-Forwarded-For is added. */
@@ -89,6 +94,10 @@ void lb_profile_check(Diags *diags, const LbProfile *profile);
  * in the source tree, relative to the program. */
 char *lb_profile_find(const char *name, const char *beside);
 
+/* The protocols of Services that it carries, LB_CARRIES_*. */
+uint8_t lb_profile_protocols(const LbProfile *profile);
+/* "TCP and UDP" */
+const char *lb_protocols_text(uint8_t protocols);
 const char *lb_path_name(LbPath path);
 const char *lb_hash_name(LbHash hash);
 

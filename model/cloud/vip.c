@@ -10,7 +10,39 @@
 static bool
 is_balanced(const LbProfile *p, const Service *s)
 {
-    return s->type == SERVICE_LOADBALANCER && lb_class_handled(p, s);
+    return s->type == SERVICE_LOADBALANCER && lb_class_handled(p, s) && !lb_port_refused(p, s);
+}
+
+uint8_t
+lb_protocol_bit(uint8_t proto)
+{
+    return proto == IPPROTO_UDP_ ? LB_CARRIES_UDP : proto == IPPROTO_SCTP_ ? LB_CARRIES_SCTP : LB_CARRIES_TCP;
+}
+
+/* cloud-provider-aws checkProtocol(): one port that does not go, and EnsureLoadBalancer() fails as a whole. */
+const ServicePort *
+lb_port_refused(const LbProfile *p, const Service *s)
+{
+    uint8_t carried = lb_profile_protocols(p);
+
+    for (uint32_t i = 0; i < s->n_ports; i++)
+        if (!(carried & lb_protocol_bit(s->ports[i].proto)))
+            return &s->ports[i];
+    return NULL;
+}
+
+static void
+warn_refused(Diags *diags, const LbProfile *p, const Service *s)
+{
+    const ServicePort *port = lb_port_refused(p, s);
+
+    if (s->type != SERVICE_LOADBALANCER || !lb_class_handled(p, s) || !port)
+        return;
+    diag(diags, DIAG_WARNING, s->meta.mark, "Service %s/%s gets no load balancer: %s carries %s, and port %u is %s",
+         s->meta.ns, s->meta.name, p->name, lb_protocols_text(lb_profile_protocols(p)), port->port,
+         lb_protocols_text(lb_protocol_bit(port->proto)));
+    diag_hint(diags, "its controller says SyncLoadBalancerFailed and the Service stays <pending>; give that port a "
+                     "Service of its own, or another kind of load balancer");
 }
 
 /* A Service with a class is for the controller of that class only, and one without for the default. */
@@ -171,6 +203,7 @@ cloud_fill(Input *input)
         IpAddr vips[2];
         uint32_t n_vips;
         Service *copy;
+        warn_refused(input->diags, &profile, service);
         if (!is_balanced(&profile, service) || service->has_cluster_ip || service->n_ingress > 0)
             continue;
         n_vips = vip_of_service(input, &profile, service, vips);

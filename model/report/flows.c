@@ -185,6 +185,12 @@ set_server(FlowBook *book, Flow *flow, const TraceRecord *r)
     flow->source_seen_port = r->pkt->sport;
 }
 
+static bool
+is_in_cluster(const FlowBook *book, const Host *host)
+{
+    return cluster_node_of_host(book->cluster, host) || cluster_pod_of_host(book->cluster, host);
+}
+
 /* The server is where the connection's first packet is delivered (behind a proxying load balancer: the last such
  * place); a later delivery to the client is the reply. */
 static void
@@ -198,7 +204,7 @@ on_deliver(FlowBook *book, Flow *flow, const TraceRecord *r)
     if (pkt->proto == IPPROTO_TCP_)
         opens = (pkt->tcp.flags & (TCP_SYN | TCP_ACK)) == TCP_SYN;
     else
-        opens = !flow->has_server;
+        opens = !flow->has_server || (!flow->server_node && is_in_cluster(book, r->host));
     if (opens) {
         set_server(book, flow, r);
     } else if (r->host == flow->client_host && !flow->has_reply) {
