@@ -63,14 +63,19 @@ test_twin(void)
         EventQueue *queue = event_queue_new();
         Rows rows = {0};
         SimTime now = 0;
-        uint64_t serial = 0, fill = 4 + rng_below(&rng, 300);
+        uint64_t serial = 0, fill = 4 + rng_below(&rng, seed % 3 ? 300 : 2000);
+        bool crowded = seed % 2; /* Many events of the same few instants, told apart by any digit of their order. */
 
-        for (int step = 0; step < 3000; step++) {
+        for (int step = 0; step < 4000; step++) {
             const Event *peek = event_queue_peek(queue);
             T_EQ_U64(event_queue_len(queue), rows.len);
             T_TRUE((peek == NULL) == (rows.len == 0));
             if (rows.len == 0 || rng_below(&rng, (uint32_t)(2 * fill)) > rows.len) {
                 Event event = {.at = now + random_delay(&rng), .order = rng_below(&rng, 4), .arg = serial};
+                if (crowded && rng_below(&rng, 4) > 0) {
+                    event.at = now + rng_below(&rng, 3);
+                    event.order = rng_u64(&rng) >> rng_below(&rng, 64);
+                }
                 event_queue_push(queue, &event);
                 vec_push(&rows, (Row){event, serial});
                 serial++;
@@ -122,6 +127,33 @@ test_ties(void)
     event_queue_free(queue);
 }
 
-const TestSuite suite_event_queue = {
-    "sim/event_queue",
-    {{"random operations agree with an array", test_twin}, {"equal times come by order, then insertion", test_ties}}};
+static void
+test_earlier_and_earlier(void)
+{
+    /* Each look at the first event commits the queue to a range of times; all that follows comes before it. */
+    for (uint32_t shift = 0; shift < 40; shift += 3) {
+        EventQueue *queue = event_queue_new();
+        Rng rng = rng_stream(shift, "test", "earlier");
+        SimTime at = (SimTime)1 << 60;
+        Event got, last = {0};
+
+        event_queue_push(queue, &(Event){.at = at});
+        for (uint64_t i = 1; i < 3000; i++) {
+            T_EQ_U64(event_queue_peek(queue)->arg, i - 1);
+            at -= (SimTime)(1 + rng_below(&rng, 300)) << shift;
+            event_queue_push(queue, &(Event){.at = at, .arg = i});
+            if (i % 7 == 0)
+                event_queue_push(queue, &(Event){.at = at + rng_below(&rng, 100000), .order = 1});
+        }
+        while (event_queue_pop(queue, &got)) {
+            T_TRUE(got.at > last.at || (got.at == last.at && got.order >= last.order));
+            last = got;
+        }
+        event_queue_free(queue);
+    }
+}
+
+const TestSuite suite_event_queue = {"sim/event_queue",
+                                     {{"random operations agree with an array", test_twin},
+                                      {"equal times come by order, then insertion", test_ties},
+                                      {"ever earlier events come out in order", test_earlier_and_earlier}}};
