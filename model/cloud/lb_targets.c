@@ -197,11 +197,17 @@ is_excluded(const KubeNode *node)
     return labels_get(&node->meta.labels, "node.kubernetes.io/exclude-from-external-load-balancers") != NULL;
 }
 
-/* The speakers of MetalLB do not announce from a node without ready endpoints under externalTrafficPolicy Local. */
+/* The speakers of MetalLB do not announce from a node without ready endpoints under externalTrafficPolicy Local.  A
+ * dead one withdraws nothing: the router keeps its BGP route until the session's hold time is over. */
 static bool
-may_announce(const Lb *lb, uint32_t ready)
+may_announce(const Lb *lb, const ClusterNode *node, uint32_t ready)
 {
+    const LbTarget *t;
+
     if (lb->profile->path != LB_PATH_ANNOUNCE)
+        return true;
+    t = lb->profile->bgp && node->failed ? targets_find(lb, node->name) : NULL;
+    if (t && t->state == LB_TARGET_HEALTHY)
         return true;
     return lb->service->external_policy == POLICY_CLUSTER || ready > 0;
 }
@@ -218,7 +224,7 @@ want_nodes(Lb *lb)
         ClusterNode *node = cluster_node(c, objects[i]->name);
         uint32_t ready = counts && node ? ready_on_node(lb, node->name) : 1;
         LbTarget *t;
-        if (!node || is_excluded((const KubeNode *)objects[i]) || !may_announce(lb, ready))
+        if (!node || is_excluded((const KubeNode *)objects[i]) || !may_announce(lb, node, ready))
             continue;
         t = want_target(lb, node->name, node);
         memcpy(t->addrs, node->ips, sizeof t->addrs);

@@ -68,6 +68,7 @@ node_life_fail(NodeLives *lives, ClusterNode *node)
     SimTime renewed = c->sim->now - (c->clocks.node_status > 0 ? (c->sim->now + phase) % c->clocks.node_status : 0);
 
     node->failed = true;
+    node->failed_at = c->sim->now;
     kubelet_node_down(c->kubelet, node);
     life->phase = NODE_SILENT;
     timer_arm(c->sim, life->timer, MAX(c->sim->now, renewed + c->clocks.node_grace));
@@ -80,6 +81,7 @@ node_life_recover(NodeLives *lives, ClusterNode *node)
     Controllers *c = lives->c;
 
     node->failed = false;
+    node->recovered_at = c->sim->now;
     kubelet_node_up(c->kubelet, node);
     life->phase = NODE_BACK;
     timer_arm(c->sim, life->timer, c->sim->now + c->clocks.kubelet_sync + c->clocks.status_update);

@@ -62,6 +62,7 @@ add_node(Cluster *c, const KubeNode *object)
     node->n_ips = object->n_internal_ips;
     memcpy(node->ips, object->internal_ips, sizeof node->ips);
     node->zone = labels_get(&object->meta.labels, "topology.kubernetes.io/zone");
+    node->failed_at = node->recovered_at = -1;
     node->index = c->nodes->len;
     owner_new(host, OWNER_NODE, node);
     g_ptr_array_add(c->nodes, node);

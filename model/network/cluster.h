@@ -19,7 +19,8 @@
  *
  * Clients and load balancers hang on the router.  The router answers net-unreachable for what it has no route to.
  *
- * Host names: node "minikube"; pod "pod/NAME" (namespace default) or "pod/NS/NAME"; "client/NAME"; "router"; "lb". */
+ * Host names: node "minikube"; pod "pod/NAME" (namespace default) or "pod/NS/NAME"; "client/NAME"; "router"; on
+ * the nodes' segment "lb/...". */
 
 #include "model/input/loader.h"
 #include "sim/net/host.h"
@@ -42,7 +43,8 @@ struct ClusterNode {
     const char *zone; /* Or NULL. */
     NodeProxy *proxy;
     bool failed;
-    uint32_t index; /* Dense, in order of name. */
+    SimTime failed_at, recovered_at; /* The last time; -1: never. */
+    uint32_t index;                  /* Dense, in order of name. */
 };
 
 struct ClusterPod {
@@ -100,8 +102,10 @@ void cluster_pod_remove(Cluster *cluster, ClusterPod *pod);    /* The address va
 /* A host on the outside network with these addresses ("lb"), linked to the router with the client latency. */
 Host *cluster_add_outside_host(Cluster *cluster, const char *name, const IpAddr *addrs, size_t n,
                                const LinkParams *link);
-/* A host on the nodes' segment (a load balancer), with an address of its own for each family that the nodes have. */
+/* A host on the nodes' segment (a load balancer, "lb/..."), with an address of its own for each family that the nodes
+ * have. */
 Host *cluster_add_lan_host(Cluster *cluster, const char *name, IpAddr ret_addrs[2], uint32_t *ret_n);
+bool cluster_is_lan_host(const Host *host);
 /* It answers for 'addr' too: the router sends that to 'own', its address of the same family. */
 void cluster_lan_host_take(Cluster *cluster, Host *host, IpAddr own, IpAddr addr);
 /* The router sends 'addr' to a neighbour on the nodes' segment; next hop any: the segment is asked who has it. */

@@ -172,6 +172,12 @@ cluster_add_lan_host(Cluster *c, const char *name, IpAddr ret_addrs[2], uint32_t
     return host;
 }
 
+bool
+cluster_is_lan_host(const Host *host)
+{
+    return g_str_has_prefix(host_name(host), "lb/");
+}
+
 void
 cluster_lan_host_take(Cluster *c, Host *host, IpAddr own, IpAddr addr)
 {
