@@ -1,6 +1,7 @@
 #include "model/report/flows.h"
 
 #include "model/network/node_proxy.h"
+#include "model/network/pod_apps.h"
 #include "sim/engine/htable.h"
 #include "sim/engine/vec.h"
 #include "sim/netfilter/conntrack.h"
@@ -168,6 +169,49 @@ add_node(FlowBook *book, Flow *flow, const Host *host)
     flow->nodes[flow->n_nodes++] = node->name;
 }
 
+static bool
+opens(const Flow *flow, const Packet *pkt)
+{
+    if (packet_is_icmp(pkt))
+        return false;
+    return pkt->proto == IPPROTO_TCP_ ? (pkt->tcp.flags & (TCP_SYN | TCP_ACK)) == TCP_SYN : !flow->has_reply;
+}
+
+static FlowPodState
+pod_state(const ClusterPod *pod)
+{
+    const ApiObject *object = store_get(cluster_store(pod->cluster), KIND_POD, pod->ns, pod->name);
+
+    if (pod->runtime && pod_runtime_listening(pod->runtime))
+        return FLOW_POD_LISTENS;
+    if (!object)
+        return FLOW_POD_GONE;
+    return object->deletion_ns >= 0 ? FLOW_POD_TERMINATING : FLOW_POD_NOT_YET;
+}
+
+static void
+take_aim(FlowBook *book, Flow *flow, const TraceRecord *r)
+{
+    const ClusterPod *pod = cluster_pod_by_ip(book->cluster, r->pkt->dst);
+    FlowAim *aim = &flow->aim;
+    const ClusterNode *node = pod ? pod->node : cluster_node_by_ip(book->cluster, r->route.via);
+
+    if (r->route.kind == TRACE_ROUTE_LOCAL || r->route.kind == TRACE_ROUTE_NONE)
+        return;
+    if (!aim->by || !ipaddr_eq(aim->to, r->pkt->dst) || aim->port != r->pkt->dport)
+        *aim = (FlowAim){.by = kept_name(book, r->host)};
+    aim->to = r->pkt->dst;
+    aim->port = r->pkt->dport;
+    aim->node = node ? node : aim->node;
+    aim->pod_state = FLOW_POD_GONE;
+    aim->pod = NULL;
+    if (pod) {
+        g_autofree char *name = g_strdup_printf("%s/%s", pod->ns, pod->name);
+        aim->pod = g_string_chunk_insert_const(book->hosts, name);
+        aim->pod_state = pod_state(pod);
+    }
+}
+
 static void
 set_server(FlowBook *book, Flow *flow, const TraceRecord *r)
 {
@@ -185,28 +229,19 @@ set_server(FlowBook *book, Flow *flow, const TraceRecord *r)
     flow->source_seen_port = r->pkt->sport;
 }
 
-static bool
-is_in_cluster(const FlowBook *book, const Host *host)
-{
-    return cluster_node_of_host(book->cluster, host) || cluster_pod_of_host(book->cluster, host);
-}
-
-/* The server is where the connection's first packet is delivered (behind a proxying load balancer: the last such
- * place); a later delivery to the client is the reply. */
+/* The server is where the connection's first packet is delivered, a proxying load balancer not counted; a later
+ * delivery to the client is the reply. */
 static void
 on_deliver(FlowBook *book, Flow *flow, const TraceRecord *r)
 {
     const Packet *pkt = r->pkt;
-    bool opens;
+    bool first = pkt->proto == IPPROTO_TCP_ ? opens(flow, pkt) : !flow->has_server;
 
     if (packet_is_icmp(pkt) || (pkt->proto == IPPROTO_TCP_ && (pkt->tcp.flags & TCP_RST)))
         return;
-    if (pkt->proto == IPPROTO_TCP_)
-        opens = (pkt->tcp.flags & (TCP_SYN | TCP_ACK)) == TCP_SYN;
-    else
-        opens = !flow->has_server || (!flow->server_node && is_in_cluster(book, r->host));
-    if (opens) {
-        set_server(book, flow, r);
+    if (first) {
+        if (!cluster_is_lan_host(r->host))
+            set_server(book, flow, r);
     } else if (r->host == flow->client_host && !flow->has_reply) {
         flow->has_reply = true;
         flow->reply_from = pkt->src;
@@ -237,6 +272,8 @@ on_record(TraceSink *sink, const TraceRecord *r)
         on_deliver(book, flow, r);
     else if (r->kind == TRACE_HOOK)
         add_node(book, flow, r->host);
+    else if (r->kind == TRACE_ROUTE && opens(flow, r->pkt))
+        take_aim(book, flow, r);
 }
 
 /* --- The book
@@ -252,7 +289,7 @@ flow_book_new(Cluster *cluster)
     book->hosts = g_string_chunk_new(256);
     htable_init(&book->by_id, sizeof(uint64_t), sizeof(Flow *));
     book->sink.mask = TRACE_BIT(TRACE_RULE) | TRACE_BIT(TRACE_NAT) | TRACE_BIT(TRACE_DROP) | TRACE_BIT(TRACE_REJECT) |
-                      TRACE_BIT(TRACE_DELIVER) | TRACE_BIT(TRACE_HOOK);
+                      TRACE_BIT(TRACE_DELIVER) | TRACE_BIT(TRACE_HOOK) | TRACE_BIT(TRACE_ROUTE);
     book->sink.record = on_record;
     trace_add_sink(cluster_sim(cluster), &book->sink);
     return book;

@@ -30,6 +30,18 @@ typedef struct {
     char *rule; /* "filter KUBE-EXTERNAL-SERVICES 3 (Service default/web ...)", or NULL. Owned. */
 } FlowDrop;
 
+typedef enum { FLOW_POD_LISTENS, FLOW_POD_NOT_YET, FLOW_POD_TERMINATING, FLOW_POD_GONE } FlowPodState;
+
+/* Where its opening packet was sent last, whether or not it came there: what a loss without a word leaves to go by. */
+typedef struct {
+    const char *by; /* Host that addressed it so: client, load balancer, translating node; NULL: it never left. */
+    IpAddr to;
+    uint16_t port;
+    const ClusterNode *node; /* Whose pod or address that is, or whom it was handed to; NULL: no node. */
+    const char *pod;         /* "ns/name", or NULL. */
+    FlowPodState pod_state;  /* Then; gone also if 'to' is no pod's address. */
+} FlowAim;
+
 typedef struct {
     uint64_t id;
     char *name, *from, *to, *dialed; /* dialed: "ip:port". */
@@ -61,6 +73,7 @@ typedef struct {
     uint32_t n_drops;
     const char **nodes; /* Node names in order of first passage. */
     uint32_t n_nodes;
+    FlowAim aim;
     SimTime start, connected_at, end; /* -1: not yet. */
     uint32_t retransmits;
     uint32_t requests;

@@ -27,6 +27,20 @@ loss_taken_out(const LossWorld *w, const Lb *lb, const char *target, SimTime fro
     return NULL;
 }
 
+/* By the end of 'at': its last change before that took it out. */
+bool
+loss_is_out(const LossWorld *w, const Lb *lb, const char *target, SimTime at)
+{
+    size_t n = 0;
+    const LbHealthEvent *events = w->cloud ? lb_health_history(w->cloud, &n) : NULL;
+    bool out = false;
+
+    for (size_t i = 0; i < n && events[i].at < at; i++)
+        if (events[i].at > 0 && strcmp(events[i].lb, lb_name(lb)) == 0 && strcmp(events[i].target, target) == 0)
+            out = events[i].from == LB_TARGET_HEALTHY || (out && events[i].to != LB_TARGET_HEALTHY);
+    return out;
+}
+
 static const Service *
 service_of(const LossWorld *w, const Lb *lb)
 {
@@ -104,7 +118,7 @@ tell_probe(const LossWorld *w, LossGroup *g, const LbHealthEvent *event)
     const LbProbe *probe = probe_of(w, g->lb);
     LossWindow *win = &g->window;
     /* Rules that drop what they would forward leave a probe of the traffic port without an answer too. */
-    bool answers = g->kind != LOSS_NODE_DOWN && !(event->cause && strstr(event->cause, "timeout"));
+    bool answers = g->kind != LOSS_NODE_DOWN && !g->down && !(event->cause && strstr(event->cause, "timeout"));
     double low = seconds(loss_notice_shortest(probe, answers)), high = seconds(loss_notice_longest(probe, answers));
 
     win->closed = event->at;
@@ -114,7 +128,7 @@ tell_probe(const LossWorld *w, LossGroup *g, const LbHealthEvent *event)
         event->target, seconds(event->at), event->cause ? event->cause : "unhealthy",
         seconds(event->first_bad >= 0 ? event->first_bad : event->at), seconds(probe->interval), probe->unhealthy,
         answers ? "" : ", each waiting for its time limit", low, high);
-    if (g->kind == LOSS_NODE_DOWN)
+    if (g->kind == LOSS_NODE_DOWN || g->down)
         win->fix = g_strdup_printf("%s: probe more often or with a lower threshold (new connections wait %g s at worst "
                                    "now); if the node is taken away on purpose, take it out of the load balancer first "
                                    "and let connections end (the autoscaler's taint makes :10256 answer 503)",
@@ -129,12 +143,40 @@ tell_probe(const LossWorld *w, LossGroup *g, const LbHealthEvent *event)
                                    seconds(probe->interval));
 }
 
+/* Nobody probes an announcing node: its peers miss it. */
+static void
+tell_failover(const LossWorld *w, LossGroup *g, const LbHealthEvent *event)
+{
+    const LbProfile *p = cloud_profile(w->cloud);
+
+    g->window.closed = event->at;
+    g->window.clock =
+        p->bgp ? g_strdup_printf("BGP hold time: the router gave up the session with %s at %.3f s; it waits %g s for a "
+                                 "silent speaker",
+                                 event->target, seconds(event->at), seconds(p->failover))
+               : g_strdup_printf("speakers' memberlist: the others gave up %s at %.3f s and one of them announced the "
+                                 "address; that takes %g s",
+                                 event->target, seconds(event->at), seconds(p->failover));
+    g->window.fix = g_strdup(p->bgp ? "BFD between the router and the speakers, or a shorter hold time"
+                                    : "none in layer 2 mode but a faster memberlist; BGP with BFD is quicker, and then "
+                                      "only a share of the connections goes through one node");
+}
+
 static void
 tell_deregistration(const LossWorld *w, LossGroup *g, const LbHealthEvent *event)
 {
     const LbProfile *p = cloud_profile(w->cloud);
 
     g->window.closed = event->at;
+    if (g->down || g->kind == LOSS_NODE_DOWN) {
+        g->window.clock = g_strdup_printf("node lifecycle: the pods of a silent node stop being endpoints after "
+                                          "nodeMonitorGracePeriod (50 s by default); %g s later, at %.3f s, the load "
+                                          "balancer's controller had taken %s out",
+                                          seconds(p->target_sync + p->deregister), seconds(event->at), event->target);
+        g->window.fix = g_strdup("a load balancer that probes its targets faster, or a shorter "
+                                 "node-monitor-grace-period");
+        return;
+    }
     g->window.clock = g_strdup_printf(
         "load balancer's controller: it took %s out at %.3f s (%s), %g s to notice and %g s until the data path knows",
         event->target, seconds(event->at), event->cause ? event->cause : "deregistered", seconds(p->target_sync),
@@ -148,7 +190,9 @@ tell_deregistration(const LossWorld *w, LossGroup *g, const LbHealthEvent *event
 static void
 tell_event(const LossWorld *w, LossGroup *g, const LbHealthEvent *event)
 {
-    if (event->to == LB_TARGET_UNHEALTHY)
+    if (event->to == LB_TARGET_UNHEALTHY && cloud_profile(w->cloud)->path == LB_PATH_ANNOUNCE)
+        tell_failover(w, g, event);
+    else if (event->to == LB_TARGET_UNHEALTHY)
         tell_probe(w, g, event);
     else
         tell_deregistration(w, g, event);
@@ -226,13 +270,19 @@ tell_unclosed(const LossWorld *w, LossGroup *g)
     const LbProbe *probe = g->lb ? probe_of(w, g->lb) : NULL;
     const Service *s = g->lb ? service_of(w, g->lb) : NULL;
     LossWindow *win = &g->window;
-    const LbProfile *profile = g->lb ? cloud_profile(w->cloud) : NULL;
 
-    if (profile && g->broken && (profile->hash == LB_HASH_ECMP || profile->hash == LB_HASH_ECMP_RESILIENT)) {
-        win->clock = g_strdup_printf("none: the set of nodes that the router balances over changed, and with it the "
-                                     "node of connections that were under way; %s does not know them",
-                                     g->node ? g->node : "the new node");
+    if (g->moved && cloud_profile(w->cloud)->bgp) {
+        win->clock = g_strdup("none: the set of nodes that the router balances over changed, and with it the node of "
+                              "connections that were under way");
         win->fix = g_strdup("resilient ECMP hashing in the router; changes of the announcing nodes when it is quiet");
+    } else if (g->moved) {
+        win->clock = g_strdup("none: another node announces the address now, and gets the connections that were under "
+                              "way");
+        win->fix = g_strdup("clients must reconnect; keep a ready pod on the announcing node, so that it need not "
+                            "change");
+    } else if (g->kind == LOSS_POD && !g->broken && g->pod_state == FLOW_POD_LISTENS) {
+        win->clock = g_strdup("none: no time mends a wrong port");
+        win->fix = g_strdup("a targetPort of the Service on which the pod listens");
     } else if (g->kind == LOSS_RULE && g->lb && s && s->external_policy == POLICY_LOCAL &&
                (probe->kind == LB_PROBE_NONE || probe->port != LB_PORT_HEALTH_CHECK)) {
         win->clock =
@@ -261,6 +311,28 @@ targets_are_pods(const LossWorld *w)
 /* --- The search
  * ------------------------------------------------------------------------------------------------------------- */
 
+/* It was an endpoint before it listened: what ended that was its first answer. */
+static void
+tell_early(const LossWorld *w, LossGroup *g)
+{
+    const Flow *first = NULL;
+
+    for (size_t i = 0; i < w->n_flows && !first; i++)
+        if (w->flows[i]->has_server && ipaddr_eq(w->flows[i]->server_addr, g->pod_addr) &&
+            w->flows[i]->start > g->window.start)
+            first = w->flows[i];
+    g->window.closed = first ? first->start : -1;
+    g->window.clock =
+        first ? g_strdup_printf("application start-up: %s was called as a ready endpoint before it listened; it first "
+                                "answered a connection begun at %.3f s",
+                                g->pod ? g->pod : "the pod", seconds(first->start))
+              : g_strdup_printf("application start-up: %s was called as a ready endpoint before it listened, and did "
+                                "not answer in this run",
+                                g->pod ? g->pod : "the pod");
+    g->window.fix = g_strdup("a readinessProbe on that port (and no publishNotReadyAddresses): an endpoint only when "
+                             "it answers");
+}
+
 /* Each node that sent there stopped when it had new rules or got nothing any more; the last of them counts. */
 static void
 find_closer_of_pod(const LossWorld *w, LossGroup *g, const LbHealthEvent *pod_event)
@@ -282,7 +354,11 @@ find_closer_of_pod(const LossWorld *w, LossGroup *g, const LbHealthEvent *pod_ev
         sync = event ? NULL : s;
     }
     event = event ? event : pod_event;
-    if (sync)
+    if (!g->broken && !g->down && g->pod_state == FLOW_POD_NOT_YET)
+        tell_early(w, g);
+    else if (!g->broken && !g->down && g->pod_state == FLOW_POD_LISTENS)
+        tell_unclosed(w, g);
+    else if (sync)
         tell_sync(g, node, sync);
     else if (event)
         tell_event(w, g, event);
@@ -294,7 +370,8 @@ void
 loss_find_closer(const LossWorld *w, LossGroup *g)
 {
     SimTime end = g->window.end, ok = first_success(w, g);
-    const char *target = g->kind == LOSS_POD && targets_are_pods(w) ? g->pod : g->node;
+    bool pods = g->kind == LOSS_POD && targets_are_pods(w) && g->n_entry == 0;
+    const char *target = pods ? g->pod : g->node;
     const LbHealthEvent *event = g->lb && target ? loss_taken_out(w, g->lb, target, end) : NULL;
     const ProxySync *sync = NULL;
 

@@ -1,7 +1,8 @@
 #ifndef MODEL_REPORT_LOSS_PRIVATE_H
 #define MODEL_REPORT_LOSS_PRIVATE_H
 
-/* Between loss_window.c, which groups lost flows, and loss_cause.c, which finds what ended a group */
+/* Between loss_kind.c, which places a lost flow, loss_window.c, which groups them, and loss_cause.c, which finds what
+ * ended a group */
 
 #include "model/network/node_proxy.h"
 #include "model/report/loss_window.h"
@@ -18,14 +19,18 @@ typedef struct {
     LossWindow window;
     LossKind kind;
     char *key;
-    const char *node;   /* Where the outside sent it: the entry node; NULL: none was reached. */
-    const char *pod;    /* "ns/name" of the server addressed, as far as known; or NULL. */
-    const char **entry; /* Nodes whose rules sent it to the pod. */
+    const char *node; /* Where the outside sent it: the entry node; NULL: none was reached. */
+    const char *pod;  /* "ns/name" of the server addressed, as far as known; or NULL. */
+    IpAddr pod_addr;  /* LOSS_POD: its address. */
+    FlowPodState pod_state;
+    const char **entry; /* Nodes whose rules sent it to the pod; none: the load balancer did itself. */
     uint32_t n_entry;
-    const Lb *lb; /* That it went through, or NULL. */
-    bool broken;  /* It had been connected: packets of a connection, not its opening, were lost. */
-    bool down;    /* The server's node is dead. */
-    bool late;    /* Sent by what somebody remembered, after new connections went elsewhere. */
+    const Lb *lb;                    /* That it went through, or NULL. */
+    bool broken;                     /* It had been connected: packets of a connection, not its opening, were lost. */
+    bool down;                       /* The server's node is dead. */
+    bool moved;                      /* Packets of a connection came to another node than its opening. */
+    uint64_t reasons, first_reasons; /* Of drops, all and the first flow's: 1 << DropReason. */
+    bool late;                       /* Sent by what somebody remembered, after new connections went elsewhere. */
 } LossGroup;
 
 typedef struct {
@@ -35,12 +40,18 @@ typedef struct {
     size_t n_flows;
 } LossWorld;
 
+bool flow_is_lost(const Flow *flow);
 /* When a lost flow was lost. */
 SimTime loss_time(const Flow *flow);
+/* A group of this flow alone, without what ended it. */
+LossGroup loss_group_of(const LossWorld *w, const Flow *flow);
+void loss_note_entry(LossGroup *group, const char *node);
 /* The load balancer whose address the flow dialled, or NULL. */
 const Lb *loss_lb_of(const LossWorld *w, const Flow *flow);
 /* The first event at or after 'from' by which 'lb' stopped sending new flows to 'target'; NULL: none. */
 const LbHealthEvent *loss_taken_out(const LossWorld *w, const Lb *lb, const char *target, SimTime from);
+/* Had 'lb' stopped sending new flows to 'target' by then, and not begun again? */
+bool loss_is_out(const LossWorld *w, const Lb *lb, const char *target, SimTime at);
 /* The first time at or after 'from' that kube-proxy of a living node wrote rules; NULL: none. */
 const ProxySync *loss_next_sync(const LossWorld *w, const char *node, SimTime from);
 /* Fills closed, clock and fix of the group's window. */

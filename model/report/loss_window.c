@@ -9,199 +9,10 @@
 
 typedef VEC(LossGroup) GroupList;
 
-static bool
-is_lost(const Flow *flow)
+bool
+flow_is_lost(const Flow *flow)
 {
     return flow->outcome != FLOW_CONNECTED && flow->outcome != FLOW_PENDING;
-}
-
-/* A flow that waits in vain is decided by what met its first packet; one that hears an answer, by that. */
-static const FlowDrop *
-decisive_drop(const Flow *flow)
-{
-    if (flow->n_drops == 0)
-        return NULL;
-    return flow->outcome == FLOW_TIMEOUT ? &flow->drops[0] : &flow->drops[flow->n_drops - 1];
-}
-
-/* The last node that translated the destination: where kube-proxy chose the pod. */
-static const FlowRewrite *
-choice_of_pod(const Cluster *cluster, const Flow *flow)
-{
-    for (uint32_t i = flow->n_dnat; i-- > 0;)
-        if (cluster_node(cluster, flow->dnat[i].host))
-            return &flow->dnat[i];
-    return NULL;
-}
-
-/* The node that the load balancer translated to, if nobody chose a pod after that. */
-static const ClusterNode *
-node_sent_to(const LossWorld *w, const Flow *flow)
-{
-    return flow->n_dnat ? cluster_node_by_ip(w->cluster, flow->dnat[flow->n_dnat - 1].to) : NULL;
-}
-
-static LossKind
-kind_of_unreachable(const LossWorld *w, const Flow *flow)
-{
-    const FlowRewrite *choice = choice_of_pod(w->cluster, flow);
-
-    if (choice)
-        return cluster_node(w->cluster, choice->host)->failed ? LOSS_NODE_DOWN : LOSS_POD;
-    return flow->n_dnat == 0 || node_sent_to(w, flow) ? LOSS_NODE_DOWN : LOSS_POD;
-}
-
-static LossKind
-kind_of(const LossWorld *w, const Flow *flow)
-{
-    const FlowDrop *drop = decisive_drop(flow);
-
-    if (!drop)
-        return flow->outcome == FLOW_REFUSED || flow->outcome == FLOW_RESET ? LOSS_POD : LOSS_OTHER;
-    switch (drop->reason) {
-    case DROP_RULE:
-    case DROP_RULE_REJECT:
-    case DROP_POLICY:
-        return LOSS_RULE;
-    case DROP_NO_SOCKET:
-        return LOSS_POD;
-    case DROP_NEIGHBOUR:
-    case DROP_NO_ROUTE:
-    case DROP_ICMP_RATELIMIT:
-    case DROP_HOST_DOWN:
-    case DROP_LINK_DOWN:
-        return kind_of_unreachable(w, flow);
-    case DROP_LB_NO_TARGET:
-    case DROP_LB_NO_FLOW:
-    case DROP_LB_HAIRPIN:
-        return LOSS_LB;
-    default:
-        return LOSS_OTHER;
-    }
-}
-
-/* The node by which the flow entered the cluster. */
-static const char *
-entry_node(const LossWorld *w, const Flow *flow)
-{
-    const FlowDrop *drop = decisive_drop(flow);
-    const ClusterNode *node = drop ? cluster_node(w->cluster, drop->host) : NULL;
-    const FlowRewrite *choice = choice_of_pod(w->cluster, flow);
-
-    if (choice)
-        return cluster_node(w->cluster, choice->host)->name;
-    if (node)
-        return node->name;
-    if (flow->n_nodes)
-        return flow->nodes[flow->n_nodes - 1];
-    /* A dead node passes nothing on: the load balancer's translation tells where it went. */
-    node = node_sent_to(w, flow);
-    return node ? node->name : NULL;
-}
-
-/* "ns/name" of the pod that an address belonged to, from the flows it served. */
-static const char *
-pod_at(const LossWorld *w, IpAddr addr)
-{
-    for (size_t i = 0; i < w->n_flows; i++)
-        if (w->flows[i]->has_server && w->flows[i]->server_pod && ipaddr_eq(w->flows[i]->server_addr, addr))
-            return w->flows[i]->server_pod;
-    return NULL;
-}
-
-const Lb *
-loss_lb_of(const LossWorld *w, const Flow *flow)
-{
-    size_t n = 0;
-    Lb *const *lbs = w->cloud ? cloud_lbs(w->cloud, &n) : NULL;
-
-    for (size_t i = 0; flow->dialed && i < n; i++)
-        for (IpFamily family = FAMILY_IPV4; family <= FAMILY_IPV6; family++) {
-            char text[IPADDR_STR_SIZE];
-            IpAddr addr;
-            if (!lb_address(lbs[i], family, &addr))
-                continue;
-            ipaddr_format(addr, text);
-            if (strncmp(flow->dialed + (*flow->dialed == '['), text, strlen(text)) == 0 &&
-                strchr(":]", flow->dialed[(*flow->dialed == '[') + strlen(text)]))
-                return lbs[i];
-        }
-    return NULL;
-}
-
-/* --- Grouping
- * --------------------------------------------------------------------------------------------------------------- */
-
-static char *
-cause_text(const LossWorld *w, const Flow *flow, const LossGroup *g)
-{
-    const FlowDrop *drop = decisive_drop(flow);
-    const char *what = drop ? drop_reason_sentence(drop->reason) : flow->reason ? flow->reason : "no answer";
-
-    if (g->kind == LOSS_POD && flow->n_dnat) {
-        const FlowRewrite *choice = choice_of_pod(w->cluster, flow);
-        char addr[IPPORT_STR_SIZE];
-        choice = choice ? choice : &flow->dnat[flow->n_dnat - 1];
-        ipport_format(choice->to, choice->to_port, addr);
-        return g_strdup_printf("%s still sends to %s%s%s%s, which is no more: %s", choice->host, addr,
-                               g->pod ? " (pod " : "", g->pod ? g->pod : "", g->pod ? ")" : "", what);
-    }
-    if (g->kind == LOSS_NODE_DOWN)
-        return g_strdup_printf(g->broken ? "%s is down, and connections that went through it hang"
-                                         : "%s is down and was still sent connections",
-                               g->node ? g->node : "a node");
-    if (drop && drop->rule)
-        return g_strdup_printf("%s %s it: %s", drop->host, drop->reject ? "rejected" : "dropped", drop->rule);
-    if (drop)
-        return g_strdup_printf("%s: %s", drop->host, what);
-    return g_strdup_printf("%s (%s)", flow_outcome_name(flow->outcome), what);
-}
-
-SimTime
-loss_time(const Flow *flow)
-{
-    const FlowDrop *drop = decisive_drop(flow);
-
-    /* A connection that lived is lost when its packets are. */
-    return flow->connected_at < 0 ? flow->start : drop ? drop->at : flow->end;
-}
-
-/* Translated without a rule: by a connection that the node remembers. */
-static bool
-is_remembered(const LossWorld *w, const Flow *flow)
-{
-    const FlowRewrite *choice = choice_of_pod(w->cluster, flow);
-
-    return choice && !choice->rule && node_proxy_mode(cluster_node(w->cluster, choice->host)->proxy) != PROXY_IPVS;
-}
-
-static LossGroup
-group_of(const LossWorld *w, const Flow *flow)
-{
-    const FlowDrop *drop = decisive_drop(flow);
-    LossGroup g = {.kind = kind_of(w, flow), .node = entry_node(w, flow), .lb = loss_lb_of(w, flow)};
-    const LbHealthEvent *out = g.lb && g.node ? loss_taken_out(w, g.lb, g.node, 0) : NULL;
-
-    g.broken = flow->connected_at >= 0;
-    g.down = drop && (drop->reason == DROP_HOST_DOWN || drop->reason == DROP_LINK_DOWN);
-    g.late = out && out->at < loss_time(flow) && (g.kind == LOSS_RULE || g.kind == LOSS_NODE_DOWN);
-    if (g.kind == LOSS_POD && flow->n_dnat) {
-        char addr[IPPORT_STR_SIZE];
-        const FlowRewrite *last = &flow->dnat[flow->n_dnat - 1];
-        g.late = is_remembered(w, flow);
-        g.pod = pod_at(w, last->to);
-        g.key = g_strdup_printf("pod %d %s", g.late, ipport_format(last->to, last->to_port, addr));
-    } else {
-        g.key = g_strdup_printf("%d %s %d %d %s", (int)g.kind, g.node ? g.node : "", g.late, g.broken,
-                                g.kind == LOSS_RULE && drop->rule ? drop->rule : "");
-    }
-    g.window = (LossWindow){.start = loss_time(flow),
-                            .end = loss_time(flow),
-                            .closed = -1,
-                            .lost = 1,
-                            .where = g_strdup(drop ? drop->host : ""),
-                            .cause = cause_text(w, flow, &g)};
-    return g;
 }
 
 static void
@@ -211,8 +22,8 @@ group_clear(LossGroup *g)
     g_free(g->entry);
 }
 
-static void
-note_entry(LossGroup *g, const char *node)
+void
+loss_note_entry(LossGroup *g, const char *node)
 {
     for (uint32_t i = 0; i < g->n_entry; i++)
         if (strcmp(g->entry[i], node) == 0)
@@ -224,7 +35,7 @@ note_entry(LossGroup *g, const char *node)
 static void
 add_loss(const LossWorld *w, GroupList *list, const Flow *flow)
 {
-    LossGroup g = group_of(w, flow), *same = NULL;
+    LossGroup g = loss_group_of(w, flow), *same = NULL;
 
     for (size_t i = 0; i < list->len && !same; i++)
         if (strcmp(list->data[i].key, g.key) == 0 && g.window.start - list->data[i].window.end <= LONGEST_PAUSE)
@@ -232,15 +43,35 @@ add_loss(const LossWorld *w, GroupList *list, const Flow *flow)
     if (same) {
         same->window.end = loss_time(flow);
         same->window.lost++;
+        same->window.timed_out += g.window.timed_out;
+        same->window.refused += g.window.refused;
+        same->window.reset += g.window.reset;
+        same->reasons |= g.reasons;
+        for (uint32_t i = 0; i < g.n_entry; i++)
+            loss_note_entry(same, g.entry[i]);
         g_free(g.window.where);
         g_free(g.window.cause);
         group_clear(&g);
     } else {
+        g.first_reasons = g.reasons;
         vec_push(list, g);
-        same = vec_last(list);
     }
-    if (g.kind == LOSS_POD && g.node)
-        note_entry(same, g.node);
+}
+
+/* What else became of packets to the pod than what became of the first. */
+static void
+tell_other_reasons(GroupList *list)
+{
+    for (size_t i = 0; i < list->len; i++) {
+        LossGroup *g = &list->data[i];
+        for (int reason = 0; g->kind == LOSS_POD && !g->down && reason < DROP_N_REASONS; reason++) {
+            if (!((g->reasons & ~g->first_reasons) >> reason & 1))
+                continue;
+            char *cause = g_strdup_printf("%s; or: %s", g->window.cause, drop_reason_sentence((DropReason)reason));
+            g_free(g->window.cause);
+            g->window.cause = cause;
+        }
+    }
 }
 
 /* The last pod of a node goes: its listener first, then the rules.  For whoever waits that is one window. */
@@ -267,6 +98,9 @@ merge_phases(GroupList *list)
         rule->window.cause = cause;
         rule->window.start = pod->window.start;
         rule->window.lost += pod->window.lost;
+        rule->window.timed_out += pod->window.timed_out;
+        rule->window.refused += pod->window.refused;
+        rule->window.reset += pod->window.reset;
         group_clear(pod);
         memmove(pod, pod + 1, (list->len - i - 1) * sizeof *pod);
         list->len--;
@@ -304,13 +138,14 @@ loss_windows(Cluster *cluster, const Cloud *cloud, Flow *const *flows, size_t n_
     LossWindow *windows;
 
     for (size_t i = 0; i < n_flows; i++)
-        if (is_lost(flows[i]))
+        if (flow_is_lost(flows[i]))
             vec_push(&lost, flows[i]);
     if (lost.len > 0)
         g_qsort_with_data(lost.data, (gint)lost.len, sizeof(Flow *), compare_loss_times, NULL);
     for (size_t i = 0; i < lost.len; i++)
         add_loss(&w, &list, lost.data[i]);
     vec_clear(&lost);
+    tell_other_reasons(&list);
     merge_phases(&list);
     if (list.len > 0)
         g_qsort_with_data(list.data, (gint)list.len, sizeof(LossGroup), compare_starts, NULL);

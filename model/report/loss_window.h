@@ -15,7 +15,7 @@ typedef struct {
     SimTime start;  /* Of the first lost connection. */
     SimTime end;    /* Of the last one. */
     SimTime closed; /* When the closing event came; -1: never in this run. */
-    uint32_t lost;
+    uint32_t lost, timed_out, refused, reset;
     char *where; /* Host, or "" */
     char *cause; /* What happened to the packets, with the rule. */
     char *clock; /* What had to pass until it stopped. */

@@ -44,11 +44,18 @@ count_path(Cluster *cluster, Measures *m, const Flow *flow)
 
 typedef VEC(LossReason) ReasonList;
 
+/* One that says more than the outcome. */
+static bool
+has_reason(const Flow *flow)
+{
+    return flow->reason && strcmp(flow->reason, flow_outcome_name(flow->outcome)) != 0;
+}
+
 static void
 count_reason(ReasonList *list, const Flow *flow)
 {
     const FlowDrop *drop = flow->n_drops ? &flow->drops[flow->n_drops - 1] : NULL;
-    const char *why = drop ? drop_reason_code(drop->reason) : flow->reason ? flow->reason : "unanswered";
+    const char *why = drop ? drop_reason_code(drop->reason) : has_reason(flow) ? flow->reason : "unanswered";
     g_autofree char *text = g_strdup_printf("%s %s", flow_outcome_name(flow->outcome), why);
 
     for (size_t i = 0; i < list->len; i++)
