@@ -1,5 +1,7 @@
 #include "model/report/advise.h"
 
+#include "model/report/whatif.h"
+
 #include <math.h>
 #include <string.h>
 
@@ -98,14 +100,15 @@ advise_print_text(GString *out, const SearchRange *range, const SearchResult *re
     g_string_append_printf(out, "%s.\n", verdict);
     if (w) {
         g_autofree char *value = search_value_text(range, worse->value);
-        g_string_append_printf(out, "  with %s: %.3f s to %.3f s, %u lost. %s\n  clock: %s\n  fix: %s\n", value,
-                               (double)w->start / SIMTIME_SEC, (double)MAX(w->closed, w->end) / SIMTIME_SEC, w->lost,
-                               w->cause, w->clock, w->fix);
+        g_string_append_printf(out, "With %s:\n", value);
+        whatif_print_window(out, w);
     }
     if (result->floor && search_point(result, result->best)->measures) {
         const LossWindow *always = worst_window(search_point(result, result->best));
-        if (always)
-            g_string_append_printf(out, "  what is always lost: %s\n  clock: %s\n", always->cause, always->clock);
+        if (always) {
+            g_string_append(out, "What is always lost:\n");
+            whatif_print_window(out, always);
+        }
     }
     if (!result->monotone)
         g_string_append(out,

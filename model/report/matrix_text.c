@@ -2,7 +2,7 @@
 
 #include <string.h>
 
-#include "model/report/run_report.h"
+#include "model/report/text_layout.h"
 #include "sim/engine/vec.h"
 
 /* 31 and 32 bit draws differ by less. */

@@ -4,10 +4,10 @@
 
 #include "model/report/flow_json.h"
 #include "model/report/story_flow.h"
+#include "model/report/text_layout.h"
 
 /* The story's left margin and right end. */
 #define STORY_INDENT 12
-#define STORY_WIDTH  110
 
 typedef struct {
     uint32_t flows, by_outcome[FLOW_UNRESOLVED + 1];
@@ -171,33 +171,6 @@ run_report_flows_json(GString *out, ScenarioRun *run)
     json_summary(&json, run);
     json_object_end(&json);
     json_out_done(&json);
-}
-
-/* --- Tables
- * ----------------------------------------------------------------------------------------------------------------- */
-
-void
-text_table(GString *out, const char *const *header, char *const *const *rows, size_t n_rows)
-{
-    guint n_columns = g_strv_length((char **)header);
-    g_autofree glong *widths = g_new0(glong, n_columns);
-
-    for (guint c = 0; c < n_columns; c++) {
-        widths[c] = g_utf8_strlen(header[c], -1);
-        for (size_t r = 0; r < n_rows; r++)
-            widths[c] = MAX(widths[c], g_utf8_strlen(rows[r][c], -1));
-    }
-    for (size_t r = 0; r <= n_rows; r++) {
-        for (guint c = 0; c < n_columns; c++) {
-            const char *cell = r == 0 ? header[c] : rows[r - 1][c];
-            g_string_append(out, cell);
-            for (glong pad = g_utf8_strlen(cell, -1); c + 1 < n_columns && pad < widths[c] + 3; pad++)
-                g_string_append_c(out, ' ');
-        }
-        while (out->len > 0 && out->str[out->len - 1] == ' ')
-            g_string_truncate(out, out->len - 1);
-        g_string_append_c(out, '\n');
-    }
 }
 
 /* --- Text
@@ -383,28 +356,6 @@ collect_story(const ScenarioRun *run)
     return story;
 }
 
-/* Words to lines of at most STORY_WIDTH columns, the later ones indented. */
-static void
-append_wrapped(GString *out, const char *text)
-{
-    g_auto(GStrv) words = g_strsplit(text, " ", -1);
-    glong column = STORY_INDENT;
-
-    for (char **word = words; *word; word++) {
-        glong width = g_utf8_strlen(*word, -1);
-        if (word > words && column + 1 + width > STORY_WIDTH) {
-            g_string_append_printf(out, "\n%*s", STORY_INDENT, "");
-            column = STORY_INDENT;
-        } else if (word > words) {
-            g_string_append_c(out, ' ');
-            column++;
-        }
-        g_string_append(out, *word);
-        column += width;
-    }
-    g_string_append_c(out, '\n');
-}
-
 static void
 text_story(GString *out, const ScenarioRun *run)
 {
@@ -418,7 +369,7 @@ text_story(GString *out, const ScenarioRun *run)
         g_string_append_printf(out, "%9.3fs  ", (double)p->at / SIMTIME_SEC);
         if (p->title)
             g_string_append_printf(out, "%s\n%*s", p->title, STORY_INDENT, "");
-        append_wrapped(out, p->text);
+        text_wrap(out, STORY_INDENT, STORY_INDENT, p->text);
     }
 }
 
@@ -435,7 +386,7 @@ text_expectations(GString *out, ScenarioRun *run)
         g_string_append_printf(out, "    %s  %s\n", results[i].ok ? "ok    " : "FAILED", results[i].text);
         if (!results[i].ok) {
             g_string_append_printf(out, "%*s", STORY_INDENT, "");
-            append_wrapped(out, results[i].why);
+            text_wrap(out, STORY_INDENT, STORY_INDENT, results[i].why);
         }
     }
 }

@@ -20,7 +20,4 @@ uint32_t run_report_failures(ScenarioRun *run);
 /* Only {"flows":[...]}: flows.json. */
 void run_report_flows_json(GString *out, ScenarioRun *run);
 
-/* A table with columns as wide as their widest cell; rows are NULL-terminated arrays. */
-void text_table(GString *out, const char *const *header, char *const *const *rows, size_t n_rows);
-
 #endif

@@ -19,6 +19,9 @@ json_windows(JsonOut *json, const Measures *m)
         else
             json_num(json, (double)w->closed / SIMTIME_SEC);
         json_kv_int(json, "lost", w->lost);
+        json_kv_int(json, "timedOut", w->timed_out);
+        json_kv_int(json, "refused", w->refused);
+        json_kv_int(json, "reset", w->reset);
         json_kv_str(json, "where", w->where);
         json_kv_str(json, "cause", w->cause);
         json_kv_str(json, "clock", w->clock);
@@ -89,8 +92,8 @@ static void
 json_change(const FlowDigest *before, const FlowDigest *after, void *user)
 {
     JsonOut *json = user;
-    g_autofree char *was = whatif_digest_text(before);
-    g_autofree char *is = whatif_digest_text(after);
+    g_autofree char *was = whatif_digest_text(before, true);
+    g_autofree char *is = whatif_digest_text(after, true);
 
     json_object(json);
     json_kv_str(json, "flow", before->name);
@@ -128,7 +131,7 @@ json_column(JsonOut *json, const WhatifColumn *base, const WhatifColumn *column)
     if (base != column && base->runs[0].measures) {
         json_key(json, "changed");
         json_array(json);
-        whatif_each_change(base->runs[0].measures, m, json_change, json, SIZE_MAX);
+        whatif_each_change(base->runs[0].measures, m, json_change, json);
         json_array_end(json);
     }
     json_object_end(json);

@@ -13,12 +13,11 @@ typedef struct {
 extern const Figure whatif_figures[];
 extern const size_t whatif_n_figures;
 
-/* How a flow ended, in words.  Caller frees. */
-char *whatif_digest_text(const FlowDigest *digest);
+/* How a flow ended, in words, with the pod that served it or without.  Caller frees. */
+char *whatif_digest_text(const FlowDigest *digest, bool server);
 
 typedef void (*EachChange)(const FlowDigest *before, const FlowDigest *after, void *user);
-/* Flows of both whose outcome or source changed, in order of their start: the first 'most' of them; returns how many
- * there are. */
-size_t whatif_each_change(const Measures *base, const Measures *other, EachChange each, void *user, size_t most);
+/* Flows of both whose outcome or source changed, in order of their start; returns how many there are. */
+size_t whatif_each_change(const Measures *base, const Measures *other, EachChange each, void *user);
 
 #endif

@@ -123,6 +123,39 @@ with tempfile.TemporaryDirectory() as folder:
     check(len(windows) == 1 and 40 <= windows[0]["closed"] - DRAIN <= 52, "node grace period",
           str(cluster["lossWindows"])[:800])
 
+    # Pods as targets: the load balancer itself sends to a dead node's pod, until its probes fail.  Announced addresses:
+    # nobody probes, peers and router wait for their failover time, and a dead speaker withdraws no BGP route, though
+    # its pods stop being endpoints much sooner (50 s).  A proxy's targets never see a client's address, not even that
+    # of a connection which reached only the proxy.
+    kinds = whatif(changed("kinds.yaml", ("drain: {node: node-c}", "fail: {node: node-c}"), ("duration: 100s", "duration: 130s"),
+                           ("for: 90s", "for: 115s")),
+                   *sum((["--variant", f"{p}:loadBalancer.profile={p}"] for p in
+                         ("aws-nlb-ip", "aws-alb-ip", "gcp-neg", "metallb-bgp", "aws-clb")), []))
+    for name in ("aws-nlb-ip", "aws-alb-ip", "gcp-neg"):
+        windows = [w for w in kinds[name]["lossWindows"] if w["lost"] > 5]
+        low, high, _ = noticed(name, "local", False)
+        check(len(windows) == 1 and windows[0]["cause"].startswith("lb/default-web sends to 10.244.2.")
+              and windows[0]["cause"].endswith("whose node is down"), f"{name}: one cause of a dead node", str(windows))
+        check(all(w["clock"].startswith("load balancer health check") and "node that dies" in w["fix"]
+                  and DRAIN + low <= w["closed"] <= DRAIN + high + 0.5 for w in windows),
+              f"{name}: its probes notice after {low} to {high} s", str(windows))
+    bgp = kinds["metallb-bgp"]["lossWindows"]
+    check(all(w["clock"].startswith("BGP hold time") and w["closed"] == DRAIN + 90 and "BFD" in w["fix"] for w in bgp)
+          and bgp, "metallb-bgp: the router waits for its hold time", str(bgp))
+    check(all(kinds[p]["sourceKeptPercent"] == 0 for p in ("aws-nlb-ip", "aws-alb-ip", "gcp-neg", "aws-clb")),
+          "a proxy keeps no source", str([v["sourceKeptPercent"] for v in kinds.values()]))
+    for name, v in kinds.items():
+        check(all(w["lost"] == w["timedOut"] + w["refused"] + w["reset"] for w in v["lossWindows"])
+              and v["lost"] == sum(w["lost"] for w in v["lossWindows"]), f"{name}: every loss is in one window", str(v["lost"]))
+
+    # A rolling update of pods that are targets themselves: after deregistration (1 s + 10 s), not after kube-proxy.
+    pods = whatif(changed("pods.yaml", ("drain: {node: node-c}", "rollout: {deployment: web}"),
+                          ("aws-nlb-instance", "aws-nlb-ip"), ("sleep: {seconds: 1}", "sleep: {seconds: 7}")))["as written"]
+    check(len(pods["lossWindows"]) == 3 and all(
+              w["clock"].startswith("load balancer's controller") and 3.2 <= w["closed"] - w["start"] <= 4.1
+              and w["cause"].startswith("lb/default-web still sends") for w in pods["lossWindows"]),
+          "a rollout of pods as targets: 11 s of deregistration less 7 s of preStop", str(pods["lossWindows"])[:900])
+
     # A rollout of applications that close at once: lost only until kube-proxy has the new rules.
     roll = whatif(changed("roll.yaml", ("drain: {node: node-c}", "rollout: {deployment: web}"),
                           ("externalTrafficPolicy: Local", "externalTrafficPolicy: Cluster"),
