@@ -122,6 +122,7 @@ pod_spec_copy(PodSpec *ret_copy, const PodSpec *spec)
     for (uint32_t i = 0; i < spec->n_containers; i++)
         DUP(ret_copy->containers[i].ports, ret_copy->containers[i].n_ports);
     DUP(ret_copy->readiness_gates, spec->n_readiness_gates);
+    DUP(ret_copy->tolerations, spec->n_tolerations);
     ret_copy->node_selector = labels_copy(&spec->node_selector);
 }
 
@@ -132,6 +133,7 @@ pod_spec_clear(PodSpec *spec)
         g_free(spec->containers[i].ports);
     g_free(spec->containers);
     g_free(spec->readiness_gates);
+    g_free(spec->tolerations);
     g_free(spec->node_selector.items);
     *spec = (PodSpec){0};
 }

@@ -188,6 +188,12 @@ typedef struct {
 typedef enum { POD_PENDING, POD_RUNNING, POD_SUCCEEDED, POD_FAILED } PodPhase;
 
 typedef struct {
+    const char *key, *value, *effect; /* key "": all; effect NULL: all. */
+    bool exists;                      /* operator Exists, else Equal. */
+    int64_t seconds;                  /* tolerationSeconds; -1: for ever. */
+} Toleration;
+
+typedef struct {
     const char *node_name; /* NULL: to be scheduled. */
     bool host_network;
     const char *subdomain, *hostname;
@@ -199,6 +205,8 @@ typedef struct {
     const char *priority_class;
     const char **readiness_gates;
     uint32_t n_readiness_gates;
+    Toleration *tolerations; /* As given; tolerations.h has what is added. */
+    uint32_t n_tolerations;
 } PodSpec;
 
 struct Pod {

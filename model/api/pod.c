@@ -74,6 +74,8 @@ static const char *const container_known[] = {"name",
                                               "workingDir",
                                               NULL};
 
+static void read_tolerations(ApiReader *r, const DocNode *spec, PodSpec *ret_spec);
+static void put_tolerations(DocOut *out, const PodSpec *spec);
 static void read_container(ApiReader *r, const DocNode *node, Container *c);
 static void read_probe(ApiReader *r, const DocNode *container, const char *key, Probe *ret_probe);
 static int64_t read_pre_stop(ApiReader *r, const DocNode *node);
@@ -147,6 +149,7 @@ read_pod_spec(ApiReader *r, const DocNode *spec, PodSpec *ret_spec)
         if (node_expect(r->diags, gates->items[i], NODE_MAPPING))
             ret_spec->readiness_gates[ret_spec->n_readiness_gates++] =
                 read_text(r, gates->items[i], "conditionType", "");
+    read_tolerations(r, spec, ret_spec);
     const DocNode *containers = node_seq(r->diags, spec, "containers");
     if (spec && (!containers || !containers->n))
         node_diag(r->diags, DIAG_ERROR, spec, "missing field \"containers\"");
@@ -178,10 +181,70 @@ pod_spec_encode(DocArena *arena, const PodSpec *spec)
     }
     if (spec->n_readiness_gates)
         put_node(&out, "readinessGates", out_seq(&gates));
+    put_tolerations(&out, spec);
     for (uint32_t i = 0; i < spec->n_containers; i++)
         put_item(&containers, container_encode(arena, &spec->containers[i]));
     put_node(&out, "containers", out_seq(&containers));
     return out_map(&out);
+}
+
+static void
+read_tolerations(ApiReader *r, const DocNode *spec, PodSpec *ret_spec)
+{
+    static const char *const known[] = {"key", "operator", "value", "effect", "tolerationSeconds", NULL};
+    static const char *const operators[] = {"Equal", "Exists", NULL};
+    static const char *const effects[] = {"NoSchedule", "PreferNoSchedule", "NoExecute", NULL};
+    const DocNode *list = node_seq(r->diags, spec, "tolerations");
+    if (!list || !list->n)
+        return;
+    ret_spec->tolerations = g_new0(Toleration, list->n);
+    for (uint32_t i = 0; i < list->n; i++) {
+        const DocNode *item = list->items[i];
+        if (!node_expect(r->diags, item, NODE_MAPPING))
+            continue;
+        Toleration t = {.key = read_text(r, item, "key", ""), .value = read_text(r, item, "value", NULL)};
+        t.exists = node_enum(r->diags, item, "operator", 0, operators) == 1;
+        t.effect = read_text(r, item, "effect", NULL);
+        if (t.effect && !*t.effect)
+            t.effect = NULL;
+        if (t.effect)
+            node_enum(r->diags, item, "effect", 0, effects);
+        t.seconds = node_get(item, "tolerationSeconds")
+                        ? node_int(r->diags, item, "tolerationSeconds", 0, INT32_MIN, INT64_MAX)
+                        : -1;
+        if (node_get(item, "tolerationSeconds"))
+            t.seconds = MAX(0, t.seconds);
+        if (!*t.key && !t.exists)
+            node_diag(r->diags, DIAG_ERROR, item, "a toleration without a key needs operator: Exists");
+        else if (t.exists && t.value && *t.value)
+            node_diag(r->diags, DIAG_ERROR, node_get(item, "value"), "operator Exists takes no value");
+        else if (node_get(item, "tolerationSeconds") && g_strcmp0(t.effect, "NoExecute") != 0)
+            node_diag(r->diags, DIAG_ERROR, node_get(item, "tolerationSeconds"),
+                      "tolerationSeconds needs effect: NoExecute");
+        else
+            ret_spec->tolerations[ret_spec->n_tolerations++] = t;
+        node_report_unused(r->diags, item, DIAG_NOTE, known);
+    }
+}
+
+static void
+put_tolerations(DocOut *out, const PodSpec *spec)
+{
+    DocOut list = {.arena = out->arena};
+    for (uint32_t i = 0; i < spec->n_tolerations; i++) {
+        const Toleration *t = &spec->tolerations[i];
+        DocOut item = {.arena = out->arena};
+        if (*t->key)
+            put_text(&item, "key", t->key);
+        put_text(&item, "operator", t->exists ? "Exists" : "Equal");
+        put_text(&item, "value", t->value);
+        put_text(&item, "effect", t->effect);
+        if (t->seconds >= 0)
+            put_int(&item, "tolerationSeconds", t->seconds);
+        put_item(&list, out_map(&item));
+    }
+    if (spec->n_tolerations)
+        put_node(out, "tolerations", out_seq(&list));
 }
 
 static void

@@ -2,6 +2,7 @@
 
 #include <string.h>
 
+#include "model/api/tolerations.h"
 #include "model/control/controllers_private.h"
 #include "model/control/fill_private.h"
 #include "model/control/slice_make.h"
@@ -144,9 +145,8 @@ control_drain(Controllers *c, const char *name, char **ret_error)
     g_autofree const ApiObject **all = g_memdup2(list, n * sizeof *list);
     for (size_t i = 0; i < n; i++) {
         const Pod *pod = (const Pod *)all[i];
-        bool daemon = pod->meta.owner && pod->meta.owner_kind == KIND_DAEMONSET;
         bool mirror = pod->spec.host_network && !pod->meta.owner; /* Static pods of the control plane. */
-        if (g_strcmp0(pod->spec.node_name, name) == 0 && pod_active(pod) && !daemon && !mirror)
+        if (g_strcmp0(pod->spec.node_name, name) == 0 && pod_active(pod) && !pod_is_daemon(pod) && !mirror)
             pod_delete(c, pod, "evicted");
     }
     return true;

@@ -9,13 +9,14 @@ typedef struct {
     uint64_t kind;
 } WorkKey;
 
-static const char *const work_names[] = {"deployment", "replicaset", "statefulset", "daemonset", "slices", "schedule"};
+static const char *const work_names[] = {"deployment", "replicaset", "statefulset", "daemonset",
+                                         "slices",     "schedule",   "taints",      "node"};
 
 static void on_change(void *user, StoreEvent event, const ApiObject *old, const ApiObject *new_);
 static void on_work(Sim *sim, void *owner);
 static void begin_unfinished(Controllers *c);
 static void pod_changed(Controllers *c, StoreEvent event, const Pod *old, const Pod *new_);
-static void node_changed(Controllers *c);
+static void node_changed(Controllers *c, const KubeNode *old, const KubeNode *new_);
 
 Controllers *
 controllers_new(Cluster *cluster, const ControlClocks *clocks)
@@ -69,7 +70,8 @@ work_add(Controllers *c, WorkKind kind, const char *ns, const char *name, SimTim
     if (is_new) {
         g_autofree char *entity = g_strdup_printf("control/%s/%s/%s", work_names[kind], ns, name);
         *slot = g_new0(Work, 1);
-        **slot = (Work){.c = c, .kind = kind, .ns = key.ns, .name = key.name, .last_write = -SIMTIME_SEC * 3600};
+        **slot = (Work){
+            .c = c, .kind = kind, .ns = key.ns, .name = key.name, .last_write = -SIMTIME_SEC * 3600, .since = -1};
         (*slot)->entity = sim_entity(c->sim, entity);
         (*slot)->timer = timer_new(c->sim, "control.work", &(*slot)->entity, on_work, *slot);
         g_ptr_array_add(c->all_works, *slot);
@@ -92,8 +94,8 @@ on_work(Sim *sim, void *owner)
 {
     Work *work = owner;
     Controllers *c = work->c;
-    static const ApiKind kinds[] = {KIND_DEPLOYMENT, KIND_REPLICASET, KIND_STATEFULSET,
-                                    KIND_DAEMONSET,  KIND_SERVICE,    KIND_POD};
+    static const ApiKind kinds[] = {KIND_DEPLOYMENT, KIND_REPLICASET, KIND_STATEFULSET, KIND_DAEMONSET,
+                                    KIND_SERVICE,    KIND_POD,        KIND_POD,         KIND_NODE};
     const ApiObject *object = store_get(c->store, kinds[work->kind], work->ns, work->name);
 
     (void)sim;
@@ -119,6 +121,12 @@ on_work(Sim *sim, void *owner)
         break;
     case WORK_SCHEDULE:
         schedule_pod(c, work, (const Pod *)object);
+        break;
+    case WORK_TAINTS:
+        taints_review(c, work, (const Pod *)object);
+        break;
+    case WORK_NODE:
+        node_review(c, (const KubeNode *)object);
         break;
     }
     api_unref((ApiObject *)object);
@@ -150,7 +158,7 @@ on_change(void *user, StoreEvent event, const ApiObject *old, const ApiObject *n
         pod_changed(c, event, (const Pod *)old, (const Pod *)new_);
         break;
     case KIND_NODE:
-        node_changed(c);
+        node_changed(c, (const KubeNode *)old, (const KubeNode *)new_);
         break;
     case KIND_DEPLOYMENT:
         work_add(c, WORK_DEPLOYMENT, object->ns, object->name, soon);
@@ -207,6 +215,8 @@ pod_changed(Controllers *c, StoreEvent event, const Pod *old, const Pod *new_)
     slices_pod_changed(c, old, new_);
     if (new_ && !new_->spec.node_name && new_->meta.deletion_ns < 0)
         work_add(c, WORK_SCHEDULE, new_->meta.ns, new_->meta.name, c->clocks.schedule);
+    if (new_ && new_->spec.node_name && (!old || !old->spec.node_name))
+        taints_pod_bound(c, new_);
     if (event == STORE_DELETED && !old->spec.host_network)
         for (uint32_t i = 0; i < old->n_ips; i++)
             alloc_release_addr(c->alloc, old->ips[i]);
@@ -215,7 +225,7 @@ pod_changed(Controllers *c, StoreEvent event, const Pod *old, const Pod *new_)
 
 /* Pods that wait for a node, and daemons, may find one now. */
 static void
-node_changed(Controllers *c)
+node_changed(Controllers *c, const KubeNode *old, const KubeNode *new_)
 {
     size_t n;
     const ApiObject *const *pods = store_list(c->store, KIND_POD, &n);
@@ -227,4 +237,7 @@ node_changed(Controllers *c)
     for (size_t i = 0; i < n; i++)
         work_add(c, WORK_DAEMONSET, sets[i]->ns, sets[i]->name, reaction(c));
     slices_nodes_changed(c);
+    taints_node_changed(c, old, new_);
+    if (old && new_ && (old->unschedulable != new_->unschedulable || old->ready != new_->ready))
+        work_add(c, WORK_NODE, "", new_->meta.name, reaction(c));
 }

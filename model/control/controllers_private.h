@@ -20,6 +20,8 @@ typedef enum {
     WORK_DAEMONSET,
     WORK_SLICES,
     WORK_SCHEDULE,
+    WORK_TAINTS, /* Of a pod: its node's. */
+    WORK_NODE,
 } WorkKind;
 
 typedef struct {
@@ -29,6 +31,7 @@ typedef struct {
     SimEntity entity;
     Timer timer;
     SimTime last_write; /* Of slices. */
+    SimTime since;      /* WORK_TAINTS: when they were first seen; -1: none now. */
     uint64_t serial;    /* Pods named so far. */
     bool told;          /* A complaint that is made once. */
 } Work;
@@ -63,6 +66,10 @@ void statefulset_reconcile(Controllers *c, const Workload *set);
 void daemonset_reconcile(Controllers *c, Work *work, const Workload *set);
 void slices_reconcile(Controllers *c, Work *work, const Service *service);
 void schedule_pod(Controllers *c, Work *work, const Pod *pod);
+/* taint_eviction.c */
+void taints_review(Controllers *c, Work *work, const Pod *pod);
+void taints_node_changed(Controllers *c, const KubeNode *old, const KubeNode *new_);
+void taints_pod_bound(Controllers *c, const Pod *pod);
 /* Services whose hints no longer fit the zones' CPU. */
 void slices_nodes_changed(Controllers *c);
 /* The Services whose endpoints this pod was or is one of. */
@@ -89,5 +96,7 @@ NodeLives *node_lives_new(Controllers *c);
 void node_lives_free(NodeLives *lives);
 void node_life_fail(NodeLives *lives, ClusterNode *node);
 void node_life_recover(NodeLives *lives, ClusterNode *node);
+/* Readiness and cordons become taints. */
+void node_review(Controllers *c, const KubeNode *node);
 
 #endif

@@ -34,8 +34,8 @@ typedef struct {
 bool hints_auto(const Service *service);
 /* The arithmetic for these slices (of one address family). */
 void hints_plan(Store *store, const EndpointSlice *const *slices, size_t n, HintPlan *ret_plan);
-/* The hints that the Service's slices have leave a zone less than its minimum, or speak of no zone that is left: after a
- * change of nodes only such Services are looked at again (GetOverloadedServices). */
+/* The hints that the Service's slices have leave a zone less than its minimum, or speak of no zone that is left: after
+ * a change of nodes only such Services are looked at again (GetOverloadedServices). */
 bool hints_overloaded(Store *store, const Service *service);
 /* Hints for all ready endpoints of new slices, as the Service asks for. */
 void hints_add(Store *store, const Service *service, EndpointSlice *const *slices, size_t n);

@@ -1,16 +1,15 @@
 /* Nodes that lose their power and come back: the node lifecycle controller's clocks
  *
  * Source: k8s pkg/controller/nodelifecycle, tainteviction.  The kubelet renews its lease every clocks.node_status; a
- * node that was silent for clocks.node_grace becomes Unknown, its pods not ready; clocks.eviction later they are
- * deleted, which nobody on the dead node hears. */
+ * node that was silent for clocks.node_grace becomes Unknown, its pods not ready, and is tainted; taint_eviction.c
+ * deletes the pods when they no longer tolerate that, which nobody on the dead node hears. */
 
+#include "model/api/tolerations.h"
 #include "model/control/controllers_private.h"
 
 #include <string.h>
 
-#define TAINT_UNREACHABLE "node.kubernetes.io/unreachable"
-
-typedef enum { NODE_WELL, NODE_SILENT, NODE_UNKNOWN, NODE_EVICTED, NODE_BACK } NodePhase;
+typedef enum { NODE_WELL, NODE_SILENT, NODE_UNKNOWN, NODE_BACK } NodePhase;
 
 typedef struct {
     Controllers *c;
@@ -29,7 +28,6 @@ struct NodeLives {
 static NodeLife *life_of(NodeLives *lives, ClusterNode *node);
 static void on_timer(Sim *sim, void *owner);
 static void become_unknown(NodeLife *life);
-static void evict(NodeLife *life);
 static void become_ready(NodeLife *life);
 static GPtrArray *pods_on(Controllers *c, const char *node);
 
@@ -103,27 +101,74 @@ life_of(NodeLives *lives, ClusterNode *node)
     return *slot;
 }
 
+static bool
+has_taint(const KubeNode *node, const char *key)
+{
+    for (uint32_t i = 0; i < node->n_taints; i++)
+        if (strcmp(node->taints[i].key, key) == 0)
+            return true;
+    return false;
+}
+
+static void
+add_taint(Controllers *c, KubeNode *node, const char *key, const char *effect)
+{
+    node->taints = g_renew(Taint, node->taints, node->n_taints + 1);
+    node->taints[node->n_taints++] = (Taint){strings_add(c->strings, key), NULL, strings_add(c->strings, effect)};
+}
+
+static void
+remove_taints(KubeNode *node, const char *key)
+{
+    uint32_t n = 0;
+
+    for (uint32_t i = 0; i < node->n_taints; i++)
+        if (strcmp(node->taints[i].key, key) != 0)
+            node->taints[n++] = node->taints[i];
+    node->n_taints = n;
+}
+
+/* doNoScheduleTaintingPass() and processTaintBaseEviction(). */
+void
+node_review(Controllers *c, const KubeNode *node)
+{
+    bool cordon = has_taint(node, TAINT_UNSCHEDULABLE) != node->unschedulable;
+    bool ready = !has_taint(node, TAINT_UNREACHABLE) && has_taint(node, TAINT_NOT_READY) == node->ready;
+    KubeNode *copy;
+
+    if (!cordon && !ready)
+        return;
+    copy = (KubeNode *)api_copy(&node->meta);
+    if (cordon && node->unschedulable)
+        add_taint(c, copy, TAINT_UNSCHEDULABLE, "NoSchedule");
+    else if (cordon)
+        remove_taints(copy, TAINT_UNSCHEDULABLE);
+    if (ready && node->ready) {
+        remove_taints(copy, TAINT_NOT_READY);
+    } else if (ready) {
+        add_taint(c, copy, TAINT_NOT_READY, "NoSchedule");
+        add_taint(c, copy, TAINT_NOT_READY, "NoExecute");
+    }
+    store_put(c->store, &copy->meta);
+}
+
 static void
 on_timer(Sim *sim, void *owner)
 {
     NodeLife *life = owner;
 
+    (void)sim;
     switch (life->phase) {
     case NODE_SILENT:
         become_unknown(life);
         life->phase = NODE_UNKNOWN;
-        timer_arm(sim, life->timer, sim->now + life->c->clocks.eviction);
-        break;
-    case NODE_UNKNOWN:
-        life->phase = NODE_EVICTED;
-        evict(life);
         break;
     case NODE_BACK:
         life->phase = NODE_WELL;
         become_ready(life);
         break;
     case NODE_WELL:
-    case NODE_EVICTED:
+    case NODE_UNKNOWN:
         break;
     }
 }
@@ -139,11 +184,9 @@ become_unknown(NodeLife *life)
                   c->clocks.node_grace / SIMTIME_SEC);
     if (old) {
         KubeNode *copy = (KubeNode *)api_copy(old);
-        const char *key = strings_add(c->strings, TAINT_UNREACHABLE);
         copy->ready = false;
-        copy->taints = g_renew(Taint, copy->taints, copy->n_taints + 2);
-        copy->taints[copy->n_taints++] = (Taint){key, NULL, strings_add(c->strings, "NoSchedule")};
-        copy->taints[copy->n_taints++] = (Taint){key, NULL, strings_add(c->strings, "NoExecute")};
+        add_taint(c, copy, TAINT_UNREACHABLE, "NoSchedule");
+        add_taint(c, copy, TAINT_UNREACHABLE, "NoExecute");
         store_put(c->store, &copy->meta);
     }
     for (guint i = 0; i < pods->len; i++) {
@@ -158,35 +201,17 @@ become_unknown(NodeLife *life)
 }
 
 static void
-evict(NodeLife *life)
-{
-    Controllers *c = life->c;
-    g_autoptr(GPtrArray) pods = pods_on(c, life->node->name);
-
-    for (guint i = 0; i < pods->len; i++) {
-        const Pod *pod = pods->pdata[i];
-        bool daemon = pod->meta.owner && pod->meta.owner_kind == KIND_DAEMONSET;
-        if (pod_active(pod) && !daemon)
-            pod_delete(c, pod, "evicted from its unreachable node");
-        api_unref((ApiObject *)pod);
-    }
-}
-
-static void
 become_ready(NodeLife *life)
 {
     Controllers *c = life->c;
     const KubeNode *old = (const KubeNode *)store_get(c->store, KIND_NODE, "", life->node->name);
-    uint32_t n = 0;
 
     if (!old || old->ready)
         return;
     KubeNode *copy = (KubeNode *)api_copy(&old->meta);
     copy->ready = true;
-    for (uint32_t i = 0; i < copy->n_taints; i++)
-        if (strcmp(copy->taints[i].key, TAINT_UNREACHABLE) != 0)
-            copy->taints[n++] = copy->taints[i];
-    copy->n_taints = n;
+    remove_taints(copy, TAINT_UNREACHABLE);
+    remove_taints(copy, TAINT_NOT_READY);
     cluster_story(c->cluster, "node %s is Ready again", life->node->name);
     store_put(c->store, &copy->meta);
 }

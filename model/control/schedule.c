@@ -2,6 +2,7 @@
 
 #include <string.h>
 
+#include "model/api/tolerations.h"
 #include "sim/engine/htable.h"
 #include "sim/engine/rng.h"
 #include "sim/engine/vec.h"
@@ -78,7 +79,7 @@ scheduler_pick(Scheduler *s, const Pod *pod)
 {
     uint64_t id = group_of(s, pod);
     Group *group = group_get(s, id);
-    bool selective = pod->spec.node_selector.n > 0;
+    bool selective = pod->spec.node_selector.n > 0 || pod->spec.n_tolerations > 0;
     const KubeNode *const *nodes = selective ? s->all.data : s->nodes.data;
     size_t n = selective ? s->all.len : s->nodes.len;
     uint32_t least = UINT32_MAX, share = n ? group->pods / (uint32_t)n : 0;
@@ -109,17 +110,23 @@ scheduler_pick(Scheduler *s, const Pod *pod)
 bool
 schedule_fits(const KubeNode *node, const PodSpec *spec, bool daemon)
 {
+    static const Taint cordoned = {TAINT_UNSCHEDULABLE, NULL, "NoSchedule"};
+    static const Taint not_ready = {TAINT_NOT_READY, NULL, "NoSchedule"};
+    int64_t ignored;
+
     for (uint32_t i = 0; i < spec->node_selector.n; i++) {
         const char *value = labels_get(&node->meta.labels, spec->node_selector.items[i].key);
         if (!value || strcmp(value, spec->node_selector.items[i].value) != 0)
             return false;
     }
-    if (daemon)
-        return true;
     for (uint32_t i = 0; i < node->n_taints; i++)
-        if (strcmp(node->taints[i].effect, "PreferNoSchedule") != 0)
+        if (strcmp(node->taints[i].effect, "PreferNoSchedule") != 0 &&
+            !pod_bears(spec, daemon, &node->taints[i], &ignored))
             return false;
-    return node->ready && !node->unschedulable;
+    /* A node that was given without its taints. */
+    if (node->unschedulable && !pod_bears(spec, daemon, &cordoned, &ignored))
+        return false;
+    return node->ready || daemon || pod_bears(spec, daemon, &not_ready, &ignored);
 }
 
 /* Pods of one owner; bare pods go by their labels. */

@@ -3,7 +3,7 @@
 
 /* Objects as `kubectl describe` shows them (kubectl 1.30 to 1.32, pkg/describe)
  *
- * Fields that the simulator does not model (images' ids, tolerations, volumes, events) are left out, or said to be none
+ * Fields that the simulator does not model (images' ids, volumes, events) are left out, or said to be none
  * where kubectl always shows them.  A Service also gets what kube-proxy made of it on each node.                     */
 
 #include "model/network/cluster.h"

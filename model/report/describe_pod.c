@@ -2,6 +2,7 @@
 
 #include <string.h>
 
+#include "model/api/tolerations.h"
 #include "model/report/describe_private.h"
 #include "model/report/kube_status.h"
 #include "sim/packet/packet.h"
@@ -89,6 +90,42 @@ append_node_selectors(GString *out, const PodSpec *spec, const char *title)
     g_string_append(out, spec->node_selector.n ? "" : "<none>\n");
 }
 
+static int
+compare_tolerations(gconstpointer a, gconstpointer b, gpointer unused)
+{
+    (void)unused;
+    return strcmp(((const Toleration *)a)->key, ((const Toleration *)b)->key);
+}
+
+/* A stored pod has those that the API server and its controller added; a template has its own. */
+static void
+append_tolerations(GString *out, const char *title, const PodSpec *spec, bool daemon, bool stored)
+{
+    g_autofree Toleration *all = g_new(Toleration, spec->n_tolerations + TOLERATIONS_ADDED);
+    uint32_t n = stored ? tolerations_of(spec, daemon, all) : spec->n_tolerations;
+
+    if (!stored && n > 0)
+        memcpy(all, spec->tolerations, n * sizeof *all);
+    if (n > 0)
+        g_qsort_with_data(all, (gint)n, sizeof *all, compare_tolerations, NULL);
+    g_string_append_printf(out, "%s:\t%s", title, n ? "" : "<none>\n");
+    for (uint32_t i = 0; i < n; i++) {
+        const Toleration *t = &all[i];
+        int64_t seconds = t->seconds == TOLERATION_DEFAULT ? DEFAULT_TOLERATION_S : t->seconds;
+        bool named = *t->key || t->effect;
+        g_string_append_printf(out, "%s%s", i ? "\t" : "", t->key);
+        if (t->value && *t->value)
+            g_string_append_printf(out, "=%s", t->value);
+        if (t->effect)
+            g_string_append_printf(out, ":%s", t->effect);
+        if (t->exists)
+            g_string_append_printf(out, "%sop=Exists", named ? " " : "");
+        if (seconds >= 0)
+            g_string_append_printf(out, " for %" G_GINT64_FORMAT "s", seconds);
+        g_string_append_c(out, '\n');
+    }
+}
+
 static const char *
 controller_kind(const ApiObject *object)
 {
@@ -144,7 +181,8 @@ describe_pod(GString *out, const Pod *pod)
     g_string_append_printf(out, "Conditions:\n  Type\tStatus\n  Ready \t%s \n", pod->ready ? "True" : "False");
     g_string_append_printf(out, "Volumes:\t<none>\nQoS Class:\t%s\n", burstable ? "Burstable" : "BestEffort");
     append_node_selectors(out, spec, "Node-Selectors");
-    g_string_append(out, "Tolerations:\t<none>\nEvents:\t<none>\n");
+    append_tolerations(out, "Tolerations", spec, pod_is_daemon(pod), true);
+    g_string_append(out, "Events:\t<none>\n");
 }
 
 /* --- Workloads ---------------------------------------------------------------------------------------------------- */
@@ -168,7 +206,7 @@ append_template(GString *out, const Workload *w)
     append_containers(out, &w->template, NULL, "   ");
     g_string_append(out, "  Volumes:\t<none>\n");
     append_node_selectors(out, &w->template, "  Node-Selectors");
-    g_string_append(out, "  Tolerations:\t<none>\n");
+    append_tolerations(out, "  Tolerations", &w->template, false, false);
 }
 
 static void

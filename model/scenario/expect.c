@@ -504,6 +504,14 @@ flows_meet(ScenarioRun *run, const Expectation *expect, GString *why)
     return ok;
 }
 
+static void
+add_result(ScenarioRun *run, const Expectation *expect, bool ok, const char *why)
+{
+    vec_push(&run->expected,
+             (ExpectResult){
+                 .text = g_strdup(expect->text), .ok = ok, .why = ok ? NULL : g_strdup(why), .mark = expect->mark});
+}
+
 void
 run_evaluate(ScenarioRun *run)
 {
@@ -511,6 +519,10 @@ run_evaluate(ScenarioRun *run)
         const Expectation *expect = &run->spec->expects[i];
         g_autoptr(GString) why = g_string_new(NULL);
         bool ok = false;
+        if (run_timed_result(run, i, &ok, why)) {
+            add_result(run, expect, ok, why->str);
+            continue;
+        }
         switch (expect->kind) {
         case EXPECT_FLOW:
         case EXPECT_LOAD:
@@ -524,9 +536,6 @@ run_evaluate(ScenarioRun *run)
             ok = run_probe_meets(run, expect, why);
             break;
         }
-        vec_push(&run->expected, (ExpectResult){.text = g_strdup(expect->text),
-                                                .ok = ok,
-                                                .why = ok ? NULL : g_strdup(why->str),
-                                                .mark = expect->mark});
+        add_result(run, expect, ok, why->str);
     }
 }

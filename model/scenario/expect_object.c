@@ -1,4 +1,4 @@
-/* Expectations on objects and on health checks, as they stand when the run ends
+/* Expectations on objects and on health checks, as they stand when the run ends, or `at` a time (expect_timed.c)
  *
  *   {object: pod/web-*, count: 3, phase: Running}      KIND/[NS/]NAME, a glob; fields of every object that matches
  *   {object: service/web, endpoints: 2, fields: {spec.type: LoadBalancer}}
@@ -208,15 +208,6 @@ check_existence(const Expectation *expect, uint32_t n, GString *why)
     return told || n > 0;
 }
 
-static bool
-only_at_the_end(const Expectation *expect, GString *why)
-{
-    if (!node_get(expect->fields, "at"))
-        return true;
-    g_string_append(why, "at: this is looked at when the run ends; end it at that time");
-    return false;
-}
-
 bool
 run_object_meets(ScenarioRun *run, const Expectation *expect, GString *why)
 {
@@ -226,7 +217,7 @@ run_object_meets(ScenarioRun *run, const Expectation *expect, GString *why)
     uint32_t n_found = 0;
     bool ok = true;
 
-    if (!only_at_the_end(expect, why) || !parse_pattern(expect->pattern, &pattern, why))
+    if (!parse_pattern(expect->pattern, &pattern, why))
         return false;
     objects = store_list(cluster_store(run->cluster), pattern.kind, &n);
     for (size_t i = 0; ok && i < n; i++) {
@@ -335,14 +326,13 @@ bool
 run_probe_meets(ScenarioRun *run, const Expectation *expect, GString *why)
 {
     const DocNode *node = node_get(expect->fields, "node"), *target = node_get(expect->fields, "target");
-    const DocNode *at = node_get(expect->fields, "at");
     g_autofree char *full = qualified(expect->pattern);
     char *slash = strchr(full, '/');
     int64_t time = cluster_sim(run->cluster)->now;
     const Lb *lb;
 
     if (node)
-        return only_at_the_end(expect, why) && node_meets(run, expect, node, why);
+        return node_meets(run, expect, node, why);
     *slash = '\0';
     lb = cloud_lb(run->cloud, full, slash + 1);
     *slash = '/';
@@ -350,9 +340,9 @@ run_probe_meets(ScenarioRun *run, const Expectation *expect, GString *why)
         g_string_append_printf(why, "Service %s has no load balancer", expect->pattern);
         return false;
     }
-    if (at && !node_read_duration(cluster_input(run->cluster)->diags, at, &time))
-        return false;
+    if (expect->at >= 0)
+        time = expect->at;
     if (target && target->kind == NODE_SCALAR)
         return target_meets(run, expect, full, target->text, time, why);
-    return only_at_the_end(expect, why) && targets_meet(expect, lb, why);
+    return targets_meet(expect, lb, why);
 }

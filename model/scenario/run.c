@@ -103,6 +103,7 @@ scenario_run_new(Cluster *cluster, const ScenarioSpec *spec)
         timer_arm(sim, run->timer, spec->steps[0].at);
     cluster_set_storyteller(cluster, tell, run);
     run->cloud = cloud_new(cluster);
+    run_timed_start(run);
     cluster_set_call_observer(
         cluster, &(AppCallObserver){.begin = on_call_begin, .dial = on_call_dial, .end = on_call_end, .user = run});
     return run;
@@ -125,6 +126,7 @@ scenario_run_free(ScenarioRun *run)
     controllers_free(run->controllers);
     zone_meter_free(run->zones);
     flow_book_free(run->book);
+    run_timed_stop(run);
     timer_free(sim, &run->timer);
     sim_entity_free(sim, run->entity);
     for (size_t i = 0; i < run->story.len; i++)
@@ -142,7 +144,8 @@ scenario_run_free(ScenarioRun *run)
 static bool
 is_quiet(const ScenarioRun *run)
 {
-    if (run->next_step < run->spec->n_steps || run->n_repeating > 0 || traffic_active(run->traffic) > 0)
+    if (run->next_step < run->spec->n_steps || run->n_repeating > 0 || traffic_active(run->traffic) > 0 ||
+        run_timed_pending(run))
         return false;
     for (guint i = 0; i < run->loads->len; i++)
         if (!load_over(run->loads->pdata[i]))

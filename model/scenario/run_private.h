@@ -12,6 +12,13 @@
 
 typedef struct Load Load;
 
+/* expect_timed.c: an expectation of a moment, and its answer once that has come. */
+typedef struct {
+    uint32_t index; /* In the spec's expects. */
+    bool done, ok;
+    char *why; /* Owned. */
+} TimedResult;
+
 struct ScenarioRun {
     Cluster *cluster;
     const ScenarioSpec *spec;
@@ -29,6 +36,9 @@ struct ScenarioRun {
     VEC(StoryLine) story;
     VEC(LoadResult) results;
     VEC(ExpectResult) expected;
+    VEC(TimedResult) timed;
+    SimEntity expect_entity;
+    Timer expect_timer;
     bool evaluated;
 };
 
@@ -49,7 +59,13 @@ bool load_over(const Load *load);
 const Step *load_step(const Load *load);
 /* expect.c */
 void run_evaluate(ScenarioRun *run);
-/* expect_object.c */
+/* expect_timed.c */
+void run_timed_start(ScenarioRun *run);
+void run_timed_stop(ScenarioRun *run);
+bool run_timed_pending(const ScenarioRun *run);
+/* False: it is not one of a moment. */
+bool run_timed_result(const ScenarioRun *run, uint32_t index, bool *ret_ok, GString *why);
+/* expect_object.c: as things stand now */
 bool run_object_meets(ScenarioRun *run, const Expectation *expect, GString *why);
 bool run_probe_meets(ScenarioRun *run, const Expectation *expect, GString *why);
 

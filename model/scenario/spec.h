@@ -88,6 +88,7 @@ typedef struct {
     const char *pattern;   /* Name of the flow or load, or "*" (glob). */
     const DocNode *fields; /* Kept tree: outcome, sourceSeen, snat, dnat, server, node, lost, ... */
     const char *text;      /* One line, as written. */
+    SimTime at;            /* Of objects and probes: looked at then; -1: at the end. */
     Mark mark;
 } Expectation;
 

@@ -89,6 +89,9 @@ spec_read_expect(Diags *diags, Strings *strings, const DocNode *node, Expectatio
         node_get(node, *k);
     node_report_unused(diags, node, DIAG_ERROR, known);
     check_window(diags, node);
+    int64_t at = -1;
+    if (node_get(node, "at") && !node_read_duration(diags, node_get(node, "at"), &at))
+        at = -1;
     static const char *const outcomes[] = {"connected", "refused", "timeout", "reset", "unresolved", NULL};
     const DocNode *outcome = node_get(node, "outcome");
     int ignored;
@@ -99,6 +102,7 @@ spec_read_expect(Diags *diags, Strings *strings, const DocNode *node, Expectatio
     g_autoptr(GString) text = g_string_new(NULL);
     doc_write_flow(node, text);
     *ret_expect = (Expectation){.kind = (ExpectKind)kind,
+                                .at = at,
                                 .pattern = config_text(diags, strings, node, kinds[kind], "*"),
                                 .fields = node_keep(strings, node),
                                 .text = strings_add_len(strings, text->str + 1, text->len - 2),
