@@ -169,7 +169,7 @@ kubelet_node_down(Kubelet *k, const ClusterNode *node)
         timer_disarm(sim, life->grace);
         timer_disarm(sim, life->status);
         if (life->pod && !life->pod->host_network)
-            host_set_down(life->pod->host, true);
+            host_set_down(cluster_pod_host(life->pod), true);
     }
     host_set_down(node->host, true);
     for (guint i = 0; i < pods->len; i++) {
@@ -195,7 +195,7 @@ kubelet_node_up(Kubelet *k, const ClusterNode *node)
         if (!life)
             continue;
         if (life->pod && !life->pod->host_network)
-            host_set_down(life->pod->host, false);
+            host_set_down(cluster_pod_host(life->pod), false);
         life->frozen = false;
         life->ready = false;
         life->ticks_from = c->sim->now + c->clocks.kubelet_sync;
@@ -328,7 +328,7 @@ on_step(Sim *sim, void *owner)
         send_term(life);
         break;
     case LIFE_TERM:
-        if (!life->pod || !life->pod->runtime || pod_runtime_exited(life->pod->runtime))
+        if (!life->pod || !cluster_pod_runtime(life->pod) || pod_runtime_exited(cluster_pod_runtime(life->pod)))
             kill_containers(life);
         else
             timer_arm(sim, life->step, sim->now + EXIT_POLL);
@@ -369,7 +369,7 @@ start_containers(PodLife *life)
     if (!make_sandbox(life))
         return;
     life->phase = LIFE_RUNNING;
-    life->pod->runtime = pod_runtime_start(life->pod);
+    life->pod->made_runtime = pod_runtime_start(life->pod);
     cluster_story(c->cluster, "pod %s/%s starts on node %s", life->ns, life->name, life->node);
     if (life->probes.len == 0)
         make_probes(life, false);
@@ -447,7 +447,7 @@ static void
 update_ready(PodLife *life)
 {
     Controllers *c = life->kubelet->c;
-    bool ready = life->pod && life->pod->runtime && started(life) && life->phase != LIFE_RESTARTING;
+    bool ready = life->pod && cluster_pod_runtime(life->pod) && started(life) && life->phase != LIFE_RESTARTING;
 
     for (size_t i = 0; i < life->probes.len; i++)
         if (pod_probe_role(life->probes.data[i]) == ROLE_READINESS)
@@ -496,12 +496,12 @@ send_term(PodLife *life)
     Controllers *c = life->kubelet->c;
 
     life->phase = LIFE_TERM;
-    if (!life->pod || !life->pod->runtime || life->spec.grace_ns == 0) {
+    if (!life->pod || !cluster_pod_runtime(life->pod) || life->spec.grace_ns == 0) {
         kill_containers(life);
         return;
     }
     cluster_story(c->cluster, "pod %s/%s gets SIGTERM", life->ns, life->name);
-    pod_runtime_term(life->pod->runtime);
+    pod_runtime_term(cluster_pod_runtime(life->pod));
     timer_arm(c->sim, life->step, c->sim->now + EXIT_POLL);
 }
 
@@ -523,10 +523,10 @@ on_grace(Sim *sim, void *owner)
 static void
 stop_containers(PodLife *life)
 {
-    if (!life->pod || !life->pod->runtime)
+    if (!life->pod || !cluster_pod_runtime(life->pod))
         return;
-    pod_runtime_kill(life->pod->runtime);
-    life->pod->runtime = NULL;
+    pod_runtime_kill(cluster_pod_runtime(life->pod));
+    life->pod->made_runtime = NULL;
 }
 
 /* The address vanishes with the sandbox; the object goes when the kubelet has reported. */

@@ -153,7 +153,8 @@ probe_now(PodProbe *p)
         break;
     case PROBE_EXEC:
     case PROBE_GRPC:
-        answered(p, p->pod->runtime && pod_runtime_healthy(p->pod->runtime) && pod_runtime_listening(p->pod->runtime));
+        answered(p, cluster_pod_runtime(p->pod) && pod_runtime_healthy(cluster_pod_runtime(p->pod)) &&
+                        pod_runtime_listening(cluster_pod_runtime(p->pod)));
         break;
     case PROBE_NONE:
         break;

@@ -95,7 +95,7 @@ dial(AppWork *work, IpAddr addr)
     if (calls->dial)
         calls->dial(calls->user, work->flow, addr, work->port);
     work->client =
-        http_client_get(work->pod->host, addr, work->port,
+        http_client_get(work->pod->made_host, addr, work->port,
                         &(HttpClientOptions){
                             .socket.flow = work->flow, .path = work->path, .host = work->host, .timeout = CALL_TIMEOUT},
                         on_answer, work);
@@ -162,9 +162,9 @@ next_call(AppWork *work)
         dial(work, addr);
         return;
     }
-    cluster_resolv_conf(work->pod->cluster, work->pod->host, &conf);
+    cluster_resolv_conf(work->pod->cluster, work->pod->made_host, &conf);
     work->resolving = true;
-    dns_resolve(work->pod->host, &conf, work->host, rng_mix(work->flow, 53), on_resolved, work);
+    dns_resolve(work->pod->made_host, &conf, work->host, rng_mix(work->flow, 53), on_resolved, work);
 }
 
 static void
@@ -196,7 +196,7 @@ app_work_start(AppWorkList *list, ClusterPod *pod, const ApplicationSpec *spec, 
         next_call(work);
         return;
     }
-    work->latency = timer_new(sim, "app.latency", host_entity(pod->host), on_latency, work);
+    work->latency = timer_new(sim, "app.latency", host_entity(pod->made_host), on_latency, work);
     timer_arm(sim, work->latency, sim->now + spec->latency);
 }
 

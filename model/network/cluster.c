@@ -39,6 +39,24 @@ host_release(Host *host)
 /* --- Nodes ----------------------------------------------------------------------------------------------------------
  */
 
+static void
+read_cidrs(ClusterNode *node, const KubeNode *object)
+{
+    node->cidrs = g_new(IpPrefix, object->n_pod_cidrs);
+    for (uint32_t i = 0; i < object->n_pod_cidrs; i++)
+        if (ipprefix_parse(object->pod_cidrs[i], &node->cidrs[node->n_cidrs]))
+            node->n_cidrs++;
+}
+
+static void
+node_free(gpointer data)
+{
+    ClusterNode *node = data;
+
+    g_free(node->cidrs);
+    g_free(node);
+}
+
 static bool
 add_node(Cluster *c, const KubeNode *object)
 {
@@ -65,6 +83,7 @@ add_node(Cluster *c, const KubeNode *object)
     node->failed_at = node->recovered_at = -1;
     node->index = c->nodes->len;
     owner_new(host, OWNER_NODE, node);
+    read_cidrs(node, object);
     g_ptr_array_add(c->nodes, node);
     g_hash_table_insert(c->node_names, (gpointer)node->name, node);
     for (uint32_t i = 0; i < node->n_ips; i++)
@@ -86,126 +105,6 @@ add_nodes(Cluster *c)
     return ok;
 }
 
-/* --- Pods -----------------------------------------------------------------------------------------------------------
- */
-
-static int
-compare_pods(gconstpointer a, gconstpointer b)
-{
-    const ClusterPod *x = *(ClusterPod *const *)a, *y = *(ClusterPod *const *)b;
-    int order = strcmp(x->ns, y->ns);
-
-    return order ? order : strcmp(x->name, y->name);
-}
-
-static char *
-pod_host_name(const char *ns, const char *name)
-{
-    return strcmp(ns, "default") == 0 ? g_strdup_printf("pod/%s", name) : g_strdup_printf("pod/%s/%s", ns, name);
-}
-
-static ClusterPod *
-make_pod(Cluster *c, const Pod *object, ClusterNode *node)
-{
-    ClusterPod *pod = g_new0(ClusterPod, 1);
-    const KubeNode *node_object = (const KubeNode *)store_get(c->input->store, KIND_NODE, "", node->name);
-
-    pod->cluster = c;
-    pod->ns = object->meta.ns;
-    pod->name = object->meta.name;
-    pod->node = node;
-    pod->host_network = object->spec.host_network;
-    pod->n_ips = object->n_ips;
-    memcpy(pod->ips, object->ips, sizeof pod->ips);
-    if (pod->host_network) {
-        pod->host = node->host;
-        pod->n_ips = node->n_ips;
-        memcpy(pod->ips, node->ips, sizeof pod->ips);
-        return pod;
-    }
-    {
-        g_autofree char *name = pod_host_name(pod->ns, pod->name);
-        pod->host = host_new(c->sim, name);
-    }
-    owner_new(pod->host, OWNER_POD, pod);
-    for (uint32_t i = 0; i < pod->n_ips; i++)
-        g_hash_table_insert(c->by_addr, &pod->ips[i], host_user(pod->host));
-    topology_attach_pod(c, pod, node_object);
-    return pod;
-}
-
-static char *
-pod_key(const char *ns, const char *name)
-{
-    return g_strdup_printf("%s/%s", ns, name);
-}
-
-ClusterPod *
-cluster_pod_add(Cluster *c, const Pod *object)
-{
-    ClusterNode *node = object->spec.node_name ? cluster_node(c, object->spec.node_name) : NULL;
-    ClusterPod *pod;
-
-    if (!node || (object->n_ips == 0 && !object->spec.host_network))
-        return NULL;
-    pod = make_pod(c, object, node);
-    g_ptr_array_add(c->pods, pod);
-    if (c->pods->len > 1 && compare_pods(&c->pods->pdata[c->pods->len - 2], &c->pods->pdata[c->pods->len - 1]) > 0)
-        g_ptr_array_sort(c->pods, compare_pods);
-    g_hash_table_insert(c->pod_names, pod_key(pod->ns, pod->name), pod);
-    return pod;
-}
-
-static void
-pod_free(ClusterPod *pod)
-{
-    Cluster *c = pod->cluster;
-
-    if (pod->runtime)
-        pod_runtime_kill(pod->runtime);
-    pod->runtime = NULL;
-    if (!pod->host_network) {
-        for (uint32_t i = 0; i < pod->n_ips; i++)
-            if (g_hash_table_lookup(c->by_addr, &pod->ips[i]) == host_user(pod->host))
-                g_hash_table_remove(c->by_addr, &pod->ips[i]);
-        topology_detach_pod(c, pod);
-        host_release(pod->host);
-    }
-    g_free(pod);
-}
-
-void
-cluster_pod_remove(Cluster *c, ClusterPod *pod)
-{
-    g_autofree char *key = pod_key(pod->ns, pod->name);
-
-    g_hash_table_remove(c->pod_names, key);
-    g_ptr_array_remove(c->pods, pod);
-    pod_free(pod);
-}
-
-static void
-add_pods(Cluster *c)
-{
-    size_t n;
-    const ApiObject *const *objects = store_list(c->input->store, KIND_POD, &n);
-
-    for (size_t i = 0; i < n; i++) {
-        const Pod *pod = (const Pod *)objects[i];
-        if (pod->phase != POD_SUCCEEDED && pod->phase != POD_FAILED)
-            cluster_pod_add(c, pod);
-    }
-}
-
-static void
-start_apps(Cluster *c)
-{
-    for (guint i = 0; i < c->pods->len; i++) {
-        ClusterPod *pod = c->pods->pdata[i];
-        pod->runtime = pod_runtime_start(pod);
-    }
-}
-
 /* --- The whole
  * -------------------------------------------------------------------------------------------------------- */
 
@@ -217,15 +116,15 @@ cluster_new(Input *input, const ClusterOptions *options)
     c->input = input;
     c->options = *options;
     c->sim = sim_new(options->seed);
-    c->nodes = g_ptr_array_new_with_free_func(g_free);
+    c->nodes = g_ptr_array_new_with_free_func(node_free);
     c->pods = g_ptr_array_new();
     c->clients = g_ptr_array_new();
     c->outside = g_ptr_array_new();
     c->hosts = g_ptr_array_new();
     c->node_names = g_hash_table_new(g_str_hash, g_str_equal);
-    c->pod_names = g_hash_table_new_full(g_str_hash, g_str_equal, g_free, NULL);
     c->by_addr = g_hash_table_new(addr_hash, addr_equal);
     c->slices = slice_index_new(input->store);
+    c->plans = pod_plans_new();
     c->segments = g_array_new(FALSE, TRUE, sizeof(Segment));
     c->names = g_array_new(FALSE, TRUE, sizeof(OutsideName));
     c->neighbourhoods = g_array_new(FALSE, TRUE, sizeof(Neighbourhood));
@@ -238,7 +137,7 @@ cluster_new(Input *input, const ClusterOptions *options)
     }
     overlay_build(c);
     if (!options->no_pods)
-        add_pods(c);
+        pods_declare(c);
     if (!outside_build_clients(c)) {
         cluster_free(c);
         return NULL;
@@ -246,7 +145,8 @@ cluster_new(Input *input, const ClusterOptions *options)
     outside_build_proxy_ingress(c);
     c->proxies = proxy_fleet_new(c);
     if (!options->no_apps && !options->no_pods)
-        start_apps(c);
+        pods_start(c);
+    slice_index_forget(c->slices);
     if (!options->no_apps)
         outside_start_apps(c);
     return c;
@@ -284,9 +184,9 @@ cluster_free(Cluster *c)
     g_ptr_array_unref(c->outside);
     g_ptr_array_unref(c->hosts);
     g_hash_table_unref(c->node_names);
-    g_hash_table_unref(c->pod_names);
     g_hash_table_unref(c->by_addr);
     slice_index_free(c->slices);
+    pod_plans_free(c->plans);
     for (guint i = 0; i < c->names->len; i++)
         g_free(g_array_index(c->names, OutsideName, i).name);
     g_array_unref(c->names);
@@ -333,30 +233,6 @@ cluster_nodes(const Cluster *c, size_t *ret_n)
     return (ClusterNode *const *)c->nodes->pdata;
 }
 
-ClusterPod *
-cluster_pod(const Cluster *c, const char *ns, const char *name)
-{
-    g_autofree char *key = pod_key(ns, name);
-
-    return g_hash_table_lookup(c->pod_names, key);
-}
-
-ClusterPod *const *
-cluster_pods(const Cluster *c, size_t *ret_n)
-{
-    *ret_n = c->pods->len;
-    return (ClusterPod *const *)c->pods->pdata;
-}
-
-ClusterPod *
-cluster_pod_of_host(const Cluster *c, const Host *host)
-{
-    const HostOwner *owner = host_user(host);
-
-    (void)c;
-    return owner && owner->kind == OWNER_POD ? owner->pod : NULL;
-}
-
 ClusterNode *
 cluster_node_of_host(const Cluster *c, const Host *host)
 {
@@ -364,14 +240,6 @@ cluster_node_of_host(const Cluster *c, const Host *host)
 
     (void)c;
     return owner && owner->kind == OWNER_NODE ? owner->node : NULL;
-}
-
-ClusterPod *
-cluster_pod_by_ip(const Cluster *c, IpAddr addr)
-{
-    const HostOwner *owner = g_hash_table_lookup(c->by_addr, &addr);
-
-    return owner && owner->kind == OWNER_POD ? owner->pod : NULL;
 }
 
 ClusterNode *
@@ -407,14 +275,16 @@ cluster_router(const Cluster *c)
 }
 
 Host *const *
-cluster_hosts(Cluster *c, size_t *ret_n)
+cluster_hosts_made(Cluster *c, size_t *ret_n)
 {
     g_ptr_array_set_size(c->hosts, 0);
     for (guint i = 0; i < c->nodes->len; i++)
         g_ptr_array_add(c->hosts, ((ClusterNode *)c->nodes->pdata[i])->host);
-    for (guint i = 0; i < c->pods->len; i++)
-        if (!((ClusterPod *)c->pods->pdata[i])->host_network)
-            g_ptr_array_add(c->hosts, ((ClusterPod *)c->pods->pdata[i])->host);
+    for (guint i = 0; i < c->pods->len; i++) {
+        ClusterPod *pod = c->pods->pdata[i];
+        if (pod->made_host && !pod->host_network)
+            g_ptr_array_add(c->hosts, pod->made_host);
+    }
     for (guint i = 0; i < c->clients->len; i++)
         g_ptr_array_add(c->hosts, ((ClusterClient *)c->clients->pdata[i])->host);
     g_ptr_array_add(c->hosts, c->router);
@@ -422,6 +292,14 @@ cluster_hosts(Cluster *c, size_t *ret_n)
         g_ptr_array_add(c->hosts, c->outside->pdata[i]);
     *ret_n = c->hosts->len;
     return (Host *const *)c->hosts->pdata;
+}
+
+Host *const *
+cluster_hosts(Cluster *c, size_t *ret_n)
+{
+    for (guint i = 0; i < c->pods->len; i++)
+        cluster_pod_host(c->pods->pdata[i]);
+    return cluster_hosts_made(c, ret_n);
 }
 
 void
@@ -457,7 +335,7 @@ void
 cluster_flush_flows(Cluster *c)
 {
     size_t n;
-    Host *const *hosts = cluster_hosts(c, &n);
+    Host *const *hosts = cluster_hosts_made(c, &n);
 
     for (size_t i = 0; i < n; i++) {
         NfStack *nf = host_netfilter_peek(hosts[i]);

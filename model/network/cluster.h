@@ -45,17 +45,22 @@ struct ClusterNode {
     bool failed;
     SimTime failed_at, recovered_at; /* The last time; -1: never. */
     uint32_t index;                  /* Dense, in order of name. */
+    uint32_t n_cidrs;
+    IpPrefix *cidrs;          /* Of its pods. */
+    ClusterPod *latent;       /* Pods that wait to be made (pods.c), by falling port index. */
+    uint64_t latent_ports[4]; /* Last octets of theirs. */
+    uint64_t gateways;        /* By cidr: the pod whose port is the first to have the gateway's address is made. */
 };
 
 struct ClusterPod {
     Cluster *cluster;
     const char *ns, *name;
     ClusterNode *node;
-    Host *host; /* The node's own for hostNetwork pods. */
+    Host *made_host; /* The node's own for hostNetwork pods; NULL: not made yet.  Use cluster_pod_host(). */
     bool host_network;
     IpAddr ips[2];
     uint32_t n_ips;
-    PodRuntime *runtime; /* Its applications; NULL before start and after death. */
+    PodRuntime *made_runtime; /* Its applications; NULL before start and after death.  Use cluster_pod_runtime(). */
 };
 
 struct ClusterClient {
@@ -83,8 +88,12 @@ Store *cluster_store(const Cluster *cluster);
 ClusterNode *cluster_node(const Cluster *cluster, const char *name);
 ClusterNode *const *cluster_nodes(const Cluster *cluster, size_t *ret_n); /* By name. */
 ClusterPod *cluster_pod(const Cluster *cluster, const char *ns, const char *name);
-/* Pods that have a network namespace now, by namespace and name. */
+/* Pods that have a network namespace now, by namespace and name; some wait to be made until somebody looks for them. */
 ClusterPod *const *cluster_pods(const Cluster *cluster, size_t *ret_n);
+Host *cluster_pod_host(ClusterPod *pod);          /* Made if need be. */
+PodRuntime *cluster_pod_runtime(ClusterPod *pod); /* Likewise. */
+/* What it runs, made or not; NULL: the default application, or none. */
+const ApplicationSpec *cluster_pod_application(const ClusterPod *pod);
 ClusterPod *cluster_pod_of_host(const Cluster *cluster, const Host *host);
 ClusterPod *cluster_pod_by_ip(const Cluster *cluster, IpAddr addr);
 ClusterNode *cluster_node_by_ip(const Cluster *cluster, IpAddr addr);
@@ -92,8 +101,9 @@ ClusterNode *cluster_node_of_host(const Cluster *cluster, const Host *host); /* 
 ClusterClient *cluster_client(const Cluster *cluster, const char *name);
 ClusterClient *const *cluster_clients(const Cluster *cluster, size_t *ret_n);
 Host *cluster_router(const Cluster *cluster);
-/* Hosts in a stable order: nodes, pods, clients, router, load balancers. */
+/* Hosts in a stable order: nodes, pods, clients, router, load balancers.  Makes all pods. */
 Host *const *cluster_hosts(Cluster *cluster, size_t *ret_n);
+Host *const *cluster_hosts_made(Cluster *cluster, size_t *ret_n); /* Without pods that nobody has looked for. */
 
 /* The network side of a pod's life, called by the kubelet model. */
 ClusterPod *cluster_pod_add(Cluster *cluster, const Pod *pod); /* Namespace, veth, routes; applications not started. */

@@ -6,6 +6,7 @@
 #include "model/network/cluster.h"
 #include "model/network/node_proxy.h"
 #include "model/network/pod_apps.h"
+#include "model/network/pod_plan.h"
 #include "model/network/slice_index.h"
 
 /* One L2 segment of nodes: those whose addresses share a /24 (IPv4) or /64 (IPv6). */
@@ -42,9 +43,9 @@ struct Cluster {
     GPtrArray *outside;     /* Host: load balancers and the like, in order of creation. */
     GPtrArray *hosts;       /* Of cluster_hosts(). */
     GHashTable *node_names; /* Name -> ClusterNode. */
-    GHashTable *pod_names;  /* "ns/name" -> ClusterPod. */
     GHashTable *by_addr;    /* IpAddr -> AddrOwner, look-ups only. */
     SliceIndex *slices;     /* Of the input's store. */
+    PodPlans *plans;        /* Of the pods that wait to be made. */
     GArray *segments;       /* Segment, in order of first use. */
     GArray *neighbourhoods; /* Neighbourhood, in order of first use. */
     Host *router;
@@ -72,13 +73,30 @@ typedef struct {
     };
 } HostOwner;
 
+/* Behind each ClusterPod. */
+typedef struct {
+    ClusterPod pod;
+    HostOwner owner;
+    ClusterPod *next;    /* Of those of its node that wait. */
+    const PodPlan *plan; /* Of one that waits; NULL: no applications. */
+    uint32_t port;       /* Index kept for its node's port; 0: none. */
+    bool latent;         /* Not made yet: its host and runtime are NULL. */
+} PodRecord;
+
+/* pods.c */
+void pods_declare(Cluster *c); /* The store's pods; most wait. */
+void pods_start(Cluster *c);   /* The applications of those that are made. */
+void pod_free(ClusterPod *pod);
+/* The plain name of the port for 'addr' belongs to a pod that waits. */
+bool node_port_is_kept(const ClusterNode *node, IpAddr addr);
+
 /* What VXLAN adds to an IPv4 frame (RFC 7348). */
 #define VXLAN_OVERHEAD 50
 
 /* topology.c */
 void topology_build_router(Cluster *c);
 void topology_attach_node(Cluster *c, ClusterNode *node, const KubeNode *object);
-void topology_attach_pod(Cluster *c, ClusterPod *pod, const KubeNode *object);
+void topology_attach_pod(Cluster *c, ClusterPod *pod, uint32_t port); /* 'port': index kept for it, or 0. */
 void topology_detach_pod(Cluster *c, ClusterPod *pod);
 /* zones.c: the bridge that a node's port joins. */
 NetDev *zone_bridge(Cluster *c, const KubeNode *node);

@@ -24,22 +24,6 @@ struct PodRuntime {
     uint64_t connections, requests;
 };
 
-static const ApplicationSpec *
-application_of(Cluster *c, const ClusterPod *pod)
-{
-    Input *input = cluster_input(c);
-    const ApiObject *object = store_get(cluster_store(c), KIND_POD, pod->ns, pod->name);
-
-    for (uint32_t i = 0; object && i < input->n_applications; i++) {
-        const ApplicationSpec *a = &input->applications[i];
-        if (a->ns && strcmp(a->ns, pod->ns) != 0)
-            continue;
-        if (a->selector.n == 0 || labels_match(&a->selector, &object->labels))
-            return a;
-    }
-    return NULL;
-}
-
 /* --- HTTP
  * ----------------------------------------------------------------------------------------------------------------- */
 
@@ -107,14 +91,6 @@ on_connection(App *app, Socket *conn, bool opened, void *user)
  * ------------------------------------------------------------------------------------------------------------ */
 
 static bool
-is_dns_pod(const ClusterPod *pod)
-{
-    const ApiObject *object = store_get(cluster_store(pod->cluster), KIND_POD, pod->ns, pod->name);
-
-    return object && g_strcmp0(labels_get(&object->labels, "k8s-app"), "kube-dns") == 0;
-}
-
-static bool
 has_server(const PodRuntime *runtime, uint16_t port, uint8_t proto)
 {
     for (size_t i = 0; i < runtime->servers.len; i++)
@@ -127,10 +103,10 @@ static App *
 start_app(PodServer *server, IpAddr addr, SocketError *ret_error)
 {
     PodRuntime *runtime = server->runtime;
-    Host *host = runtime->pod->host;
+    Host *host = runtime->pod->made_host;
     const ApplicationSpec *spec = runtime->spec;
 
-    if (server->port == 53 && is_dns_pod(runtime->pod))
+    if (server->port == 53 && pod_is_dns(runtime->pod))
         return cluster_dns_server(runtime->pod->cluster, host, addr, server->port, ret_error);
     if (server->proto == IPPROTO_TCP_)
         return http_server_new(
@@ -165,44 +141,21 @@ listen_on(PodRuntime *runtime, uint16_t port, uint8_t proto)
 }
 
 static void
-listen_on_container_ports(PodRuntime *runtime)
+listen_on_plan(PodRuntime *runtime, const PodPlan *plan)
 {
-    const Pod *object =
-        (const Pod *)store_get(cluster_store(runtime->pod->cluster), KIND_POD, runtime->pod->ns, runtime->pod->name);
-
-    for (uint32_t i = 0; object && i < object->spec.n_containers; i++)
-        for (uint32_t j = 0; j < object->spec.containers[i].n_ports; j++)
-            listen_on(runtime, object->spec.containers[i].ports[j].port, object->spec.containers[i].ports[j].proto);
+    for (uint32_t i = 0; i < plan->n_ports; i++)
+        listen_on(runtime, plan->ports[i].port, plan->ports[i].proto);
 }
 
+/* The application has started up. */
 static void
-listen_on_slice(const EndpointSlice *slice, void *user)
-{
-    for (uint32_t j = 0; j < slice->n_ports; j++)
-        if (slice->ports[j].port)
-            listen_on(user, slice->ports[j].port, slice->ports[j].proto);
-}
-
-static void
-listen_on_slice_ports(PodRuntime *runtime)
-{
-    for (uint32_t i = 0; i < runtime->pod->n_ips; i++)
-        slice_index_each(runtime->pod->cluster->slices, runtime->pod->ips[i], listen_on_slice, runtime);
-}
-
-static void
-listen_on_all(Sim *sim, void *owner)
+listen_now(Sim *sim, void *owner)
 {
     PodRuntime *runtime = owner;
+    g_autofree PodPlan *plan = pod_plan_new(runtime->pod, runtime->spec, runtime->pod->cluster->slices);
 
     (void)sim;
-    if (runtime->spec && runtime->spec->n_ports > 0) {
-        for (uint32_t i = 0; i < runtime->spec->n_ports; i++)
-            listen_on(runtime, runtime->spec->ports[i], IPPROTO_TCP_);
-        return;
-    }
-    listen_on_container_ports(runtime);
-    listen_on_slice_ports(runtime);
+    listen_on_plan(runtime, plan);
 }
 
 /* --- Life
@@ -219,25 +172,42 @@ fail_now(Sim *sim, void *owner)
     cluster_story(runtime->pod->cluster, "the application of pod %s/%s breaks", runtime->pod->ns, runtime->pod->name);
 }
 
+static PodRuntime *
+runtime_new(ClusterPod *pod, const ApplicationSpec *spec)
+{
+    PodRuntime *runtime = g_new0(PodRuntime, 1);
+
+    runtime->pod = pod;
+    runtime->spec = spec;
+    runtime->healthy = true;
+    runtime->body =
+        spec && spec->http_body ? g_strdup(spec->http_body) : g_strdup_printf("{\"pod\":\"%s\"}\n", pod->name);
+    return runtime;
+}
+
+PodRuntime *
+pod_runtime_new(ClusterPod *pod, const PodPlan *plan)
+{
+    PodRuntime *runtime = runtime_new(pod, plan->spec);
+
+    listen_on_plan(runtime, plan);
+    return runtime;
+}
+
 PodRuntime *
 pod_runtime_start(ClusterPod *pod)
 {
-    PodRuntime *runtime = g_new0(PodRuntime, 1);
     Sim *sim = cluster_sim(pod->cluster);
+    PodRuntime *runtime = runtime_new(pod, pod_application(pod));
 
-    runtime->pod = pod;
-    runtime->spec = application_of(pod->cluster, pod);
-    runtime->healthy = true;
-    runtime->body = runtime->spec && runtime->spec->http_body ? g_strdup(runtime->spec->http_body)
-                                                              : g_strdup_printf("{\"pod\":\"%s\"}\n", pod->name);
     if (runtime->spec && runtime->spec->startup > 0 && sim->now > 0) {
-        runtime->startup = timer_new(sim, "pod.startup", host_entity(pod->host), listen_on_all, runtime);
+        runtime->startup = timer_new(sim, "pod.startup", host_entity(pod->made_host), listen_now, runtime);
         timer_arm(sim, runtime->startup, sim->now + runtime->spec->startup);
     } else {
-        listen_on_all(sim, runtime);
+        listen_now(sim, runtime);
     }
     if (runtime->spec && runtime->spec->fail_at != SIMTIME_NEVER) {
-        runtime->failure = timer_new(sim, "pod.failure", host_entity(pod->host), fail_now, runtime);
+        runtime->failure = timer_new(sim, "pod.failure", host_entity(pod->made_host), fail_now, runtime);
         timer_arm(sim, runtime->failure, MAX(runtime->spec->fail_at, sim->now));
     }
     return runtime;

@@ -7,8 +7,10 @@
  * has the pod's name, UDP and SCTP echo it.  `http.calls` calls other Services first (through DNS, as an application
  * would).      */
 
-#include "model/network/cluster.h"
+#include "model/network/pod_plan.h"
 
+/* Of a pod that has run since the start of the simulation, made now: it listens at once. */
+PodRuntime *pod_runtime_new(ClusterPod *pod, const PodPlan *plan);
 PodRuntime *pod_runtime_start(ClusterPod *pod); /* The processes begin to listen (after Application.startup). */
 void pod_runtime_term(PodRuntime *runtime);     /* SIGTERM: drain, or exit, or nothing. */
 void pod_runtime_kill(PodRuntime *runtime);     /* SIGKILL: everything closes as the kernel does it; frees. */

@@ -42,6 +42,15 @@ slice_index_free(SliceIndex *index)
     g_free(index);
 }
 
+void
+slice_index_forget(SliceIndex *index)
+{
+    vec_clear(&index->mentions);
+    htable_clear(&index->chains);
+    htable_init(&index->chains, sizeof(IpAddr), sizeof(Chain));
+    index->version = 0;
+}
+
 static void
 mention(SliceIndex *index, const EndpointSlice *slice, const IpAddr *addr)
 {

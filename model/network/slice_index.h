@@ -12,6 +12,7 @@ typedef struct SliceIndex SliceIndex;
 
 SliceIndex *slice_index_new(Store *store);
 void slice_index_free(SliceIndex *index);
+void slice_index_forget(SliceIndex *index); /* Gives its memory back until somebody asks again. */
 /* Slices with an endpoint of address 'addr', in the store's order, each once: calls 'each' with each. */
 void slice_index_each(SliceIndex *index, IpAddr addr, void (*each)(const EndpointSlice *slice, void *user), void *user);
 

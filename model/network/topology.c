@@ -183,22 +183,26 @@ topology_attach_node(Cluster *c, ClusterNode *node, const KubeNode *object)
 /* --- Pods
  * ------------------------------------------------------------------------------------------------------------- */
 
-static bool
-pod_cidr_of(const KubeNode *node, IpAddr addr, IpPrefix *ret_cidr)
+/* NULL: outside. */
+static const IpPrefix *
+pod_cidr_of(const ClusterNode *node, IpAddr addr)
 {
-    for (uint32_t i = 0; node && i < node->n_pod_cidrs; i++)
-        if (ipprefix_parse(node->pod_cidrs[i], ret_cidr) && ipprefix_contains(ret_cidr, addr))
-            return true;
-    return false;
+    for (uint32_t i = 0; i < node->n_cidrs; i++)
+        if (ipprefix_contains(&node->cidrs[i], addr))
+            return &node->cidrs[i];
+    return NULL;
 }
 
 /* "v10p" for 10.244.0.10: the last octet; more of the address only where that name is taken. */
 static NetDev *
-node_port(Host *node, IpAddr addr)
+node_port(const ClusterNode *on, IpAddr addr, uint32_t index)
 {
     g_autofree char *name = g_strdup_printf("v%up", addr.b[15]);
+    Host *node = on->host;
 
-    if (host_dev(node, name)) {
+    if (index)
+        return netdev_new_at(node, name, DEV_VETH, index);
+    if (host_dev(node, name) || node_port_is_kept(on, addr)) {
         g_free(name);
         name = g_strdup_printf("v%u-%up", addr.b[14], addr.b[15]);
     }
@@ -224,7 +228,7 @@ attach_by_bridge(ClusterPod *pod, NetDev *port, NetDev *eth0, IpAddr addr, IpPre
     if (!netdev_master(port))
         bridge_add_port(pod->node->cni0, port, true);
     netdev_add_addr(eth0, (IpPrefix){addr, cidr.len});
-    route_add(pod->host, default_of(addr), eth0, pod_cidr_gateway(cidr));
+    route_add(pod->made_host, default_of(addr), eth0, pod_cidr_gateway(cidr));
 }
 
 static void
@@ -233,15 +237,15 @@ attach_by_route(ClusterPod *pod, NetDev *port, NetDev *eth0, IpAddr addr, IpAddr
     netdev_add_addr(port, ipprefix_host(gateway));
     route_add(pod->node->host, ipprefix_host(addr), port, any_of(addr));
     netdev_add_addr(eth0, ipprefix_host(addr));
-    route_add(pod->host, ipprefix_host(gateway), eth0, any_of(gateway));
-    route_add(pod->host, default_of(addr), eth0, gateway);
+    route_add(pod->made_host, ipprefix_host(gateway), eth0, any_of(gateway));
+    route_add(pod->made_host, default_of(addr), eth0, gateway);
 }
 
 void
-topology_attach_pod(Cluster *c, ClusterPod *pod, const KubeNode *object)
+topology_attach_pod(Cluster *c, ClusterPod *pod, uint32_t index)
 {
-    NetDev *port = node_port(pod->node->host, pod->ips[0]);
-    NetDev *eth0 = netdev_new(pod->host, "eth0", DEV_VETH);
+    NetDev *port = node_port(pod->node, pod->ips[0], index);
+    NetDev *eth0 = netdev_new(pod->made_host, "eth0", DEV_VETH);
     LinkParams link = link_of(VETH_LATENCY);
     uint32_t mtu = c->input->cluster.network.mtu;
 
@@ -251,22 +255,21 @@ topology_attach_pod(Cluster *c, ClusterPod *pod, const KubeNode *object)
     netdev_set_mtu(eth0, mtu);
     netdev_set_mtu(port, mtu);
     for (uint32_t i = 0; i < pod->n_ips; i++) {
-        IpPrefix cidr;
-        bool in_cidr = pod_cidr_of(object, pod->ips[i], &cidr);
-        if (in_cidr && pod->node->cni0) {
-            attach_by_bridge(pod, port, eth0, pod->ips[i], cidr);
+        const IpPrefix *cidr = pod_cidr_of(pod->node, pod->ips[i]);
+        if (cidr && pod->node->cni0) {
+            attach_by_bridge(pod, port, eth0, pod->ips[i], *cidr);
             continue;
         }
-        if (!in_cidr)
+        if (!cidr)
             announce_pod_addr(c, pod, pod->ips[i]);
-        attach_by_route(pod, port, eth0, pod->ips[i], in_cidr ? pod_cidr_gateway(cidr) : pod->node->ips[0]);
+        attach_by_route(pod, port, eth0, pod->ips[i], cidr ? pod_cidr_gateway(*cidr) : pod->node->ips[0]);
     }
 }
 
 void
 topology_detach_pod(Cluster *c, ClusterPod *pod)
 {
-    NetDev *eth0 = host_dev(pod->host, "eth0");
+    NetDev *eth0 = host_dev(pod->made_host, "eth0");
     NetDev *port = netdev_peer(eth0);
 
     (void)c;

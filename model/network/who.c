@@ -72,7 +72,7 @@ take_pod(Who *who, ClusterPod *pod)
     who->kind = WHO_POD;
     who->pod = pod;
     who->node = pod->node;
-    who->host = pod->host;
+    who->host = cluster_pod_host(pod);
     who->text = strcmp(pod->ns, "default") == 0 ? g_strdup_printf("pod/%s", pod->name)
                                                 : g_strdup_printf("pod/%s/%s", pod->ns, pod->name);
 }

@@ -178,11 +178,11 @@ opens(const Flow *flow, const Packet *pkt)
 }
 
 static FlowPodState
-pod_state(const ClusterPod *pod)
+pod_state(ClusterPod *pod)
 {
     const ApiObject *object = store_get(cluster_store(pod->cluster), KIND_POD, pod->ns, pod->name);
 
-    if (pod->runtime && pod_runtime_listening(pod->runtime))
+    if (cluster_pod_runtime(pod) && pod_runtime_listening(cluster_pod_runtime(pod)))
         return FLOW_POD_LISTENS;
     if (!object)
         return FLOW_POD_GONE;
@@ -192,7 +192,7 @@ pod_state(const ClusterPod *pod)
 static void
 take_aim(FlowBook *book, Flow *flow, const TraceRecord *r)
 {
-    const ClusterPod *pod = cluster_pod_by_ip(book->cluster, r->pkt->dst);
+    ClusterPod *pod = cluster_pod_by_ip(book->cluster, r->pkt->dst);
     FlowAim *aim = &flow->aim;
     const ClusterNode *node = pod ? pod->node : cluster_node_by_ip(book->cluster, r->route.via);
 
@@ -215,7 +215,7 @@ take_aim(FlowBook *book, Flow *flow, const TraceRecord *r)
 static void
 set_server(FlowBook *book, Flow *flow, const TraceRecord *r)
 {
-    const ClusterPod *pod = cluster_pod_by_ip(book->cluster, r->pkt->dst);
+    ClusterPod *pod = cluster_pod_by_ip(book->cluster, r->pkt->dst);
     const ClusterNode *node = cluster_node_of_host(book->cluster, r->host);
 
     flow->has_server = true;

@@ -99,7 +99,7 @@ add_pods(MatrixHosts *hosts, const MatrixTable *table, Clients *clients)
                                          .name = g_strdup_printf("pod on %s", node->name),
                                          .node = node,
                                          .who = {.kind = WHO_POD,
-                                                 .host = pod->host,
+                                                 .host = cluster_pod_host(pod),
                                                  .pod = pod,
                                                  .node = node,
                                                  .text = g_strdup_printf("pod/%s", pod->name)}});
@@ -133,7 +133,7 @@ add_endpoint(MatrixHosts *hosts, const MatrixTable *table, Clients *clients)
                                      .name = g_strdup_printf("endpoint %s", first.pod->name),
                                      .node = first.pod->node,
                                      .who = {.kind = WHO_POD,
-                                             .host = first.pod->host,
+                                             .host = cluster_pod_host(first.pod),
                                              .pod = first.pod,
                                              .node = first.pod->node,
                                              .text = g_strdup_printf("pod/%s/%s", first.pod->ns, first.pod->name)}});

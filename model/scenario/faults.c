@@ -55,8 +55,8 @@ fail_pod(ScenarioRun *run, const char *target, bool down, char **ret_error)
 
     if (!who_parse(run->cluster, target, &who, ret_error))
         return false;
-    if (who.pod->runtime)
-        pod_runtime_set_healthy(who.pod->runtime, !down);
+    if (cluster_pod_runtime(who.pod))
+        pod_runtime_set_healthy(cluster_pod_runtime(who.pod), !down);
     who_clear(&who);
     return true;
 }
@@ -88,8 +88,8 @@ fail_application(ScenarioRun *run, const char *text, bool down, char **ret_error
         return false;
     }
     for (size_t i = 0; i < n; i++)
-        if (pods[i]->runtime && pod_runtime_spec(pods[i]->runtime) == application)
-            pod_runtime_set_healthy(pods[i]->runtime, !down);
+        if (cluster_pod_application(pods[i]) == application && cluster_pod_runtime(pods[i]))
+            pod_runtime_set_healthy(cluster_pod_runtime(pods[i]), !down);
     return true;
 }
 

@@ -43,7 +43,7 @@ on_call_begin(void *user, ClusterPod *from, const char *to, uint64_t parent)
     g_autofree char *who = strcmp(from->ns, "default") == 0 ? g_strdup_printf("pod/%s", from->name)
                                                             : g_strdup_printf("pod/%s/%s", from->ns, from->name);
     g_autofree char *name = g_strdup_printf("%s/%s", parent_flow ? parent_flow->name : from->name, to);
-    Flow *flow = flow_begin(run->book, name, who, to, from->host, IPPROTO_TCP_);
+    Flow *flow = flow_begin(run->book, name, who, to, cluster_pod_host(from), IPPROTO_TCP_);
 
     /* The calls that a load's connections cause are as many as these. */
     if (parent_flow && parent_flow->group)

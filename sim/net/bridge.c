@@ -17,7 +17,7 @@ typedef struct {
 } MacKey;
 
 struct Bridge {
-    VEC(NetDev *) ports;
+    VEC(NetDev *) ports;  /* By index: the order does not tell when they joined. */
     HTable fdb;           /* MacKey to index of the port. */
     HTable owners;        /* IpAddr to index of the port behind which it answered last: a hint, verified at each use. */
     int8_t call_iptables; /* -1: as the host's sysctls say. */
@@ -62,7 +62,11 @@ void
 bridge_add_port(NetDev *bridge, NetDev *port, bool hairpin)
 {
     g_assert(bridge->kind == DEV_BRIDGE && !port->master && port->host == bridge->host);
+    size_t at = bridge->bridge->ports.len;
     vec_push(&bridge->bridge->ports, port);
+    for (; at > 0 && bridge->bridge->ports.data[at - 1]->index > port->index; at--)
+        bridge->bridge->ports.data[at] = bridge->bridge->ports.data[at - 1];
+    bridge->bridge->ports.data[at] = port;
     port->master = bridge;
     port->hairpin = hairpin;
 }
@@ -169,6 +173,8 @@ bridge_find_owner(NetDev *bridge, const NetDev *except, IpAddr addr, uint32_t de
         *ret_mac = bridge->mac;
         return true;
     }
+    if (bridge->host->latent)
+        bridge->host->latent->addr(bridge->host->latent_user, addr);
     NetDev *hint = port_by_index(bridge, htable_find(&state->owners, &addr));
     if (hint && hint != except && neigh_segment_find(hint, addr, depth + 1, ret_mac)) {
         fdb_learn(bridge, hint, *ret_mac);
@@ -298,6 +304,8 @@ forward(NetDev *bridge, NetDev *from, NetDev *to, Packet *pkt)
 static void
 flood(NetDev *bridge, const NetDev *except, const Packet *pkt)
 {
+    if (bridge->host->latent)
+        bridge->host->latent->all(bridge->host->latent_user);
     for (size_t i = 0; i < bridge->bridge->ports.len; i++) {
         NetDev *port = bridge->bridge->ports.data[i];
         if (port != except && port->up && port->peer)

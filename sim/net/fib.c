@@ -6,6 +6,7 @@
 #include "sim/engine/htable.h"
 #include "sim/engine/rng.h"
 #include "sim/engine/vec.h"
+#include "sim/net/netdev.h"
 
 #define V4_OFFSET   96 /* Bits of the mapped prefix. */
 #define INDEX_ABOVE 16 /* Routes; below, a linear scan of the sorted array is faster. */
@@ -50,6 +51,8 @@ struct Fib {
     FibBase *base;
     CacheSlot *cache; /* 1 << cache_bits slots, by hash of the address; NULL until the first look-up. */
     uint32_t cache_bits;
+    void (*before)(void *user, IpAddr dst); /* NULL: nobody wants to know. */
+    void *before_user;
 };
 
 /* Few routes: a host at the edge, which talks to few others. */
@@ -131,6 +134,13 @@ fib_set_base(Fib *fib, FibBase *base)
     fib_base_unref(fib->base);
     fib->base = base;
     g_clear_pointer(&fib->cache, g_free);
+}
+
+void
+fib_set_before(Fib *fib, void (*before)(void *user, IpAddr dst), void *user)
+{
+    fib->before = before;
+    fib->before_user = user;
 }
 
 void
@@ -265,19 +275,29 @@ cache_fit(Fib *fib)
     fib->cache_bits = bits;
 }
 
+static uint64_t
+changes_of(const Fib *fib)
+{
+    return fib->table->changes + (fib->base ? fib->base->table.changes : 0) + 1;
+}
+
 /* Both answers of an address, from the cache if it has them. */
 static const CacheSlot *
 ask(Fib *fib, const IpAddr *dst)
 {
     /* The last bytes of an address are the highest of its words, and so are the hash's. */
     uint64_t hash = (dst->w[0] ^ dst->w[1]) * UINT64_C(0x9e3779b97f4a7c15);
-    uint64_t changes = fib->table->changes + (fib->base ? fib->base->table.changes : 0) + 1;
+    uint64_t changes = changes_of(fib);
     CacheSlot *slot;
 
     if (fib->cache) {
         slot = &fib->cache[hash >> (64 - fib->cache_bits)];
         if (slot->changes == changes && ipaddr_eq(slot->dst, *dst))
             return slot;
+    }
+    if (fib->before) {
+        fib->before(fib->before_user, *dst);
+        changes = changes_of(fib);
     }
     cache_fit(fib);
     slot = &fib->cache[hash >> (64 - fib->cache_bits)];
@@ -477,7 +497,12 @@ route_order(const Route *a, const Route *b)
         return cmp;
     if (a->metric != b->metric)
         return a->metric < b->metric ? -1 : 1;
-    return (a->type > b->type) - (a->type < b->type);
+    if (a->type != b->type)
+        return a->type < b->type ? -1 : 1;
+    if (!local_a || a->dev == b->dev)
+        return 0;
+    /* One address on several interfaces: the first interface, whenever it got the address. */
+    return netdev_index(a->dev) < netdev_index(b->dev) ? -1 : 1;
 }
 
 /* Stable merge sort: equal routes (next hops) stay in order of insertion. */

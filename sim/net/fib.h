@@ -44,6 +44,8 @@ void fib_base_remove(FibBase *base, const IpPrefix *prefix);
 Fib *fib_new(void);
 void fib_free(Fib *fib);
 void fib_set_base(Fib *fib, FibBase *base); /* Takes a reference; may be NULL. */
+/* Called before an address is looked for whose answer is not at hand; may change the table.  NULL: nobody. */
+void fib_set_before(Fib *fib, void (*before)(void *user, IpAddr dst), void *user);
 void fib_add(Fib *fib, const Route *route); /* Replaces a route of equal prefix, type and metric. */
 /* Adds one more next hop to the routes of equal prefix, type and metric (ECMP). */
 void fib_add_nexthop(Fib *fib, const Route *route);

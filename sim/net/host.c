@@ -137,6 +137,14 @@ host_netfilter_peek(const Host *host)
 }
 
 void
+host_set_latent(Host *host, const HostLatentOps *ops, void *user)
+{
+    host->latent = ops;
+    host->latent_user = user;
+    fib_set_before(host->fib, ops ? ops->addr : NULL, user);
+}
+
+void
 host_set_user(Host *host, void *user)
 {
     host->user = user;

@@ -63,6 +63,13 @@ void host_route_add(Host *host, IpPrefix prefix, IpAddr via, NetDev *dev);
 NfStack *host_netfilter(Host *host);            /* Made on first call. */
 NfStack *host_netfilter_peek(const Host *host); /* NULL if none was made. */
 
+/* What stands behind a host without being made before somebody looks for it: so many namespaces that nobody calls. */
+typedef struct {
+    void (*addr)(void *user, IpAddr addr); /* 'addr' is about to be looked for, in the routes or on a bridge. */
+    void (*all)(void *user);               /* A frame goes to everybody on a bridge. */
+} HostLatentOps;
+void host_set_latent(Host *host, const HostLatentOps *ops, void *user); /* NULL: all is made. */
+
 /* Opaque context of the layer above (e.g. the pod that this namespace belongs to). */
 void host_set_user(Host *host, void *user);
 void *host_user(const Host *host);

@@ -62,6 +62,8 @@ struct Host {
     const TransportOps *transport_ops;
     void *transport;
     const HostForwarder *forwarder; /* NULL on nearly all hosts. */
+    const HostLatentOps *latent;    /* NULL: all is made. */
+    void *latent_user;
     void *user;
     HostSysctls sysctls;
     HostStats stats;

@@ -128,8 +128,11 @@ may_answer(const Host *host, const Packet *pkt)
         return false;
     if (!pkt->meta.local_out && mac_is_group(pkt->eth_dst))
         return false;
-    const Route *to = fib_lookup_local(host->fib, pkt->dst), *back = fib_lookup_local(host->fib, pkt->src);
-    return (!to || to->type != ROUTE_BROADCAST) && (!back || back->type != ROUTE_BROADCAST);
+    const Route *to = fib_lookup_local(host->fib, pkt->dst);
+    if (to && to->type == ROUTE_BROADCAST)
+        return false;
+    const Route *back = fib_lookup_local(host->fib, pkt->src);
+    return !back || back->type != ROUTE_BROADCAST;
 }
 
 /* icmpv4_mask_allow() with the default icmp_ratemask (3, 4, 11, 12), icmpv6_mask_allow(): path MTU discovery is never

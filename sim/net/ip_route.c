@@ -6,7 +6,7 @@ static IpRoute output_fail(DropReason reason, IpSendResult result);
 static IpRoute input_fail(DropReason reason, RejectWith answer);
 static IpRoute input_no_route(const Host *host, const Route *route, bool v4);
 static DropReason input_martian4(const Host *host, const Packet *pkt);
-static bool fill_hop(Host *host, const Route *route, IpAddr dst, IpRoute *ret_route);
+static bool fill_hop(Host *host, const NetDev *dev, IpAddr via, IpAddr dst, IpRoute *ret_route);
 static bool select_addr4(Host *host, const NetDev *out, IpAddr dst, IpAddr *ret_src);
 static bool select_addr6(Host *host, const NetDev *out, IpAddr dst, IpAddr *ret_src);
 static uint64_t multipath_seed(const Host *host);
@@ -43,15 +43,17 @@ ip_route_output(Host *host, IpAddr dst, IpAddr src, bool any_source, const Packe
     case ROUTE_PROHIBIT:
         return output_fail(DROP_ROUTE_BLACKHOLE, IP_EACCES);
     }
-    if (!fill_hop(host, route, dst, &out))
+    /* Another look-up may change the table and with it what 'route' is. */
+    IpAddr preferred = route->src;
+    if (!fill_hop(host, route->dev, route->via, dst, &out))
         return output_fail(DROP_NO_ROUTE, IP_ENETUNREACH);
     /* __mkroute_output(): a loopback source does not leave the host. */
     if (v4 && has_src && ipaddr_is_loopback(&src) && out.dev->kind != DEV_LOOPBACK && !host->sysctls.route_localnet)
         return output_fail(DROP_MARTIAN_SRC, IP_EINVAL);
     if (has_src)
         return out;
-    if (!ipaddr_is_any(&route->src)) {
-        out.src = route->src;
+    if (!ipaddr_is_any(&preferred)) {
+        out.src = preferred;
         return out;
     }
     if (!ip_select_addr(host, out.dev, v4 ? out.next_hop : dst, &out.src))
@@ -82,6 +84,9 @@ ip_route_input(Host *host, const Packet *pkt, const NetDev *in)
             return input_no_route(host, NULL, v4);
     }
     out.plen = route->prefix.len;
+    /* Another look-up may change the table and with it what 'route' is. */
+    const NetDev *dev = route->dev;
+    IpAddr via = route->via;
     bool local = route->type != ROUTE_UNICAST;
     if (!local && !forwards)
         return input_fail(DROP_FORWARDING_OFF, REJECT_NONE);
@@ -96,7 +101,7 @@ ip_route_input(Host *host, const Packet *pkt, const NetDev *in)
         out.next_hop = pkt->dst;
         return out;
     }
-    if (!fill_hop(host, route, pkt->dst, &out))
+    if (!fill_hop(host, dev, via, pkt->dst, &out))
         return input_no_route(host, NULL, v4);
     return out;
 }
@@ -124,7 +129,7 @@ ip_validate_source(Host *host, IpAddr src, const NetDev *in, uint8_t rp_filter)
     if (rp_filter == 2)
         return DROP_NONE;
     IpRoute hop;
-    return fill_hop(host, back, src, &hop) && hop.dev == in ? DROP_NONE : DROP_RP_FILTER;
+    return fill_hop(host, back->dev, back->via, src, &hop) && hop.dev == in ? DROP_NONE : DROP_RP_FILTER;
 }
 
 void
@@ -208,19 +213,18 @@ input_martian4(const Host *host, const Packet *pkt)
 
 /* Device and next hop of a route; one of the shared base has no device: it is the way to its next hop. */
 static bool
-fill_hop(Host *host, const Route *route, IpAddr dst, IpRoute *ret_route)
+fill_hop(Host *host, const NetDev *dev, IpAddr via, IpAddr dst, IpRoute *ret_route)
 {
-    const NetDev *dev = route->dev;
-    bool on_link = ipaddr_is_any(&route->via);
+    bool on_link = ipaddr_is_any(&via);
 
     if (!dev && !on_link) {
-        const Route *link = fib_lookup(host->fib, route->via);
+        const Route *link = fib_lookup(host->fib, via);
         dev = link && link->type == ROUTE_UNICAST ? link->dev : NULL;
     }
     if (!dev || !dev->up)
         return false;
     ret_route->dev = (NetDev *)dev;
-    ret_route->next_hop = on_link ? dst : route->via;
+    ret_route->next_hop = on_link ? dst : via;
     return true;
 }
 

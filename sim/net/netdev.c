@@ -13,6 +13,20 @@ static IpAddr prefix_last(IpPrefix prefix);
 NetDev *
 netdev_new(Host *host, const char *name, NetDevKind kind)
 {
+    return netdev_new_at(host, name, kind, netdev_reserve(host));
+}
+
+uint32_t
+netdev_reserve(Host *host)
+{
+    host->devs = g_renew(NetDev *, host->devs, host->n_devs + 1);
+    host->devs[host->n_devs++] = NULL;
+    return host->n_devs;
+}
+
+NetDev *
+netdev_new_at(Host *host, const char *name, NetDevKind kind, uint32_t index)
+{
     NetDev *dev = g_new0(NetDev, 1);
 
     dev->host = host;
@@ -30,9 +44,9 @@ netdev_new(Host *host, const char *name, NetDevKind kind)
     if (kind == DEV_VXLAN)
         dev->vxlan = vxlan_new();
 
-    host->devs = g_renew(NetDev *, host->devs, host->n_devs + 1);
-    host->devs[host->n_devs++] = dev;
-    dev->index = host->n_devs;
+    g_assert(!host->devs[index - 1]);
+    host->devs[index - 1] = dev;
+    dev->index = index;
     return dev;
 }
 

@@ -26,6 +26,9 @@ typedef struct NetDevAddr {
 } NetDevAddr;
 
 NetDev *netdev_new(Host *host, const char *name, NetDevKind kind); /* Owned by the host. */
+/* Keeps an index for a device that is made later, so that it is the same whenever that is. */
+uint32_t netdev_reserve(Host *host);
+NetDev *netdev_new_at(Host *host, const char *name, NetDevKind kind, uint32_t index);
 /* Removes a device with its addresses and routes: "ip link del".  No packet of this host may be under way in it. */
 void netdev_delete(NetDev *dev);
 const char *netdev_name(const NetDev *dev);

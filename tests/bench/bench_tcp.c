@@ -102,7 +102,7 @@ main(int argc, char **argv)
     pods = cluster_pods(star.cluster, &n_pods);
     for (size_t i = 0; i < n_pods; i++) {
         SocketError error;
-        if (!tcp_listen(pods[i]->host, &(SocketOptions){.local = IPADDR_ANY6, .local_port = 8080}, 4096,
+        if (!tcp_listen(cluster_pod_host(pods[i]), &(SocketOptions){.local = IPADDR_ANY6, .local_port = 8080}, 4096,
                         &listen_callbacks, NULL, &error))
             return 1;
     }

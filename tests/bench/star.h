@@ -52,7 +52,7 @@ static inline uint64_t
 star_hops(Cluster *cluster)
 {
     size_t n, n_devs;
-    Host *const *hosts = cluster_hosts(cluster, &n);
+    Host *const *hosts = cluster_hosts_made(cluster, &n);
     uint64_t hops = 0;
 
     for (size_t i = 0; i < n; i++) {

@@ -108,7 +108,7 @@ check_tuple_reuse(FlowRun *run, const char *label, const DocNode *fact)
 
     bench_init(&b, run, fact);
     for (int i = 0; i < 40; i++) {
-        Socket *s = dial(&b, cluster_pod(b.cluster, "default", "client-0")->host, 50000);
+        Socket *s = dial(&b, cluster_pod_host(cluster_pod(b.cluster, "default", "client-0")), 50000);
         sim_run_until(b.sim, b.sim->now + 20 * SIMTIME_MSEC);
         count_backend(counts, newest_reply(&b).src);
         tcp_abort(s);
@@ -199,10 +199,10 @@ check_retransmission(FlowRun *run, const char *label, const DocNode *fact)
     Bench b;
 
     bench_init(&b, run, fact);
-    client = cluster_pod(b.cluster, "default", "client-0")->host;
+    client = cluster_pod_host(cluster_pod(b.cluster, "default", "client-0"));
     ipaddr_parse(flow_text(fact, "blackholed_backend"), &addr);
     victim = cluster_pod_by_ip(b.cluster, addr);
-    blackhole(victim->host);
+    blackhole(cluster_pod_host(victim));
     for (int i = 0; i < 100; i++) {
         Socket *s;
         flow_world_watch(b.world, client);
@@ -293,8 +293,8 @@ check_ping(FlowRun *run, const char *label, const DocNode *fact, const char *key
     if (!ping)
         return;
     bench_init(&b, run, fact);
-    client =
-        from_node ? cluster_node(b.cluster, "minikube")->host : cluster_pod(b.cluster, "default", "client-0")->host;
+    client = from_node ? cluster_node(b.cluster, "minikube")->host
+                       : cluster_pod_host(cluster_pod(b.cluster, "default", "client-0"));
     flow_world_watch(b.world, client);
     icmp_send_echo(client, b.service, 1, 1, 56);
     sim_run_until(b.sim, b.sim->now + SIMTIME_SEC);

@@ -253,7 +253,7 @@ client_host(const FlowWorld *world, const RecordedFlow *flow, char **ret_who)
     for (size_t i = 0; i < n; i++)
         if (strcmp(pods[i]->name, flow->client_name) == 0) {
             *ret_who = g_strdup_printf("pod/%s/%s", pods[i]->ns, pods[i]->name);
-            return pods[i]->host;
+            return cluster_pod_host(pods[i]);
         }
     return NULL;
 }

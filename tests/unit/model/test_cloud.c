@@ -303,7 +303,7 @@ test_hairpin(void)
     for (int i = 0; i < 12; i++) {
         Asked asked = {0};
         view.n_lb_drops = 0;
-        http_client_get(pod->host, cloud_world_vip(w), 80, &options, asked_done, &asked);
+        http_client_get(cluster_pod_host(pod), cloud_world_vip(w), 80, &options, asked_done, &asked);
         sim_run_until(sim, sim->now + 4 * SIMTIME_SEC);
         if (asked.ok)
             n_ok++;
