@@ -10,7 +10,8 @@ struct Load {
     Who from;
     Where to;
     SimTime ends;
-    uint64_t n; /* Dials so far. */
+    uint64_t n;    /* Dials so far. */
+    uint32_t used; /* Keep-alive connections that have done their requests and wait to be replaced. */
     SimEntity entity;
     Timer timer;
     uint32_t open; /* Keep-alive connections that live. */
@@ -24,18 +25,32 @@ gap(const Load *load)
     return MAX(1, (SimTime)((double)SIMTIME_SEC / rate));
 }
 
+static SimTime
+keep_alive_interval(const Load *load)
+{
+    return gap(load) * MAX(load->step->connections, 1);
+}
+
 static void dial(Load *load);
 
+/* A client pool replaces a connection that broke, at once, and one that has done as many requests as it may when the next
+ * is due.  Without such a limit a connection lives as long as the load: its last request is the load's. */
 static void
 on_ended(Flow *flow, void *user)
 {
     Load *load = user;
+    Sim *sim = cluster_sim(load->run->cluster);
 
-    (void)flow;
     load->open--;
-    /* A client pool replaces a connection that broke. */
-    if (load->step->keep_alive && cluster_sim(load->run->cluster)->now < load->ends)
+    if (!load->step->keep_alive || sim->now >= load->ends)
+        return;
+    if (flow->outcome != FLOW_CONNECTED) {
         dial(load);
+    } else if (load->step->requests > 0 && sim->now + keep_alive_interval(load) < load->ends) {
+        load->used++;
+        if (!timer_armed(sim, load->timer))
+            timer_arm(sim, load->timer, sim->now + keep_alive_interval(load));
+    }
 }
 
 static void
@@ -57,9 +72,8 @@ dial(Load *load)
                          .user = load};
 
     if (step->keep_alive) {
-        uint32_t pool = MAX(step->connections, 1);
         SimTime left = MAX(load->ends - sim->now, 1);
-        params.interval = gap(load) * pool;
+        params.interval = keep_alive_interval(load);
         params.requests = step->requests ? step->requests : (uint32_t)MAX(1, left / params.interval);
     }
     load->open++;
@@ -73,7 +87,9 @@ on_tick(Sim *sim, void *owner)
     const Step *step = load->step;
 
     if (step->keep_alive) {
-        for (uint32_t i = 0; i < MAX(step->connections, 1); i++)
+        uint32_t due = load->n == 0 ? MAX(step->connections, 1) : load->used;
+        load->used = 0;
+        for (uint32_t i = 0; i < due; i++)
             dial(load);
         return;
     }
