@@ -149,7 +149,7 @@ kernel-fuzz: $(BUILD)/kernel_fuzz ## random rules and packets in the kernel and 
 	$(Q)$(BUILD)/kernel_fuzz -n $(or $(N),200) -s $(or $(SEED),1)
 
 kernel-twin: all ## scenarios in network namespaces and in the simulator; S="FILE..." picks
-	$(Q)python3 tests/kernel/twin/twin.py --program $(BUILD)/svcsim $(or $(S),$(shell grep -l "^kind: Scenario" tests/kernel/twin/*.yaml))
+	$(Q)python3 tests/kernel/twin/twin.py --program $(BUILD)/svcsim $(or $(S),$(shell grep -l "^kind: Scenario" scenarios/article/*.yaml tests/kernel/twin/*.yaml))
 
 # --- Measuring: tests/bench/NAME.c is a program, NAME.args holds its usual arguments -------------------------------
 bench_names = $(patsubst tests/bench/%.c,%,$(sort $(wildcard tests/bench/*.c)))

@@ -1,7 +1,7 @@
 #!/bin/sh
 # Installs what building (and with "test", testing) svcsim needs and the machine lacks.
 #
-# A need is "kind:name:package": a command on PATH or a pkg-config module, and the Debian package that brings it.  On Debian
+# A need is "kind:name:package": a command on PATH, a pkg-config or a Python module, and the Debian package that brings it.  On Debian
 # and its kin missing packages are installed through apt, with sudo where needed, after saying what and why; elsewhere they
 # are named.
 set -eu
@@ -9,8 +9,8 @@ set -eu
 build="command:cc:gcc command:pkg-config:pkg-config module:glib-2.0:libglib2.0-dev module:libpcap:libpcap-dev
 module:yaml-0.1:libyaml-dev"
 test="module:cunit:libcunit1-dev command:tshark:tshark command:ip:iproute2 command:iptables-save:iptables command:nft:nftables
-command:ipset:ipset command:conntrack:conntrack command:tcpdump:tcpdump command:python3:python3 command:clang:clang
-command:gnuplot:gnuplot-nox"
+command:ipset:ipset command:conntrack:conntrack command:tcpdump:tcpdump command:python3:python3 python:yaml:python3-yaml
+command:clang:clang command:gnuplot:gnuplot-nox"
 
 needs=$build
 why="building svcsim"
@@ -27,6 +27,7 @@ for need in $needs; do
     name=${rest%%:*}
     case $kind in
     command) command -v "$name" >/dev/null 2>&1 && continue ;;
+    python) python3 -c "import $name" >/dev/null 2>&1 && continue ;;
     module) command -v pkg-config >/dev/null 2>&1 && pkg-config --exists "$name" && continue ;;
     esac
     missing="$missing ${rest#*:}"
