@@ -1,9 +1,9 @@
 #!/bin/sh
 # Installs what building (and with "test", testing) svcsim needs and the machine lacks.
 #
-# A need is "kind:name:package": a command on PATH, a pkg-config or a Python module, and the Debian package that brings it.  On Debian
-# and its kin missing packages are installed through apt, with sudo where needed, after saying what and why; elsewhere they
-# are named.
+# A need is "kind:name:package": a command on PATH, a pkg-config or a Python module, and the Debian package that brings
+# it.  On Debian and its kin missing packages are installed through apt, with sudo where needed, after saying what and why;
+# elsewhere they are named.
 set -eu
 
 build="command:cc:gcc command:pkg-config:pkg-config module:glib-2.0:libglib2.0-dev module:libpcap:libpcap-dev
