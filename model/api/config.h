@@ -121,8 +121,9 @@ typedef struct {
     ClientSpec *clients;
     uint32_t n_clients;
     bool system_services;
-    const char *lb_profile;   /* A profile by name, or NULL. */
-    const DocNode *lb_inline; /* Fields in place (kept tree), or NULL. */
+    bool max_unavailable_statefulset; /* featureGates.MaxUnavailableStatefulSet. */
+    const char *lb_profile;           /* A profile by name, or NULL. */
+    const DocNode *lb_inline;         /* Fields in place (kept tree), or NULL. */
     Mark lb_mark;
     Mark mark;
 } ClusterSpec;

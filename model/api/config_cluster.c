@@ -11,6 +11,7 @@
 
 static void read_version(Diags *diags, Strings *strings, const DocNode *map, KubeVersion *version, bool *ret_given);
 static void read_network(Diags *diags, const DocNode *spec, ClusterSpec *ret_spec);
+static void read_gates(Diags *diags, const DocNode *spec, ClusterSpec *ret_spec);
 static void read_kernel(Diags *diags, Strings *strings, const DocNode *map, KernelSpec *kernel);
 static void read_sysctls(Diags *diags, Strings *strings, const DocNode *map, KernelSpec *kernel);
 static void read_node_spec(Diags *diags, Strings *strings, const DocNode *node, const ClusterSpec *cluster,
@@ -58,8 +59,9 @@ bool
 cluster_spec_decode(Diags *diags, Strings *strings, const DocNode *root, ClusterSpec *ret_spec)
 {
     static const char *const root_known[] = {"apiVersion", "kind", "metadata", "spec", NULL};
-    static const char *const known[] = {"kubernetesVersion", "podCIDRs", "serviceCIDRs",   "network", "kernel", "nodes",
-                                        "loadBalancer",      "clients",  "systemServices", NULL};
+    static const char *const known[] = {
+        "kubernetesVersion", "podCIDRs", "serviceCIDRs",   "network",      "kernel", "nodes",
+        "loadBalancer",      "clients",  "systemServices", "featureGates", NULL};
     uint32_t before = diags_errors(diags);
     cluster_spec_default(ret_spec);
     ret_spec->mark = root->mark;
@@ -95,6 +97,7 @@ cluster_spec_decode(Diags *diags, Strings *strings, const DocNode *root, Cluster
                          ret_spec->clients[k].mark);
     }
     ret_spec->system_services = node_bool(diags, spec, "systemServices", false);
+    read_gates(diags, spec, ret_spec);
     const DocNode *balancer = node_get(spec, "loadBalancer");
     if (balancer && balancer->kind == NODE_SCALAR) {
         ret_spec->lb_profile = strings_add(strings, balancer->text);
@@ -166,6 +169,17 @@ read_kernel(Diags *diags, Strings *strings, const DocNode *map, KernelSpec *kern
         kernel->nfacct = config_texts(diags, strings, map, "nfacct", &kernel->n_nfacct);
     read_sysctls(diags, strings, map, kernel);
     node_report_unused(diags, map, DIAG_ERROR, known);
+}
+
+/* Gates that are off by default in all versions modelled, and change what is simulated. */
+static void
+read_gates(Diags *diags, const DocNode *spec, ClusterSpec *ret_spec)
+{
+    static const char *const known[] = {"MaxUnavailableStatefulSet", NULL};
+    const DocNode *gates = node_map(diags, spec, "featureGates");
+    ret_spec->max_unavailable_statefulset = node_bool(diags, gates, known[0], false);
+    if (gates)
+        node_report_unused(diags, gates, DIAG_ERROR, known);
 }
 
 static void

@@ -80,7 +80,7 @@ api_new(ApiKind kind, const char *ns, const char *name)
         workload->template.dns_policy = "ClusterFirst";
         if (kind == KIND_DEPLOYMENT) {
             workload->max_surge = workload->max_unavailable = (IntOrPercent){25, true};
-        } else if (kind == KIND_DAEMONSET) {
+        } else if (kind == KIND_DAEMONSET || kind == KIND_STATEFULSET) {
             workload->max_unavailable = (IntOrPercent){1, false};
         }
     } else if (kind == KIND_ENDPOINTSLICE) {

@@ -236,6 +236,9 @@ struct Workload {
     int32_t min_ready_s;
     const char *service_name; /* StatefulSet. */
     bool parallel;            /* StatefulSet podManagementPolicy. */
+    bool on_delete;           /* StatefulSet and DaemonSet updateStrategy OnDelete. */
+    int32_t partition;        /* StatefulSet: ordinals from the first below it are not updated. */
+    int32_t start_ordinal;    /* StatefulSet ordinals.start. */
     uint64_t template_hash;   /* Of the template's content: pod-template-hash. */
     Mark replicas_mark;
 };

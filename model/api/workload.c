@@ -23,7 +23,9 @@ static const char *const known[] = {"replicas",
                                     NULL};
 
 static void read_strategy(ApiReader *r, const DocNode *spec, Workload *w);
+static void check_daemon_limits(ApiReader *r, const DocNode *rolling, const Workload *w);
 static IntOrPercent read_int_or_percent(ApiReader *r, const DocNode *map, const char *key, IntOrPercent fallback);
+static void put_strategy(DocOut *out, const Workload *w);
 static void put_int_or_percent(DocOut *out, const char *key, IntOrPercent value);
 static uint64_t hash_leaf(const char *path, const DocNode *leaf);
 static void hash_walk(const DocNode *node, GString *path, uint64_t *sum);
@@ -64,6 +66,7 @@ workload_decode(ApiReader *r, const DocNode *root, Workload *w)
     w->service_name = read_text(r, spec, "serviceName", NULL);
     static const char *const management[] = {"OrderedReady", "Parallel", NULL};
     w->parallel = node_enum(r->diags, spec, "podManagementPolicy", 0, management) == 1;
+    w->start_ordinal = (int32_t)node_int(r->diags, node_map(r->diags, spec, "ordinals"), "start", 0, 0, 1000000);
     read_strategy(r, spec, w);
     node_report_unused(r->diags, spec, DIAG_NOTE, known);
     return true;
@@ -87,16 +90,32 @@ workload_encode(DocArena *arena, const Workload *w)
     put_text(&out, "serviceName", w->service_name);
     if (w->parallel)
         put_text(&out, "podManagementPolicy", "Parallel");
-    if (w->meta.kind == KIND_DEPLOYMENT || w->meta.kind == KIND_DAEMONSET) {
-        DocOut strategy = {.arena = arena}, rolling = {.arena = arena};
-        put_text(&strategy, "type", w->recreate ? "Recreate" : "RollingUpdate");
-        put_int_or_percent(&rolling, "maxSurge", w->max_surge);
-        put_int_or_percent(&rolling, "maxUnavailable", w->max_unavailable);
-        if (!w->recreate)
-            put_node(&strategy, "rollingUpdate", out_map(&rolling));
-        put_node(&out, w->meta.kind == KIND_DEPLOYMENT ? "strategy" : "updateStrategy", out_map(&strategy));
+    if (w->start_ordinal) {
+        DocOut ordinals = {.arena = arena};
+        put_int(&ordinals, "start", w->start_ordinal);
+        put_node(&out, "ordinals", out_map(&ordinals));
     }
+    if (w->meta.kind != KIND_REPLICASET)
+        put_strategy(&out, w);
     return out_map(&out);
+}
+
+static void
+put_strategy(DocOut *out, const Workload *w)
+{
+    bool deployment = w->meta.kind == KIND_DEPLOYMENT, set = w->meta.kind == KIND_STATEFULSET;
+    DocOut strategy = {.arena = out->arena}, rolling = {.arena = out->arena};
+
+    put_text(&strategy, "type", w->recreate ? "Recreate" : w->on_delete ? "OnDelete" : "RollingUpdate");
+    if (!set)
+        put_int_or_percent(&rolling, "maxSurge", w->max_surge);
+    if (!set || w->max_unavailable.percent || w->max_unavailable.value != 1)
+        put_int_or_percent(&rolling, "maxUnavailable", w->max_unavailable);
+    if (set)
+        put_int(&rolling, "partition", w->partition);
+    if (!w->recreate && !w->on_delete)
+        put_node(&strategy, "rollingUpdate", out_map(&rolling));
+    put_node(out, deployment ? "strategy" : "updateStrategy", out_map(&strategy));
 }
 
 uint64_t
@@ -117,12 +136,28 @@ read_strategy(ApiReader *r, const DocNode *spec, Workload *w)
     const DocNode *strategy = node_map(r->diags, spec, deployment ? "strategy" : "updateStrategy");
     int type = node_enum(r->diags, strategy, "type", 0, deployment ? types : set_types);
     w->recreate = deployment && type == 1;
+    w->on_delete = !deployment && type == 1;
     const DocNode *rolling = node_map(r->diags, strategy, "rollingUpdate");
     w->max_surge = read_int_or_percent(r, rolling, "maxSurge", w->max_surge);
     w->max_unavailable = read_int_or_percent(r, rolling, "maxUnavailable", w->max_unavailable);
-    if (w->recreate && rolling)
-        node_diag(r->diags, DIAG_WARNING, rolling, "no effect with type Recreate");
+    w->partition = (int32_t)node_int(r->diags, rolling, "partition", 0, 0, 1000000);
+    if ((w->recreate || w->on_delete) && rolling)
+        node_diag(r->diags, DIAG_WARNING, rolling, "no effect with type %s", w->recreate ? "Recreate" : "OnDelete");
+    if (w->meta.kind == KIND_DAEMONSET && rolling)
+        check_daemon_limits(r, rolling, w);
     if (deployment && rolling && !w->max_surge.value && !w->max_unavailable.value)
+        node_diag(r->diags, DIAG_ERROR, rolling,
+                  "maxSurge and maxUnavailable cannot both be 0: no pod could be replaced");
+}
+
+/* ValidateRollingUpdateDaemonSet(): the default maxUnavailable of 1 counts as given. */
+static void
+check_daemon_limits(ApiReader *r, const DocNode *rolling, const Workload *w)
+{
+    if (w->max_surge.value && w->max_unavailable.value)
+        node_diag(r->diags, DIAG_ERROR, node_get(rolling, "maxSurge"),
+                  "maxSurge of a DaemonSet needs maxUnavailable: 0");
+    else if (!w->max_surge.value && !w->max_unavailable.value)
         node_diag(r->diags, DIAG_ERROR, rolling,
                   "maxSurge and maxUnavailable cannot both be 0: no pod could be replaced");
 }

@@ -52,6 +52,9 @@ controllers_free(Controllers *c)
         Work *work = c->all_works->pdata[i];
         timer_free(c->sim, &work->timer);
         sim_entity_free(c->sim, work->entity);
+        if (work->first)
+            api_unref((ApiObject *)&work->first->meta);
+        work_set_current(work, NULL);
         g_free(work);
     }
     g_ptr_array_unref(c->all_works);
@@ -83,6 +86,28 @@ work_add(Controllers *c, WorkKind kind, const char *ns, const char *name, SimTim
     return work;
 }
 
+void
+work_set_current(Work *work, const Workload *current)
+{
+    if (current)
+        api_ref((ApiObject *)&current->meta);
+    if (work->current)
+        api_unref((ApiObject *)&work->current->meta);
+    work->current = current;
+}
+
+/* A StatefulSet or DaemonSet got another template. */
+static void
+note_revision(Work *work, const Workload *old, const Workload *new_)
+{
+    if (!old || !new_ || old->template_hash == new_->template_hash)
+        return;
+    if (!work->first)
+        work->first = (const Workload *)api_ref((ApiObject *)&old->meta);
+    if (!work->current)
+        work_set_current(work, old);
+}
+
 SimTime
 reaction(const Controllers *c)
 {
@@ -111,7 +136,7 @@ on_work(Sim *sim, void *owner)
         replicaset_reconcile(c, work, (const Workload *)object);
         break;
     case WORK_STATEFULSET:
-        statefulset_reconcile(c, (const Workload *)object);
+        statefulset_reconcile(c, work, (const Workload *)object);
         break;
     case WORK_DAEMONSET:
         daemonset_reconcile(c, work, (const Workload *)object);
@@ -169,10 +194,12 @@ on_change(void *user, StoreEvent event, const ApiObject *old, const ApiObject *n
         work_add(c, WORK_REPLICASET, object->ns, object->name, soon);
         break;
     case KIND_STATEFULSET:
-        work_add(c, WORK_STATEFULSET, object->ns, object->name, soon);
+        note_revision(work_add(c, WORK_STATEFULSET, object->ns, object->name, soon), (const Workload *)old,
+                      (const Workload *)new_);
         break;
     case KIND_DAEMONSET:
-        work_add(c, WORK_DAEMONSET, object->ns, object->name, soon);
+        note_revision(work_add(c, WORK_DAEMONSET, object->ns, object->name, soon), (const Workload *)old,
+                      (const Workload *)new_);
         break;
     case KIND_SERVICE:
         work_add(c, WORK_SLICES, object->ns, object->name, soon);

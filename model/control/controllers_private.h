@@ -34,6 +34,9 @@ typedef struct {
     SimTime since;      /* WORK_TAINTS: when they were first seen; -1: none now. */
     uint64_t serial;    /* Pods named so far. */
     bool told;          /* A complaint that is made once. */
+    /* StatefulSets and DaemonSets, each with a reference: as at the start (NULL: still so), and as before the update
+     * that is under way (NULL: none is). */
+    const Workload *first, *current;
 } Work;
 
 typedef struct Kubelet Kubelet;     /* kubelet.c: the pods' lives. */
@@ -57,12 +60,13 @@ struct Controllers {
 
 /* Does this work 'delay' after now, or earlier if that was already asked for. */
 Work *work_add(Controllers *c, WorkKind kind, const char *ns, const char *name, SimTime delay);
+void work_set_current(Work *work, const Workload *current);
 /* The usual wait of a controller that heard of a change. */
 SimTime reaction(const Controllers *c);
 
 void deployment_reconcile(Controllers *c, const Workload *deployment);
 void replicaset_reconcile(Controllers *c, Work *work, const Workload *rs);
-void statefulset_reconcile(Controllers *c, const Workload *set);
+void statefulset_reconcile(Controllers *c, Work *work, const Workload *set);
 void daemonset_reconcile(Controllers *c, Work *work, const Workload *set);
 void slices_reconcile(Controllers *c, Work *work, const Service *service);
 void schedule_pod(Controllers *c, Work *work, const Pod *pod);
@@ -80,6 +84,8 @@ GPtrArray *pods_owned(Controllers *c, const char *ns, ApiKind owner_kind, const 
 bool pod_active(const Pod *pod); /* Neither over nor being deleted. */
 /* Ready for at least 'min_ready'; *ret_wait: how long until it will be, 0 if it is or is not ready. */
 bool pod_available(Controllers *c, const Pod *pod, SimTime min_ready, SimTime *ret_wait);
+/* Made from the set's template as it is now. */
+bool pod_is_current(const Work *work, const Workload *set, const Pod *pod);
 /* Asks for its end: deletionTimestamp, or gone at once where no kubelet has it. */
 void pod_delete(Controllers *c, const Pod *pod, const char *why);
 void pod_create(Controllers *c, const Workload *owner, const char *name, const char *node);

@@ -211,7 +211,7 @@ static void
 fill_statefulset(Fill *f, const Workload *w)
 {
     for (int32_t i = 0; i < w->replicas; i++) {
-        const char *name = strings_printf(f->strings, "%s-%d", w->meta.name, i);
+        const char *name = strings_printf(f->strings, "%s-%d", w->meta.name, w->start_ordinal + i);
         if (!store_get(f->store, KIND_POD, w->meta.ns, name))
             g_ptr_array_add(f->pods, pod_of_workload(w, name, 0));
     }

@@ -1,4 +1,4 @@
-/* ReplicaSet, StatefulSet and DaemonSet controllers, and what they share: pods made and deleted */
+/* What controllers of pods share: pods made, deleted, told apart by revision; the ReplicaSet controller */
 
 #include <stdlib.h>
 #include <string.h>
@@ -11,7 +11,6 @@
 #define LABEL_REVISION "controller-revision-hash"
 
 static int compare_victims(const void *a, const void *b);
-static bool of_old_revision(Controllers *c, const Workload *set, const Pod *pod);
 
 GPtrArray *
 pods_owned(Controllers *c, const char *ns, ApiKind owner_kind, const char *owner)
@@ -89,6 +88,17 @@ pod_delete(Controllers *c, const Pod *pod, const char *why)
     store_put(c->store, &copy->meta);
 }
 
+/* What was there before the first change is of the template of that time, whatever its labels say. */
+bool
+pod_is_current(const Work *work, const Workload *set, const Pod *pod)
+{
+    const char *revision = labels_get(&pod->meta.labels, LABEL_REVISION);
+
+    if (pod->meta.created_ns == 0)
+        return !work->first || work->first->template_hash == set->template_hash;
+    return g_strcmp0(revision, name_template_hash(work->c->strings, set->template_hash)) == 0;
+}
+
 /* --- ReplicaSet ----------------------------------------------------------------------------------------------------
  */
 
@@ -133,115 +143,6 @@ compare_victims(const void *a, const void *b)
     if (x->meta.created_ns != y->meta.created_ns)
         return x->meta.created_ns > y->meta.created_ns ? -1 : 1;
     return strcmp(x->meta.name, y->meta.name);
-}
-
-/* --- StatefulSet ---------------------------------------------------------------------------------------------------
- */
-
-/* A pod without the label was there before the first change. */
-static bool
-of_old_revision(Controllers *c, const Workload *set, const Pod *pod)
-{
-    const char *revision = labels_get(&pod->meta.labels, LABEL_REVISION);
-
-    if (!revision)
-        return pod->meta.created_ns == 0 &&
-               labels_get(&set->template_annotations, "kubectl.kubernetes.io/restartedAt") != NULL;
-    return strcmp(revision, name_template_hash(c->strings, set->template_hash)) != 0;
-}
-
-static const Pod *
-member(Controllers *c, const Workload *set, int32_t ordinal)
-{
-    g_autofree char *name = g_strdup_printf("%s-%d", set->meta.name, ordinal);
-
-    return (const Pod *)store_get(c->store, KIND_POD, set->meta.ns, name);
-}
-
-/* The highest ordinal in use, whatever its state. */
-static int32_t
-last_ordinal(Controllers *c, const Workload *set)
-{
-    g_autoptr(GPtrArray) pods = pods_owned(c, set->meta.ns, KIND_STATEFULSET, set->meta.name);
-    int32_t last = -1;
-
-    for (guint i = 0; i < pods->len; i++) {
-        const char *dash = strrchr(((const Pod *)pods->pdata[i])->meta.name, '-');
-        if (dash)
-            last = MAX(last, atoi(dash + 1));
-    }
-    return last;
-}
-
-/* One step; what follows comes with the next change.  Source: stateful_set_control.go. */
-void
-statefulset_reconcile(Controllers *c, const Workload *set)
-{
-    for (int32_t i = 0; i < set->replicas; i++) {
-        const Pod *pod = member(c, set, i);
-        if (!pod)
-            pod_create(c, set, strings_printf(c->strings, "%s-%d", set->meta.name, i), NULL);
-        if (!set->parallel && (!pod || !pod->ready || !pod_active(pod)))
-            return;
-    }
-    for (int32_t i = last_ordinal(c, set); i >= set->replicas; i--) {
-        const Pod *pod = member(c, set, i);
-        if (pod && pod_active(pod))
-            pod_delete(c, pod, "deleted");
-        if (pod && !set->parallel)
-            return;
-    }
-    for (int32_t i = set->replicas - 1; i >= 0; i--) {
-        const Pod *pod = member(c, set, i);
-        if (!pod || !pod_active(pod) || !pod->ready)
-            return;
-        if (!of_old_revision(c, set, pod))
-            continue;
-        pod_delete(c, pod, "deleted");
-        return;
-    }
-}
-
-/* --- DaemonSet -----------------------------------------------------------------------------------------------------
- */
-
-static int32_t
-allowed_unavailable(const Workload *set, size_t n_nodes)
-{
-    if (!set->max_unavailable.percent)
-        return MAX(1, set->max_unavailable.value);
-    return MAX(1, (int32_t)((n_nodes * (size_t)set->max_unavailable.value + 99) / 100));
-}
-
-void
-daemonset_reconcile(Controllers *c, Work *work, const Workload *set)
-{
-    g_autoptr(GPtrArray) pods = pods_owned(c, set->meta.ns, KIND_DAEMONSET, set->meta.name);
-    size_t n;
-    const ApiObject *const *nodes = store_list(c->store, KIND_NODE, &n);
-    int32_t unavailable = 0;
-
-    for (size_t i = 0; i < n; i++) {
-        const Pod *own = NULL;
-        if (!schedule_fits((const KubeNode *)nodes[i], &set->template, true))
-            continue;
-        for (guint k = 0; k < pods->len && !own; k++)
-            if (g_strcmp0(((const Pod *)pods->pdata[k])->spec.node_name, nodes[i]->name) == 0)
-                own = pods->pdata[k];
-        if (!own)
-            pod_create(c, set, pod_new_name(c, work, set), nodes[i]->name);
-        if (!own || !pod_active(own) || !own->ready)
-            unavailable++;
-    }
-    int32_t room = allowed_unavailable(set, n) - unavailable;
-    for (guint i = 0; i < pods->len && room > 0; i++) {
-        const Pod *pod = pods->pdata[i];
-        if (!pod_active(pod) || !of_old_revision(c, set, pod))
-            continue;
-        if (pod->ready)
-            room--;
-        pod_delete(c, pod, "deleted");
-    }
 }
 
 /* --- Scheduler -----------------------------------------------------------------------------------------------------

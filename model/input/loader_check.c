@@ -28,6 +28,7 @@ static bool any_match(const LabelIndex *index, const char *ns, const Labels *sel
 static void note_near_labels(Input *input, const Service *service);
 static void check_pods(Input *input);
 static void check_node_specs(Input *input);
+static void check_statefulsets(Input *input);
 static void check_applications(Input *input);
 static void check_steps(Input *input);
 static void check_who(Input *input, Mark at, const char *text, bool is_where);
@@ -43,6 +44,7 @@ input_check_references(Input *input)
     check_services(input);
     check_pods(input);
     check_node_specs(input);
+    check_statefulsets(input);
     check_applications(input);
     check_steps(input);
 }
@@ -160,6 +162,24 @@ check_node_specs(Input *input)
     for (uint32_t i = 0; i < input->cluster.n_nodes; i++)
         if (*input->cluster.nodes[i].name)
             check_object(input, input->cluster.nodes[i].mark, KIND_NODE, "", input->cluster.nodes[i].name);
+}
+
+/* The API server drops the field where the gate is off. */
+static void
+check_statefulsets(Input *input)
+{
+    size_t n;
+    const ApiObject *const *objects = store_list(input->store, KIND_STATEFULSET, &n);
+    for (size_t i = 0; i < n; i++) {
+        const Workload *w = (const Workload *)objects[i];
+        bool several = w->max_unavailable.percent || w->max_unavailable.value != 1;
+        if (!several || input->cluster.max_unavailable_statefulset)
+            continue;
+        diag(input->diags, DIAG_WARNING, w->meta.mark,
+             "maxUnavailable of StatefulSet %s/%s is ignored: its feature gate is off by default", w->meta.ns,
+             w->meta.name);
+        diag_hint(input->diags, "spec.featureGates: {MaxUnavailableStatefulSet: true} of the Cluster turns it on");
+    }
 }
 
 static void
