@@ -160,6 +160,12 @@ flush_flows(void *user)
         forward_flush(cloud->lbs->pdata[i]);
 }
 
+static void
+hold_probes(void *user, bool hold)
+{
+    ((Cloud *)user)->held = hold;
+}
+
 Cloud *
 cloud_new(Cluster *cluster)
 {
@@ -179,7 +185,7 @@ cloud_new(Cluster *cluster)
     htable_init(&cloud->replies, sizeof(LbTuple), sizeof(ReplyRef));
     controller_start(cloud);
     forward_router(cloud, true);
-    cluster_set_flush_listener(cluster, flush_flows, cloud);
+    cluster_set_listener(cluster, &(ClusterListener){flush_flows, hold_probes, cloud});
     cloud->settled = true;
     return cloud;
 }
@@ -189,7 +195,7 @@ cloud_free(Cloud *cloud)
 {
     if (!cloud)
         return;
-    cluster_set_flush_listener(cloud->cluster, NULL, NULL);
+    cluster_set_listener(cloud->cluster, NULL);
     controller_stop(cloud);
     forward_router(cloud, false);
     for (guint i = 0; i < cloud->lbs->len; i++)

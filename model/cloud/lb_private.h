@@ -86,6 +86,7 @@ struct Lb {
     HTable by_client; /* SessionKey of lb_proxy_udp.c -> UdpSession *. */
     /* Announce and route: the node that has the address now. */
     ClusterNode *announcer;
+    bool told_no_target; /* Since it had one last. */
     bool announced;
 };
 
@@ -103,6 +104,7 @@ struct Cloud {
     GPtrArray *refused;      /* "ns/name" of Services that got none for their protocols, as told. */
     VEC(LbHealthEvent) history;
     bool settled; /* cloud_new() is over. */
+    bool held;    /* Nobody probes (cluster_hold()). */
     bool writing; /* The controller itself changes the store. */
 };
 

@@ -46,8 +46,9 @@ probe_stop(LbTarget *t)
 }
 
 static uint16_t
-probe_port(const LbTarget *t, const LbProbe *probe)
+probe_port(const LbTarget *t)
 {
+    const LbProbe *probe = lb_probe(t->lb);
     const Service *s = t->lb->service;
 
     if (probe->port == LB_PORT_HEALTH_CHECK)
@@ -84,7 +85,7 @@ on_probe_timer(Sim *sim, void *owner)
     LbTarget *t = owner;
     const LbProbe *probe = lb_probe(t->lb);
     SimTime next = probe->interval;
-    uint16_t port = probe_port(t, probe);
+    uint16_t port = probe_port(t);
     SocketOptions options = {.connect_timeout = probe->timeout};
     SocketError error = SOCK_OK;
     Host *host = t->lb->cloud->prober ? t->lb->cloud->prober : t->lb->host;
@@ -93,7 +94,7 @@ on_probe_timer(Sim *sim, void *owner)
     if (probe->jitter > 0)
         next += (SimTime)(rng_u64(&t->jitter) % (uint64_t)(2 * probe->jitter + 1)) - probe->jitter;
     timer_arm(sim, t->probe_timer, sim->now + next);
-    if (t->probe_socket || t->probe_http)
+    if (t->lb->cloud->held || t->probe_socket || t->probe_http)
         return; /* The last one still waits: the time limit is longer than the interval. */
     t->probe_started = sim->now;
     if (port == 0 || !probe_addr(t, &addr)) {
@@ -154,6 +155,8 @@ finish(LbTarget *t, bool ok, const char *what)
     const LbProbe *probe = lb_probe(t->lb);
     char cause[96];
 
+    if (t->lb->cloud->held)
+        return;
     if (ok) {
         t->bad_in_row = 0;
         t->first_bad = -1;

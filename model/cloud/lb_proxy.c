@@ -164,10 +164,14 @@ connect_target(ProxyPair *pair)
     pair->target = lb_choose(lb, pair->port, ipaddr_family(&client), socket_flow(pair->client), client);
     if (!pair->target || !target_addr(pair->target, ipaddr_family(&client), &addr)) {
         pair->target = NULL;
-        cluster_story(lb->cloud->cluster, "lb %s: no target for a connection: closed", lb->text);
+        if (!lb->told_no_target)
+            cluster_story(lb->cloud->cluster, "lb %s: no target for a connection: closed, as others until it has one",
+                          lb->text);
+        lb->told_no_target = true;
         give_up(pair);
         return;
     }
+    lb->told_no_target = false;
     pair->target->n_flows++;
     pair->target->n_active++;
     pair->server =

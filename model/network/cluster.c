@@ -345,15 +345,21 @@ cluster_flush_flows(Cluster *c)
             conntrack_delete(nf_stack_conntrack(nf), any_conn, NULL);
         nf_state_forget(nf_stack_state(nf));
     }
-    if (c->flush)
-        c->flush(c->flush_user);
+    if (c->listener.flush)
+        c->listener.flush(c->listener.user);
 }
 
 void
-cluster_set_flush_listener(Cluster *c, void (*flush)(void *user), void *user)
+cluster_hold(Cluster *c, bool hold)
 {
-    c->flush = flush;
-    c->flush_user = user;
+    if (c->listener.hold)
+        c->listener.hold(c->listener.user, hold);
+}
+
+void
+cluster_set_listener(Cluster *c, const ClusterListener *listener)
+{
+    c->listener = listener ? *listener : (ClusterListener){0};
 }
 
 /* The Service that has 'addr' and by which door. */

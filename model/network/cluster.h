@@ -136,8 +136,15 @@ void cluster_route_outside_host(Cluster *cluster, IpAddr addr, Host *host);
 
 /* Forgets connections, affinity and counters, keeps the rules: the next flow starts fresh. */
 void cluster_flush_flows(Cluster *cluster);
-/* Who else remembers flows (load balancers) is told then; one listener, NULL: none. */
-void cluster_set_flush_listener(Cluster *cluster, void (*flush)(void *user), void *user);
+/* The world stands still but for packets while a question is asked of it many times over: nobody probes. */
+void cluster_hold(Cluster *cluster, bool hold);
+/* Who else remembers flows and changes by itself (load balancers) is told both; one listener, NULL: none. */
+typedef struct {
+    void (*flush)(void *user);
+    void (*hold)(void *user, bool hold);
+    void *user;
+} ClusterListener;
+void cluster_set_listener(Cluster *cluster, const ClusterListener *listener);
 
 /* The story of a run, in words: whoever tells it listens here. */
 typedef void (*Storyteller)(void *user, const char *text);

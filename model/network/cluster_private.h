@@ -53,9 +53,8 @@ struct Cluster {
     NetDev *lan;         /* The router's bridge towards the nodes. */
     uint32_t n_ext;      /* Devices ext0, ext1, ... so far. */
     uint32_t n_lan_hosts;
-    void (*flush)(void *user); /* Or NULL. */
-    void *flush_user;
-    GArray *names; /* OutsideName, in order of creation. */
+    ClusterListener listener; /* Or zero. */
+    GArray *names;            /* OutsideName, in order of creation. */
     ProxyFleet *proxies;
     Storyteller tell; /* NULL: nobody listens. */
     void *tell_user;

@@ -219,6 +219,7 @@ trace_connection(Cluster *cluster, const TraceQuestion *question, TraceAnswer *r
     r.traffic = traffic_new(cluster, r.book);
     r.chance = (OwnChance){.base.draw = own_draw, .before = sim->chance, .book = r.book};
     sim->chance = &r.chance.base;
+    cluster_hold(cluster, true);
     if (question->via) {
         before = cluster_outside_route(cluster, question->to->addr);
         cluster_route_outside(cluster, question->to->addr, question->via);
@@ -232,6 +233,7 @@ trace_connection(Cluster *cluster, const TraceQuestion *question, TraceAnswer *r
     }
     if (question->via)
         cluster_restore_outside_route(cluster, question->to->addr, &before);
+    cluster_hold(cluster, false);
     cluster_flush_flows(cluster);
     sim->chance = r.chance.before;
     traffic_free(r.traffic);
