@@ -44,6 +44,7 @@ struct NodeProxy {
     SimTime tokens_at;    /* Token bucket of the runner: full at this time. */
     SimTime queued_since; /* Oldest change that no sync has taken up, or -1. */
     bool running, again, stuck;
+    SimTime stuck_from, stuck_to; /* The last time; -1: never. */
     HealthServers *health;
     UdpState *udp[2], *udp_next[2]; /* In force; of the sync under way (NULL: unchanged). */
     uint64_t udp_generation[2];
@@ -226,7 +227,7 @@ proxy_new(ProxyFleet *fleet, ClusterNode *node, ProxyView *view)
     p->node = node;
     p->view = view;
     p->mode = config->mode;
-    p->queued_since = -1;
+    p->queued_since = p->stuck_from = p->stuck_to = -1;
     p->min_period = config->min_sync_period;
     p->entity = sim_entity(sim, entity);
     p->trigger = timer_new(sim, "proxy.sync", &p->entity, on_trigger, p);
@@ -361,8 +362,19 @@ node_proxy_set_stuck(NodeProxy *p, bool stuck)
     Sim *sim = cluster_sim(p->fleet->cluster);
 
     p->stuck = stuck;
+    *(stuck ? &p->stuck_from : &p->stuck_to) = sim->now;
     if (!stuck && p->queued_since >= 0)
         schedule(p, sim->now);
+}
+
+bool
+node_proxy_was_stuck(const NodeProxy *p, SimTime from, SimTime to, SimTime *ret_since, SimTime *ret_until)
+{
+    bool over = p->stuck_to >= p->stuck_from;
+
+    *ret_since = p->stuck_from;
+    *ret_until = over ? p->stuck_to : SIMTIME_NEVER;
+    return p->stuck_from >= 0 && p->stuck_from <= to && *ret_until >= from;
 }
 
 void

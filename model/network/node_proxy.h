@@ -32,6 +32,8 @@ const ProxyCompiler *node_proxy_compiler(const NodeProxy *proxy, IpFamily family
 const ServiceMap *node_proxy_services(const NodeProxy *proxy, IpFamily family);
 /* Faults: it stops syncing (and its health fails after 2 x syncPeriod), or it goes on. */
 void node_proxy_set_stuck(NodeProxy *proxy, bool stuck);
+/* Did it not sync for some of that time?  Since when and until when (SIMTIME_NEVER: it still does not). */
+bool node_proxy_was_stuck(const NodeProxy *proxy, SimTime from, SimTime to, SimTime *ret_since, SimTime *ret_until);
 /* The node was down and is up again: a new kube-proxy syncs at once and opens its health servers. */
 void node_proxy_restart(NodeProxy *proxy);
 /* What /healthz on :10256 says now: 200 or 503 (KEP-3836: also 503 when the node is being deleted). */

@@ -121,16 +121,19 @@ refusal_words(const PortRow *row)
 static void
 filter_services_row(const ProxyView *view, NfChainBuilder *b, const PortRow *row)
 {
+    uint32_t origin = row->verdict.has_endpoints ? PORT_ORIGIN(view, row, -1, NO_INTERNAL)
+                                                 : PORT_ORIGIN(view, row, -1, NO_ENDPOINTS_INTERNAL);
+
     if (!row->verdict.has_internal)
-        address_rule(view, b, row, PORT_ORIGIN(view, row, -1, NO_INTERNAL), refusal_words(row), row->port->cluster_ip,
-                     refusal(row));
+        address_rule(view, b, row, origin, refusal_words(row), row->port->cluster_ip, refusal(row));
 }
 
 static void
 filter_external_row(const ProxyView *view, NfChainBuilder *b, const PortRow *row)
 {
     const ProxyServicePort *port = row->port;
-    uint32_t origin = PORT_ORIGIN(view, row, -1, NO_EXTERNAL);
+    uint32_t origin =
+        row->verdict.has_endpoints ? PORT_ORIGIN(view, row, -1, NO_EXTERNAL) : PORT_ORIGIN(view, row, -1, NO_ENDPOINTS);
 
     if (row->verdict.has_external)
         return;

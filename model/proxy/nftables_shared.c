@@ -79,10 +79,13 @@ static void
 no_endpoint_services_row(const ProxyView *view, const PortRow *row, Elems *elems)
 {
     const ProxyServicePort *port = row->port;
-    uint32_t origin = PORT_ORIGIN(view, row, -1, NO_EXTERNAL);
+    bool any = row->verdict.has_endpoints;
+    uint32_t internal =
+        any ? PORT_ORIGIN(view, row, -1, NO_INTERNAL) : PORT_ORIGIN(view, row, -1, NO_ENDPOINTS_INTERNAL);
+    uint32_t origin = any ? PORT_ORIGIN(view, row, -1, NO_EXTERNAL) : PORT_ORIGIN(view, row, -1, NO_ENDPOINTS);
 
     if (!row->verdict.has_internal)
-        push_refusal(view, elems, row, port->cluster_ip, port->port, PORT_ORIGIN(view, row, -1, NO_INTERNAL));
+        push_refusal(view, elems, row, port->cluster_ip, port->port, internal);
     if (row->verdict.has_external)
         return;
     for (uint32_t i = 0; i < port->n_external_ips; i++)
@@ -105,8 +108,11 @@ service_nodeports_row(const ProxyView *view, const PortRow *row, Elems *elems)
 static void
 no_endpoint_nodeports_row(const ProxyView *view, const PortRow *row, Elems *elems)
 {
+    uint32_t origin = row->verdict.has_endpoints ? PORT_ORIGIN(view, row, -1, NO_EXTERNAL_PORT)
+                                                 : PORT_ORIGIN(view, row, -1, NO_ENDPOINTS_PORT);
+
     if (!row->verdict.has_external && row->port->node_port)
-        push_refusal(view, elems, row, NO_ADDR, row->port->node_port, PORT_ORIGIN(view, row, -1, NO_EXTERNAL_PORT));
+        push_refusal(view, elems, row, NO_ADDR, row->port->node_port, origin);
 }
 
 static void

@@ -26,6 +26,9 @@
     X(MASQUERADE_OUTSIDE, "clusterCIDR: sources outside are masqueraded")                                              \
     X(HAIRPINS, "hairpin: an endpoint that reaches itself")                                                            \
     X(NO_EXTERNAL_PORT, "no usable endpoints for externalTrafficPolicy")                                               \
+    X(NO_ENDPOINTS, "no endpoints")                                                                                    \
+    X(NO_ENDPOINTS_INTERNAL, "no endpoints")                                                                           \
+    X(NO_ENDPOINTS_PORT, "no endpoints")                                                                               \
     X(FIREWALL_IP, "spec.loadBalancerSourceRanges")                                                                    \
     X(HAIRPIN_ELEM, "hairpin: an endpoint that reaches itself")                                                        \
     X(CLUSTER_IP, "spec.clusterIP")                                                                                    \

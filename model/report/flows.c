@@ -141,14 +141,23 @@ on_nat(FlowBook *book, Flow *flow, const TraceRecord *r)
 static void
 on_drop(FlowBook *book, Flow *flow, const TraceRecord *r)
 {
+    DropReason reason = r->drop.reason;
+
     /* A reject was told already, when its rule decided. */
-    if (r->kind == TRACE_DROP && r->drop.reason == DROP_RULE_REJECT)
+    if (r->kind == TRACE_DROP && reason == DROP_RULE_REJECT)
         return;
+    /* A proxy that closed the client's connection meets its later packets without a socket: because of what became of
+     * the other connection, or because it never had one. */
+    if (reason == DROP_NO_SOCKET && !flow->has_server && r->host && cluster_is_lan_host(r->host)) {
+        if (flow->n_drops > 0 || (flow->aim.by && strcmp(flow->aim.by, host_name(r->host)) == 0))
+            return;
+        reason = DROP_LB_NO_TARGET;
+    }
     flow->drops = g_realloc_n(flow->drops, flow->n_drops + 1, sizeof *flow->drops);
     flow->drops[flow->n_drops++] = (FlowDrop){
         .at = r->at,
         .host = kept_name(book, r->host),
-        .reason = r->drop.reason,
+        .reason = reason,
         .reject = r->kind == TRACE_REJECT,
         .rule = r->drop.chain ? flow_rule_text(book->cluster, r->host, r->drop.ruleset, r->drop.chain, r->drop.index)
                               : NULL,
@@ -198,6 +207,9 @@ take_aim(FlowBook *book, Flow *flow, const TraceRecord *r)
 
     if (r->route.kind == TRACE_ROUTE_LOCAL || r->route.kind == TRACE_ROUTE_NONE)
         return;
+    for (uint32_t i = 0; i < flow->n_dnat; i++)
+        if (ipaddr_eq(flow->dnat[i].from, r->pkt->dst) && flow->dnat[i].from_port == r->pkt->dport)
+            return; /* Sent again: it goes where the first one went, or the next translation tells. */
     if (!aim->by || !ipaddr_eq(aim->to, r->pkt->dst) || aim->port != r->pkt->dport)
         *aim = (FlowAim){.by = kept_name(book, r->host)};
     aim->to = r->pkt->dst;
@@ -366,18 +378,38 @@ flow_begin(FlowBook *book, const char *name, const char *from, const char *to, H
 static char *
 blame_text(const Flow *flow)
 {
-    const FlowDrop *drop = flow->n_drops ? &flow->drops[flow->n_drops - 1] : NULL;
+    const FlowDrop *drop = NULL;
+    bool silenced = false;
 
+    for (uint32_t i = 0; i < flow->n_drops; i++)
+        if (flow->drops[i].reason == DROP_ICMP_RATELIMIT)
+            silenced = true;
+        else
+            drop = &flow->drops[i];
     if (!drop)
         return NULL;
     if (drop->rule)
-        return g_strdup_printf("%s %s it: %s", drop->host, drop->reject ? "rejected" : "dropped", drop->rule);
+        return g_strdup_printf("%s %s it: %s%s", drop->host, drop->reject ? "rejected" : "dropped", drop->rule,
+                               silenced && flow->outcome == FLOW_TIMEOUT ? "; the ICMP rate limit kept the answer back"
+                                                                         : "");
     return g_strdup_printf("%s: %s", drop->host, drop_reason_sentence(drop->reason));
+}
+
+static void
+note_server_state(const FlowBook *book, Flow *flow)
+{
+    const ClusterPod *pod = cluster_pod_by_ip(book->cluster, flow->server_addr);
+    const ApplicationSpec *spec = pod && pod->runtime ? pod_runtime_spec(pod->runtime) : NULL;
+
+    flow->server_state = pod ? pod_state(pod) : FLOW_POD_GONE;
+    flow->server_expects_header = spec && spec->accept_proxy;
 }
 
 void
 flow_finish(FlowBook *book, Flow *flow, FlowOutcome outcome, const char *reason)
 {
+    if (flow->has_server && outcome != FLOW_CONNECTED)
+        note_server_state(book, flow);
     flow->outcome = outcome;
     flow->reason = reason;
     flow->end = cluster_sim(book->cluster)->now;

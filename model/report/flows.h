@@ -30,7 +30,7 @@ typedef struct {
     char *rule; /* "filter KUBE-EXTERNAL-SERVICES 3 (Service default/web ...)", or NULL. Owned. */
 } FlowDrop;
 
-typedef enum { FLOW_POD_LISTENS, FLOW_POD_NOT_YET, FLOW_POD_TERMINATING, FLOW_POD_GONE } FlowPodState;
+typedef enum { FLOW_POD_UNKNOWN, FLOW_POD_LISTENS, FLOW_POD_NOT_YET, FLOW_POD_TERMINATING, FLOW_POD_GONE } FlowPodState;
 
 /* Where its opening packet was sent last, whether or not it came there: what a loss without a word leaves to go by. */
 typedef struct {
@@ -56,6 +56,8 @@ typedef struct {
     char *blame;        /* Sentence: the rule or element that caused a bad outcome; or NULL. */
     /* Server side; has_server false if nothing was reached. */
     bool has_server;
+    FlowPodState server_state;  /* Of the pod, when the flow ended. */
+    bool server_expects_header; /* Of the PROXY protocol. */
     char *server_pod, *server_node;
     IpAddr server_addr;
     uint16_t server_port;

@@ -41,18 +41,38 @@ loss_is_out(const LossWorld *w, const Lb *lb, const char *target, SimTime at)
     return out;
 }
 
-static const Service *
-service_of(const LossWorld *w, const Lb *lb)
+bool
+loss_any_healthy(const LossWorld *w, const Lb *lb, SimTime at)
 {
-    g_auto(GStrv) parts = g_strsplit(lb_name(lb), "/", 2);
+    size_t n = 0;
+    const LbHealthEvent *events = w->cloud ? lb_health_history(w->cloud, &n) : NULL;
+    int32_t healthy = 0;
 
-    return (const Service *)store_get(cluster_store(w->cluster), KIND_SERVICE, parts[0], parts[1]);
+    for (size_t i = 0; i < n && events[i].at <= at; i++)
+        if (strcmp(events[i].lb, lb_name(lb)) == 0)
+            healthy += (events[i].to == LB_TARGET_HEALTHY) - (events[i].from == LB_TARGET_HEALTHY);
+    return healthy > 0;
+}
+
+const LbHealthEvent *
+loss_first_usable(const LossWorld *w, const Lb *lb, SimTime from)
+{
+    size_t n = 0;
+    const LbHealthEvent *events = w->cloud ? lb_health_history(w->cloud, &n) : NULL;
+
+    for (size_t i = 0; i < n; i++) {
+        bool usable = events[i].to == LB_TARGET_HEALTHY ||
+                      (events[i].to == LB_TARGET_INITIAL && cloud_profile(w->cloud)->no_target == LB_FAIL_OPEN);
+        if (events[i].at >= from && strcmp(events[i].lb, lb_name(lb)) == 0 && usable)
+            return &events[i];
+    }
+    return NULL;
 }
 
 static const LbProbe *
 probe_of(const LossWorld *w, const Lb *lb)
 {
-    const Service *s = service_of(w, lb);
+    const Service *s = loss_service(w, lb);
 
     return &cloud_profile(w->cloud)->probe[s ? s->external_policy : POLICY_CLUSTER];
 }
@@ -91,7 +111,7 @@ first_success(const LossWorld *w, const LossGroup *g)
             continue;
         for (uint32_t k = 0; g->node && k < flow->n_nodes; k++)
             if (strcmp(flow->nodes[k], g->node) == 0)
-                return flow->connected_at;
+                return MAX(flow->connected_at, flow->end); /* A proxy connects its client before it has a server. */
     }
     return SIMTIME_NEVER;
 }
@@ -112,11 +132,42 @@ loss_next_sync(const LossWorld *w, const char *name, SimTime from)
 /* --- Texts
  * ------------------------------------------------------------------------------------------------------------------ */
 
+/* kube-proxy on that node did not sync: nothing else is to blame. */
+static bool
+tell_stuck(const LossWorld *w, LossGroup *g, const char *node)
+{
+    const ClusterNode *n = cluster_node(w->cluster, node);
+    LossWindow *win = &g->window;
+    SimTime since, until;
+
+    if (!n || !node_proxy_was_stuck(n->proxy, win->start, win->end, &since, &until))
+        return false;
+    g_free(win->clock);
+    win->clock = until == SIMTIME_NEVER
+                     ? g_strdup_printf("kube-proxy on %s: it writes no rules since %.3f s", node, seconds(since))
+                     : g_strdup_printf("kube-proxy on %s: it wrote no rules from %.3f s to %.3f s", node,
+                                       seconds(since), seconds(until));
+    win->fix =
+        g_strdup_printf("restart kube-proxy on %s; a load balancer that probes :10256/healthz takes the node out, "
+                        "60 s after the first change that it missed",
+                        node);
+    return true;
+}
+
+static bool
+is_local(const LossWorld *w, const Lb *lb)
+{
+    const Service *s = loss_service(w, lb);
+
+    return s && s->external_policy == POLICY_LOCAL;
+}
+
 static void
 tell_probe(const LossWorld *w, LossGroup *g, const LbHealthEvent *event)
 {
     const LbProbe *probe = probe_of(w, g->lb);
     LossWindow *win = &g->window;
+    g_autofree char *grace = loss_grace_note(w, g->lb);
     /* Rules that drop what they would forward leave a probe of the traffic port without an answer too. */
     bool answers = g->kind != LOSS_NODE_DOWN && !g->down && !(event->cause && strstr(event->cause, "timeout"));
     double low = seconds(loss_notice_shortest(probe, answers)), high = seconds(loss_notice_longest(probe, answers));
@@ -135,12 +186,16 @@ tell_probe(const LossWorld *w, LossGroup *g, const LbHealthEvent *event)
                                    g->broken ? "connections through a node that dies are gone, its conntrack with them"
                                              : "a node that dies cannot say goodbye",
                                    high);
-    else
+    else if (g->kind == LOSS_POD && g->n_entry > 0 && !is_local(w, g->lb) && !tell_stuck(w, g, event->target))
+        win->fix = g_strdup_printf("let terminating pods go on serving %.0f s longer (preStop sleep, or drain on "
+                                   "SIGTERM): this long %s still sends to them",
+                                   ceil(seconds(win->closed - win->start)), event->target);
+    else if (!win->fix)
         win->fix = g_strdup_printf("let the last pod of %s go on serving %.0f s longer than it did here, and at least "
                                    "%.0f s after its deletion to be safe whatever the probes' phase (preStop sleep, "
-                                   "grace period above it); or probe more often than every %g s",
+                                   "grace period above it); or probe more often than every %g s%s",
                                    event->target, ceil(seconds(win->closed - win->start)), ceil(high) + 2,
-                                   seconds(probe->interval));
+                                   seconds(probe->interval), grace);
 }
 
 /* Nobody probes an announcing node: its peers miss it. */
@@ -166,6 +221,7 @@ static void
 tell_deregistration(const LossWorld *w, LossGroup *g, const LbHealthEvent *event)
 {
     const LbProfile *p = cloud_profile(w->cloud);
+    g_autofree char *grace = loss_grace_note(w, g->lb);
 
     g->window.closed = event->at;
     if (g->down || g->kind == LOSS_NODE_DOWN) {
@@ -181,10 +237,10 @@ tell_deregistration(const LossWorld *w, LossGroup *g, const LbHealthEvent *event
         "load balancer's controller: it took %s out at %.3f s (%s), %g s to notice and %g s until the data path knows",
         event->target, seconds(event->at), event->cause ? event->cause : "deregistered", seconds(p->target_sync),
         seconds(p->deregister));
-    g->window.fix =
-        g_strdup_printf("let the pod go on serving %.0f s longer than it did here (preStop sleep, grace period above "
-                        "it): deregistration alone takes %g s",
-                        ceil(seconds(g->window.closed - g->window.start)), seconds(p->target_sync + p->deregister));
+    g->window.fix = g_strdup_printf(
+        "let the pod go on serving %.0f s longer than it did here (preStop sleep, grace period above "
+        "it): deregistration alone takes %g s%s",
+        ceil(seconds(g->window.closed - g->window.start)), seconds(p->target_sync + p->deregister), grace);
 }
 
 static void
@@ -199,11 +255,13 @@ tell_event(const LossWorld *w, LossGroup *g, const LbHealthEvent *event)
 }
 
 static void
-tell_sync(LossGroup *g, const char *node, const ProxySync *sync)
+tell_sync(const LossWorld *w, LossGroup *g, const char *node, const ProxySync *sync)
 {
     LossWindow *win = &g->window;
 
     win->closed = sync->done;
+    if (tell_stuck(w, g, node))
+        return;
     if (g->down) {
         win->clock = g_strdup_printf("node lifecycle: a silent node's endpoints are taken out after "
                                      "nodeMonitorGracePeriod (50 s by default); kube-proxy on %s had the new rules at "
@@ -246,7 +304,38 @@ tell_late(const LossWorld *w, LossGroup *g)
     g->window.fix = g_strdup("none needed if they are few: entries end with the idle timeout");
 }
 
-/* The load balancer itself refused: an event before the losses made it do so. */
+static void
+tell_no_target(const LossWorld *w, LossGroup *g)
+{
+    const LbHealthEvent *back = loss_first_usable(w, g->lb, g->window.end);
+    LossWindow *win = &g->window;
+    g_autofree char *why = back ? NULL : loss_why_nobody(w, g->lb);
+    const Service *s = loss_service(w, g->lb);
+
+    win->fix =
+        g_strdup("keep a ready endpoint throughout: maxUnavailable below the number of replicas, more replicas on "
+                 "more nodes");
+    if (back) {
+        win->closed = back->at;
+        win->clock = g_strdup_printf(
+            cloud_profile(w->cloud)->path == LB_PATH_ANNOUNCE
+                ? "announcement: no node had a ready endpoint to announce the address for, until %s did at %.3f s (%s)"
+            : back->to == LB_TARGET_INITIAL
+                ? "load balancer's controller: it had no target until %s came at %.3f s (%s)"
+                : "load balancer health check: no target was healthy until %s was at %.3f s (%s)",
+            back->target, seconds(back->at), back->cause ? back->cause : "healthy");
+    } else if (why) {
+        win->clock = g_strdup_printf("none: %s", why);
+        win->fix = g_strdup("a selector that matches ready pods; kubectl describe service and endpointslices show it");
+    } else if (s && !s->allocate_node_ports) {
+        win->clock = g_strdup("none: allocateLoadBalancerNodePorts: false leaves no node port to send to or to probe");
+        win->fix = g_strdup("allocateLoadBalancerNodePorts: true; or a load balancer whose targets are pods");
+    } else {
+        win->clock = g_strdup("none: no target was healthy, until the end of the run");
+    }
+}
+
+/* The load balancer itself refused. */
 static void
 tell_refusal(const LossWorld *w, LossGroup *g)
 {
@@ -258,9 +347,74 @@ tell_refusal(const LossWorld *w, LossGroup *g)
                                      "of a target that it took out",
                                      out->target, seconds(out->at), out->cause ? out->cause : "unhealthy");
         win->fix = g_strdup("clients must reconnect; fewer or other targets only lose fewer connections at once");
+    } else if (g->reasons >> DROP_LB_HAIRPIN & 1) {
+        win->clock = g_strdup("none: a target cannot reach itself through a load balancer that keeps its address");
+        win->fix = g_strdup("call the Service inside the cluster, not its load balancer; or switch the preservation of "
+                            "client addresses off");
+    } else if (g->reasons >> DROP_LB_NO_FLOW & 1) {
+        win->clock = g_strdup_printf("load balancer's idle timeout: it forgets a connection after %g s without packets",
+                                     seconds(cloud_profile(w->cloud)->idle_tcp));
+        win->fix = g_strdup_printf("keep-alives more often than every %g s, or a longer idle timeout",
+                                   seconds(cloud_profile(w->cloud)->idle_tcp));
     } else {
-        win->clock = g_strdup("load balancer health check: no target was healthy");
-        win->fix = g_strdup("keep a healthy target: stagger the change, or more replicas on more nodes");
+        tell_no_target(w, g);
+    }
+}
+
+/* The first connection to the same address that reached a server again. */
+static SimTime
+first_served(const LossWorld *w, const LossGroup *g)
+{
+    for (size_t i = 0; i < w->n_flows; i++)
+        if (w->flows[i]->start > g->window.end && w->flows[i]->has_server &&
+            g_strcmp0(w->flows[i]->dialed, g->first->dialed) == 0)
+            return w->flows[i]->end >= 0 ? w->flows[i]->end : w->flows[i]->start;
+    return SIMTIME_NEVER;
+}
+
+static void
+tell_nobody(const LossWorld *w, LossGroup *g)
+{
+    SimTime served = first_served(w, g);
+    LossWindow *win = &g->window;
+    g_autofree char *why = NULL;
+
+    for (uint32_t i = 0; served != SIMTIME_NEVER && i < g->n_entry; i++)
+        for (const ProxySync *sync = loss_next_sync(w, g->entry[i], win->end); sync && sync->done <= served;
+             sync = loss_next_sync(w, g->entry[i], sync->done + 1))
+            win->closed = MAX(win->closed, sync->done);
+    why = win->closed < 0 ? loss_why_nobody(w, g->lb) : NULL;
+    if (win->closed >= 0) {
+        win->clock = g_strdup_printf("endpoints: Service %s had none that was ready; the nodes had rules with one "
+                                     "again at %.3f s",
+                                     lb_name(g->lb), seconds(win->closed));
+        win->fix = g_strdup("keep a ready endpoint throughout: maxUnavailable below the number of replicas, more "
+                            "replicas, a readiness probe that passes sooner");
+    } else {
+        win->clock = why ? g_strdup_printf("none: %s", why) : g_strdup("nothing in this run closed it");
+        win->fix = g_strdup("a selector that matches ready pods; kubectl describe service and endpointslices show it");
+    }
+}
+
+/* It cut connections: at its end, or because it wanted to. */
+static void
+tell_server(LossGroup *g)
+{
+    LossWindow *win = &g->window;
+
+    if (g->first->server_state == FLOW_POD_LISTENS && g->first->server_expects_header) {
+        win->clock = g_strdup("none: the header never comes");
+        win->fix = g_strdup("send it (proxyProtocol of the load balancer), or do not expect it (of the application)");
+    } else if (g->first->server_state == FLOW_POD_LISTENS) {
+        win->clock = g_strdup("the application's own");
+        win->fix = g_strdup("see the application: its time limits, and what it takes for a request");
+    } else {
+        win->closed = win->end;
+        win->clock = g_strdup("kubelet: SIGTERM, or SIGKILL after the grace period, ended it while connections were "
+                              "open");
+        win->fix = g_strdup("a preStop sleep, after which no new connections come and short ones are over; and an "
+                            "application that finishes the rest on SIGTERM within terminationGracePeriodSeconds. "
+                            "Clients of kept connections must reconnect");
     }
 }
 
@@ -268,7 +422,7 @@ static void
 tell_unclosed(const LossWorld *w, LossGroup *g)
 {
     const LbProbe *probe = g->lb ? probe_of(w, g->lb) : NULL;
-    const Service *s = g->lb ? service_of(w, g->lb) : NULL;
+    const Service *s = g->lb ? loss_service(w, g->lb) : NULL;
     LossWindow *win = &g->window;
 
     if (g->moved && cloud_profile(w->cloud)->bgp) {
@@ -359,10 +513,10 @@ find_closer_of_pod(const LossWorld *w, LossGroup *g, const LbHealthEvent *pod_ev
     else if (!g->broken && !g->down && g->pod_state == FLOW_POD_LISTENS)
         tell_unclosed(w, g);
     else if (sync)
-        tell_sync(g, node, sync);
+        tell_sync(w, g, node, sync);
     else if (event)
         tell_event(w, g, event);
-    else
+    else if (g->n_entry == 0 || !tell_stuck(w, g, g->entry[0]))
         tell_unclosed(w, g);
 }
 
@@ -383,8 +537,16 @@ loss_find_closer(const LossWorld *w, LossGroup *g)
         find_closer_of_pod(w, g, event);
         return;
     }
-    if (g->kind == LOSS_LB) {
+    if (g->kind == LOSS_LB && g->lb) {
         tell_refusal(w, g);
+        return;
+    }
+    if (g->kind == LOSS_NOBODY) {
+        tell_nobody(w, g);
+        return;
+    }
+    if (g->kind == LOSS_SERVER) {
+        tell_server(g);
         return;
     }
     if (g->kind == LOSS_RULE && g->node)
@@ -392,7 +554,7 @@ loss_find_closer(const LossWorld *w, LossGroup *g)
     if (event && event->at <= ok)
         tell_event(w, g, event);
     else if (sync && ok != SIMTIME_NEVER && sync->done <= ok)
-        tell_sync(g, g->node, sync);
+        tell_sync(w, g, g->node, sync);
     else
         tell_unclosed(w, g);
 }

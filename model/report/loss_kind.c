@@ -66,6 +66,8 @@ kind_of_unreachable(const LossWorld *w, const Flow *flow)
 {
     const FlowRewrite *choice = choice_of_pod(w->cluster, flow);
 
+    if (!choice && !flow->aim.node && !flow->aim.pod && loss_lb_of(w, flow) && !is_sent_to_pod(w, flow))
+        return LOSS_LB; /* Nobody announces the address. */
     if (choice && is_down(cluster_node(w->cluster, choice->host), loss_time(flow)))
         return LOSS_NODE_DOWN;
     return is_sent_to_pod(w, flow) ? LOSS_POD : LOSS_NODE_DOWN;
@@ -78,15 +80,17 @@ kind_of(const LossWorld *w, const Flow *flow)
 
     if (!drop && flow->outcome == FLOW_TIMEOUT && is_down(flow->aim.node, loss_time(flow)))
         return kind_of_unreachable(w, flow); /* It still waited for the neighbour's answer. */
+    if (!drop && (flow->outcome == FLOW_REFUSED || flow->outcome == FLOW_RESET))
+        return flow->has_server ? LOSS_SERVER : LOSS_POD;
     if (!drop)
-        return flow->outcome == FLOW_REFUSED || flow->outcome == FLOW_RESET ? LOSS_POD : LOSS_OTHER;
+        return LOSS_OTHER;
     switch (drop->reason) {
     case DROP_RULE:
     case DROP_RULE_REJECT:
     case DROP_POLICY:
-        return LOSS_RULE;
+        return drop->reject && loss_lb_of(w, flow) ? LOSS_NOBODY : LOSS_RULE;
     case DROP_NO_SOCKET:
-        return LOSS_POD;
+        return flow->connected_at >= 0 && flow->has_server ? LOSS_SERVER : LOSS_POD;
     case DROP_NEIGHBOUR:
     case DROP_NO_ROUTE:
     case DROP_HOST_DOWN:
@@ -206,6 +210,20 @@ cause_of_pod(const LossGroup *g, const char *by, const char *addr, const char *w
 }
 
 static char *
+cause_of_server(const Flow *flow, const char *what)
+{
+    const char *pod = flow->server_pod ? flow->server_pod : "the server";
+
+    if (flow->server_state == FLOW_POD_LISTENS && flow->server_expects_header)
+        return g_strdup_printf("%s closed connections that did not begin with a header of the PROXY protocol, which "
+                               "it expects",
+                               pod);
+    if (flow->server_state == FLOW_POD_LISTENS)
+        return g_strdup_printf("%s ended the connection itself, and goes on serving others: %s", pod, what);
+    return g_strdup_printf("%s ended with connections open: %s", pod, what);
+}
+
+static char *
 cause_text(const LossWorld *w, const Flow *flow, const LossGroup *g)
 {
     const FlowDrop *drop = decisive_drop(flow);
@@ -217,6 +235,13 @@ cause_text(const LossWorld *w, const Flow *flow, const LossGroup *g)
         ipport_format(g->pod_addr, choice ? choice->to_port : flow->aim.port, addr);
         return cause_of_pod(g, choice ? choice->host : flow->aim.by, addr, what);
     }
+    if (g->kind == LOSS_SERVER)
+        return cause_of_server(flow, what);
+    if (g->kind == LOSS_NOBODY)
+        return g_strdup_printf("there is no endpoint to send to; %s rejected it: %s", drop->host,
+                               drop->rule ? drop->rule : what);
+    if (g->kind == LOSS_LB && drop && cloud_profile(w->cloud)->path == LB_PATH_ANNOUNCE)
+        return g_strdup_printf("no node announces the address: %s: %s", drop->host, what);
     if (g->moved)
         return g_strdup_printf("%s got packets of connections that began at %s, does not know them, and dropped them: "
                                "%s",
@@ -269,13 +294,20 @@ loss_group_of(const LossWorld *w, const Flow *flow)
     g.broken = flow->connected_at >= 0 && flow->has_server;
     g.moved = is_moved(w, &g);
     g.down = drop && drop->reason == DROP_HOST_DOWN;
+    g.first = flow;
     g.late = !g.moved && (g.kind == LOSS_RULE || g.kind == LOSS_NODE_DOWN) && g.lb && g.node &&
-             loss_is_out(w, g.lb, g.node, at);
+             loss_is_out(w, g.lb, g.node, at) && loss_any_healthy(w, g.lb, at);
     g.reasons = drop ? UINT64_C(1) << drop->reason : 0;
     if (g.kind == LOSS_POD && is_sent_to_pod(w, flow)) {
         place_at_pod(w, flow, &g);
         if (choice_of_pod(w->cluster, flow))
             loss_note_entry(&g, g.node);
+    } else if (g.kind == LOSS_NOBODY) {
+        loss_note_entry(&g, g.node);
+        g.key = g_strdup_printf("nobody %s", flow->dialed);
+    } else if (g.kind == LOSS_SERVER) {
+        g.key = g_strdup_printf("server %s %d", flow->server_pod ? flow->server_pod : "",
+                                flow->server_state == FLOW_POD_LISTENS);
     } else {
         g.key = g_strdup_printf("%d %s %d %d %s", (int)g.kind, g.node ? g.node : "", g.late, g.broken,
                                 g.kind == LOSS_RULE && drop->rule ? drop->rule : "");

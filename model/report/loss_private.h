@@ -12,6 +12,8 @@ typedef enum {
     LOSS_POD,       /* Sent to a pod that does not listen or is gone. */
     LOSS_NODE_DOWN, /* The node that it was sent to is dead. */
     LOSS_LB,        /* The load balancer had no target, or no such flow. */
+    LOSS_NOBODY,    /* No endpoint anywhere: nodes reject it. */
+    LOSS_SERVER,    /* The server closed or reset the connection. */
     LOSS_OTHER,
 } LossKind;
 
@@ -25,6 +27,7 @@ typedef struct {
     FlowPodState pod_state;
     const char **entry; /* Nodes whose rules sent it to the pod; none: the load balancer did itself. */
     uint32_t n_entry;
+    const Flow *first;
     const Lb *lb;                    /* That it went through, or NULL. */
     bool broken;                     /* It had been connected: packets of a connection, not its opening, were lost. */
     bool down;                       /* The server's node is dead. */
@@ -54,6 +57,15 @@ const LbHealthEvent *loss_taken_out(const LossWorld *w, const Lb *lb, const char
 bool loss_is_out(const LossWorld *w, const Lb *lb, const char *target, SimTime at);
 /* The first time at or after 'from' that kube-proxy of a living node wrote rules; NULL: none. */
 const ProxySync *loss_next_sync(const LossWorld *w, const char *node, SimTime from);
+/* Any target of 'lb' healthy then? */
+bool loss_any_healthy(const LossWorld *w, const Lb *lb, SimTime at);
+/* The first event at or after 'from' by which 'lb' had a target for new flows again; NULL: none. */
+const LbHealthEvent *loss_first_usable(const LossWorld *w, const Lb *lb, SimTime from);
+const Service *loss_service(const LossWorld *w, const Lb *lb);
+/* Why a Service has nobody to send to at the end of the run, or NULL if it has.  Caller frees. */
+char *loss_why_nobody(const LossWorld *w, const Lb *lb);
+/* Fix or addition to it: a preStop hook that the grace period cuts off; "" if it does not.  Caller frees. */
+char *loss_grace_note(const LossWorld *w, const Lb *lb);
 /* Fills closed, clock and fix of the group's window. */
 void loss_find_closer(const LossWorld *w, LossGroup *group);
 

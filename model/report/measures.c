@@ -23,6 +23,7 @@ count_outcomes(Measures *m, const Flow *flow)
     m->timed_out += flow->outcome == FLOW_TIMEOUT;
     m->reset += flow->outcome == FLOW_RESET;
     m->unresolved += flow->outcome == FLOW_UNRESOLVED;
+    m->http_errors += flow->status >= 400;
     m->requests += flow->requests;
     m->retransmits += flow->retransmits;
 }
@@ -54,7 +55,11 @@ has_reason(const Flow *flow)
 static void
 count_reason(ReasonList *list, const Flow *flow)
 {
-    const FlowDrop *drop = flow->n_drops ? &flow->drops[flow->n_drops - 1] : NULL;
+    const FlowDrop *drop = NULL;
+
+    for (uint32_t i = 0; i < flow->n_drops; i++)
+        if (flow->drops[i].reason != DROP_ICMP_RATELIMIT)
+            drop = &flow->drops[i];
     const char *why = drop ? drop_reason_code(drop->reason) : has_reason(flow) ? flow->reason : "unanswered";
     g_autofree char *text = g_strdup_printf("%s %s", flow_outcome_name(flow->outcome), why);
 

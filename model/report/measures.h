@@ -49,6 +49,7 @@ typedef struct {
 
 typedef struct {
     uint32_t tried, connected, refused, timed_out, reset, unresolved;
+    uint32_t http_errors; /* Flows whose last answer had a status of 400 or more. */
     uint32_t requests, retransmits;
     uint32_t reached, source_kept; /* Flows that reached a server; of those, with the client's address. */
     uint32_t extra_hops;           /* Nodes passed beyond the server's own, summed over flows. */

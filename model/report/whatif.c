@@ -97,11 +97,18 @@ value_failed(const Measures *m)
     return m->failed;
 }
 
+static double
+value_http_errors(const Measures *m)
+{
+    return m->http_errors;
+}
+
 const Figure whatif_figures[] = {
     {"connections tried", "tried", "%.0f", value_tried},
     {"connected", "successPercent", "%.2f %%", value_success},
     {"lost", "lost", "%.0f", value_lost},
     {"loss windows, seconds", "lossSeconds", "%.3f", value_lost_seconds},
+    {"HTTP errors (400 to 599)", "httpErrors", "%.0f", value_http_errors},
     {"retransmits", "retransmits", "%.0f", value_retransmits},
     {"connect ms, median", "connectMsP50", "%.2f", value_p50},
     {"connect ms, 90 %", "connectMsP90", "%.2f", value_p90},

@@ -151,10 +151,66 @@ with tempfile.TemporaryDirectory() as folder:
     # A rolling update of pods that are targets themselves: after deregistration (1 s + 10 s), not after kube-proxy.
     pods = whatif(changed("pods.yaml", ("drain: {node: node-c}", "rollout: {deployment: web}"),
                           ("aws-nlb-instance", "aws-nlb-ip"), ("sleep: {seconds: 1}", "sleep: {seconds: 7}")))["as written"]
-    check(len(pods["lossWindows"]) == 3 and all(
+    new = [w for w in pods["lossWindows"] if not w["clock"].startswith("kubelet")]
+    check(len(new) == 3 and all(
               w["clock"].startswith("load balancer's controller") and 3.2 <= w["closed"] - w["start"] <= 4.1
-              and w["cause"].startswith("lb/default-web still sends") for w in pods["lossWindows"]),
+              and w["cause"].startswith("lb/default-web still sends") for w in new),
           "a rollout of pods as targets: 11 s of deregistration less 7 s of preStop", str(pods["lossWindows"])[:900])
+
+    # All pods at once: the Service has no endpoint, nodes reject; the fault is the rollout's, not the probes'.
+    at_once = whatif(changed("at-once.yaml", ("drain: {node: node-c}", "rollout: {deployment: web}"),
+                             ("  replicas: 3\n", "  replicas: 3\n  strategy: {rollingUpdate: {maxSurge: 0, maxUnavailable: 100%}}\n"),
+                             ("aws-nlb-instance", "azure-standard"), ("externalTrafficPolicy: Local", "externalTrafficPolicy: Cluster"),
+                             ("onTerm: abrupt", "onTerm: abrupt, startup: 12s")))["as written"]
+    nobody = [w for w in at_once["lossWindows"] if w["clock"].startswith("endpoints")]
+    check(len(nobody) == 1 and "no endpoint to send to" in nobody[0]["cause"] and "maxUnavailable" in nobody[0]["fix"]
+          and nobody[0]["closed"] - DRAIN >= 12, "no endpoint at all", str(at_once["lossWindows"])[:900])
+    no_target = [w for w in at_once["lossWindows"] if "no target was healthy until" in w["clock"]]
+    check(len(no_target) == 1 and no_target[0]["closed"] <= nobody[0]["closed"] + 5 + 0.1,
+          "then the load balancer has no target, until its next probe (5 s) finds one", str(no_target))
+
+    # Endpoints before they listen: without a readiness probe, for 8 s of start-up.
+    early = whatif(changed("early.yaml", ("drain: {node: node-c}", "rollout: {deployment: web}"),
+                           ("          readinessProbe: {httpGet: {path: /, port: 8080}}\n", ""),
+                           ("sleep: {seconds: 1}", "sleep: {seconds: 30}"), ("externalTrafficPolicy: Local", "externalTrafficPolicy: Cluster"),
+                           ("onTerm: abrupt", "onTerm: abrupt, startup: 8s")))["as written"]
+    check(len(early["lossWindows"]) == 3 and all(
+              w["clock"].startswith("application start-up") and 7 <= w["closed"] - w["start"] <= 8.2
+              and "readinessProbe" in w["fix"] for w in early["lossWindows"]), "start-up without a readiness probe",
+          str(early["lossWindows"])[:900])
+
+    # A kube-proxy that writes no rules is named, not the pods.
+    stuck = whatif(changed("stuck.yaml", ("    - {at: 10s, drain: {node: node-c}}",
+                                          "    - {at: 5s, fail: {kubeProxy: node-b}}\n    - {at: 10s, rollout: {deployment: web}}\n"
+                                          "    - {at: 60s, recover: {kubeProxy: node-b}}"),
+                           ("aws-nlb-instance", "generic"),
+                           ("sleep: {seconds: 1}", "sleep: {seconds: 5}"), ("externalTrafficPolicy: Local", "externalTrafficPolicy: Cluster")))["as written"]
+    long = [w for w in stuck["lossWindows"] if w["lost"] > 5]
+    check(len(long) == 3 and all(w["clock"] == "kube-proxy on node-b: it wrote no rules from 5.000 s to 60.000 s"
+                                 and w["cause"].startswith("node-b still sends") for w in long), "a stuck kube-proxy",
+          str(stuck["lossWindows"])[:900])
+
+    # A header that nobody sends, a selector that matches nothing, node ports that are not there, HTTP errors.
+    header = whatif(changed("header.yaml", ("onTerm: abrupt", "onTerm: abrupt, proxyProtocol: true"),
+                            ("aws-nlb-instance", "haproxy-tcp")))["as written"]
+    check(header["lossWindows"] and "PROXY protocol" in header["lossWindows"][0]["cause"], "a header that nobody sends",
+          str(header["lossWindows"])[:500])
+    unread = whatif(changed("unread.yaml", ("aws-nlb-instance", "haproxy-proxy-v1")))["as written"]
+    check(unread["httpErrors"] == unread["tried"] - unread["lost"], "a header that nobody reads is a bad request",
+          str(unread["httpErrors"]))
+    selector = whatif(changed("selector.yaml", ("  externalTrafficPolicy: Local\n  selector: {app: web}",
+                                                "  externalTrafficPolicy: Cluster\n  selector: {app: webb}")),
+                      "--variant", "alb:loadBalancer.profile=aws-alb-ip", "--variant", "l2:loadBalancer.profile=metallb-l2",
+                      "--variant", "azure:loadBalancer.profile=azure-standard")
+    check(all(v["lost"] == v["tried"] and len(v["lossWindows"]) == 1 and "no pod matches app=webb" in v["lossWindows"][0]["clock"]
+              for v in selector.values()), "a selector that matches nothing", str([v["lossWindows"] for v in selector.values()])[:900])
+    ports = whatif(changed("ports.yaml", ("  externalTrafficPolicy: Local\n",
+                                          "  externalTrafficPolicy: Cluster\n  allocateLoadBalancerNodePorts: false\n")),
+                   "--variant", "azure:loadBalancer.profile=azure-standard", "--variant", "ip:loadBalancer.profile=aws-nlb-ip",
+                   "--variant", "gcp:loadBalancer.profile=gcp-passthrough-external")
+    check("allocateLoadBalancerNodePorts" in ports["azure"]["lossWindows"][0]["fix"] and ports["gcp"]["lost"] == 0
+          and "allocateLoadBalancerNodePorts" in ports["as written"]["lossWindows"][0]["clock"], "no node ports",
+          str([v["lossWindows"] for v in ports.values()])[:900])
 
     # A rollout of applications that close at once: lost only until kube-proxy has the new rules.
     roll = whatif(changed("roll.yaml", ("drain: {node: node-c}", "rollout: {deployment: web}"),
@@ -163,6 +219,7 @@ with tempfile.TemporaryDirectory() as folder:
                   "--variant", "slept:deployment/web.preStop=3s")
     for w in roll["as written"]["lossWindows"]:
         check(w["clock"].startswith("conntrack") or
+              w["clock"].startswith("kubelet") and w["reset"] == w["lost"] or
               w["clock"].startswith("endpoint propagation") and w["closed"] - w["start"] <= PROPAGATION,
               "a rollout's windows", str(w))
     check(roll["as written"]["lost"] > 0, "a rollout without preStop loses", "nothing")

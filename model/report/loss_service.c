@@ -1,0 +1,81 @@
+/* What the objects say about losses: who is behind a Service, and how long its pods may take to go */
+
+#include "model/report/loss_private.h"
+
+#include <string.h>
+
+const Service *
+loss_service(const LossWorld *w, const Lb *lb)
+{
+    g_auto(GStrv) parts = g_strsplit(lb_name(lb), "/", 2);
+
+    return (const Service *)store_get(cluster_store(w->cluster), KIND_SERVICE, parts[0], parts[1]);
+}
+
+static const Pod *
+next_pod(const LossWorld *w, const Service *s, size_t *i)
+{
+    size_t n;
+    const ApiObject *const *objects = store_list(cluster_store(w->cluster), KIND_POD, &n);
+
+    while (*i < n) {
+        const ApiObject *object = objects[(*i)++];
+        if (object->deletion_ns < 0 && strcmp(object->ns, s->meta.ns) == 0 &&
+            labels_match(&s->selector, &object->labels))
+            return (const Pod *)object;
+    }
+    return NULL;
+}
+
+static char *
+selector_text(const Service *s)
+{
+    g_autoptr(GString) text = g_string_new(NULL);
+
+    for (uint32_t i = 0; i < s->selector.n; i++)
+        g_string_append_printf(text, "%s%s=%s", i ? "," : "", s->selector.items[i].key, s->selector.items[i].value);
+    return g_strdup(text->str);
+}
+
+char *
+loss_why_nobody(const LossWorld *w, const Lb *lb)
+{
+    const Service *s = lb ? loss_service(w, lb) : NULL;
+    uint32_t matching = 0, ready = 0;
+    const Pod *pod;
+
+    if (!s)
+        return NULL;
+    if (s->selector.n == 0)
+        return g_strdup_printf("Service %s has no selector, and no EndpointSlice gives it a ready endpoint",
+                               lb_name(lb));
+    for (size_t i = 0; (pod = next_pod(w, s, &i));) {
+        matching++;
+        ready += pod->ready;
+    }
+    if (ready > 0)
+        return NULL;
+    g_autofree char *selector = selector_text(s);
+    if (matching == 0)
+        return g_strdup_printf("no pod matches %s, the selector of Service %s", selector, lb_name(lb));
+    return g_strdup_printf("none of the %u pods that match %s, the selector of Service %s, is ready", matching,
+                           selector, lb_name(lb));
+}
+
+char *
+loss_grace_note(const LossWorld *w, const Lb *lb)
+{
+    const Service *s = lb ? loss_service(w, lb) : NULL;
+    const Pod *pod;
+
+    for (size_t i = 0; s && (pod = next_pod(w, s, &i));) {
+        int64_t longest = 0;
+        for (uint32_t k = 0; k < pod->spec.n_containers; k++)
+            longest = MAX(longest, pod->spec.containers[k].pre_stop_ns);
+        if (longest >= pod->spec.grace_ns)
+            return g_strdup_printf("; preStop sleeps %g s, but terminationGracePeriodSeconds: %g cuts that off: raise "
+                                   "it first",
+                                   (double)longest / SIMTIME_SEC, (double)pod->spec.grace_ns / SIMTIME_SEC);
+    }
+    return g_strdup("");
+}
