@@ -398,8 +398,9 @@ blame_text(const Flow *flow)
 static void
 note_server_state(const FlowBook *book, Flow *flow)
 {
-    const ClusterPod *pod = cluster_pod_by_ip(book->cluster, flow->server_addr);
-    const ApplicationSpec *spec = pod && pod->runtime ? pod_runtime_spec(pod->runtime) : NULL;
+    ClusterPod *pod = cluster_pod_by_ip(book->cluster, flow->server_addr);
+    const PodRuntime *runtime = pod ? cluster_pod_runtime(pod) : NULL;
+    const ApplicationSpec *spec = runtime ? pod_runtime_spec(runtime) : NULL;
 
     flow->server_state = pod ? pod_state(pod) : FLOW_POD_GONE;
     flow->server_expects_header = spec && spec->accept_proxy;

@@ -1,8 +1,8 @@
 #ifndef MODEL_REPORT_LOSS_PRIVATE_H
 #define MODEL_REPORT_LOSS_PRIVATE_H
 
-/* Between loss_kind.c, which places a lost flow, loss_window.c, which groups them, and loss_cause.c, which finds what
- * ended a group */
+/* Between loss_kind.c, which places a lost flow, loss_window.c, which groups them, loss_cause.c, which finds what ended
+ * a group, and loss_words.c, which says so */
 
 #include "model/network/node_proxy.h"
 #include "model/report/loss_window.h"
@@ -66,6 +66,16 @@ const Service *loss_service(const LossWorld *w, const Lb *lb);
 char *loss_why_nobody(const LossWorld *w, const Lb *lb);
 /* Fix or addition to it: a preStop hook that the grace period cuts off; "" if it does not.  Caller frees. */
 char *loss_grace_note(const LossWorld *w, const Lb *lb);
+/* These fill clock, fix and, where it is known, closed of the group's window; false: that was not it. */
+bool loss_tell_stuck(const LossWorld *w, LossGroup *g, const char *node);
+void loss_tell_event(const LossWorld *w, LossGroup *g, const LbHealthEvent *event);
+void loss_tell_sync(const LossWorld *w, LossGroup *g, const char *node, const ProxySync *sync);
+void loss_tell_late(const LossWorld *w, LossGroup *g);
+void loss_tell_refusal(const LossWorld *w, LossGroup *g);
+void loss_tell_nobody(const LossWorld *w, LossGroup *g);
+void loss_tell_server(LossGroup *g);
+void loss_tell_unclosed(const LossWorld *w, LossGroup *g);
+void loss_tell_early(const LossWorld *w, LossGroup *g);
 /* Fills closed, clock and fix of the group's window. */
 void loss_find_closer(const LossWorld *w, LossGroup *group);
 
