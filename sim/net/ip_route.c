@@ -271,22 +271,28 @@ common_bits(const IpAddr *a, const IpAddr *b)
     return 128;
 }
 
-/* ipv6_dev_get_saddr(): RFC 6724 rules 1 (same address), 2 (scope), 5 (interface), 8 (longest prefix). */
+/* The kernel gives ::1 the scope of links. */
+static bool
+has_link_scope(const IpAddr *addr)
+{
+    return ipaddr_is_linklocal(addr) || ipaddr_is_loopback(addr);
+}
+
+/* ipv6_dev_get_saddr(): RFC 6724 rules 1 (same address), 2 (scope), 5 (interface), 8 (longest prefix).  For a
+ * destination of link scope only the interface's own addresses will do. */
 static bool
 select_addr6(Host *host, const NetDev *out, IpAddr dst, IpAddr *ret_src)
 {
     uint32_t best = 0;
-    bool linklocal = ipaddr_is_linklocal(&dst);
+    bool on_link = has_link_scope(&dst);
 
     for (uint32_t d = 0; d < host->n_devs; d++) {
         const NetDev *dev = host->devs[d];
         for (uint32_t i = 0; dev && i < dev->n_addrs; i++) {
             const IpPrefix *prefix = &dev->addrs[i].prefix;
-            if (ipaddr_is_v4(&prefix->addr) || ipaddr_is_loopback(&prefix->addr) != ipaddr_is_loopback(&dst))
+            if (ipaddr_is_v4(&prefix->addr) || (on_link ? dev != out : ipaddr_is_loopback(&prefix->addr)))
                 continue;
-            if (linklocal && dev != out)
-                continue;
-            uint32_t same = ipaddr_eq(prefix->addr, dst), scope = ipaddr_is_linklocal(&prefix->addr) == linklocal;
+            uint32_t same = ipaddr_eq(prefix->addr, dst), scope = has_link_scope(&prefix->addr) == on_link;
             uint32_t score = 1 + (same << 12 | scope << 11 | (uint32_t)(dev == out) << 10 |
                                   MIN(common_bits(&prefix->addr, &dst), prefix->len));
             if (score <= best)
