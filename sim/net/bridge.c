@@ -112,11 +112,11 @@ bridge_port_receive(NetDev *port, Packet *pkt)
         port->port_learned = pkt->eth_src;
     }
     pkt->meta.in = bridge;
-    pkt->meta.phys_in = port;
     if (__builtin_expect(bridge->host->forwarder != NULL, 0) && is_steered(bridge, pkt))
         return;
     if (calls_netfilter(bridge, pkt)) {
         IpAddr dst = pkt->dst;
+        pkt->meta.phys_in = port;
         pkt->meta.nf_bridge = NFBR_PREROUTED;
         if (!ip_hook(bridge->host, NF_PREROUTING, pkt))
             return;
@@ -294,6 +294,7 @@ forward(NetDev *bridge, NetDev *from, NetDev *to, Packet *pkt)
     }
     if (pkt->meta.nf_bridge == NFBR_PREROUTED) {
         pkt->meta.in = pkt->meta.out = bridge;
+        pkt->meta.phys_out = to->index;
         if (!ip_hook(host, NF_FORWARD, pkt) || !ip_hook(host, NF_POSTROUTING, pkt))
             return;
         pkt->meta.nf_bridge = NFBR_NONE;

@@ -6,6 +6,7 @@ static uint32_t addr_type(Host *host, IpAddr addr, const NetDev *dev);
 static bool masquerade_addr(Host *host, const NetDev *out, IpAddr dst, IpAddr *ret_addr);
 static bool redirect_addr(Host *host, const NetDev *in, IpFamily family, IpAddr *ret_addr);
 static bool rpfilter(Host *host, const Packet *pkt, uint32_t flags);
+static const NetDev *dev_at(const Host *host, uint32_t index);
 
 const NfHostOps host_nf_ops = {
     .addr_type = addr_type,
@@ -13,6 +14,7 @@ const NfHostOps host_nf_ops = {
     .redirect_addr = redirect_addr,
     .rpfilter = rpfilter,
     .dev_name = netdev_name,
+    .dev_at = dev_at,
     .host_name = host_name,
 };
 
@@ -70,6 +72,12 @@ redirect_addr(Host *host, const NetDev *in, IpFamily family, IpAddr *ret_addr)
         return true;
     }
     return false;
+}
+
+static const NetDev *
+dev_at(const Host *host, uint32_t index)
+{
+    return host->devs[index - 1];
 }
 
 /* ipt_rpfilter.c: is there a way back, over the same interface unless loose? */

@@ -3,7 +3,7 @@
 /* ICMP and ICMPv6: errors sent, echo, errors received (net/ipv4/icmp.c, net/ipv6/icmp.c)
  *
  * An error's source is the packet's destination if that is an address of ours, else what the route back selects
- * (icmp_errors_use_inbound_ifaddr 0).  Suppressed answers are traced as dropped packets: a reader must see why the
+ * (icmp_errors_use_inbound_ifaddr 0), with IPv6 what suits it on the interface by which the packet came.  Suppressed answers are traced as dropped packets: a reader must see why the
  * client waits.                                                                                                      */
 
 enum {
@@ -23,7 +23,7 @@ enum { CODE_FRAG_NEEDED = 4, CODE_UNKNOWN_HEADER = 1 };
 static void send_error(Host *host, const Packet *pkt, uint8_t type, uint8_t code, uint32_t mtu);
 static bool may_answer(const Host *host, const Packet *pkt);
 static bool limit_allows(Host *host, const Packet *pkt, uint8_t type, uint8_t code, const IpRoute *route);
-static IpAddr error_source(const Host *host, const Packet *pkt);
+static IpAddr error_source(Host *host, const Packet *pkt);
 static void unreachable_code(RejectWith with, bool v4, uint8_t *ret_type, uint8_t *ret_code);
 static void send_echo_reply(Host *host, const Packet *request);
 static void learn_pmtu(Host *host, const Packet *pkt);
@@ -159,14 +159,23 @@ limit_allows(Host *host, const Packet *pkt, uint8_t type, uint8_t code, const Ip
 
 /* An own address on any interface will do, for IPv6 as well (ipv6_chk_addr(), not strict). */
 static IpAddr
-error_source(const Host *host, const Packet *pkt)
+error_source(Host *host, const Packet *pkt)
 {
+    const NetDev *dev = pkt->meta.in ? pkt->meta.in : pkt->meta.out;
+    const Route *back;
+    IpAddr src;
     bool inner = ipaddr_is_loopback(&pkt->dst) && pkt->meta.in && pkt->meta.in->kind != DEV_LOOPBACK;
 
     /* IPv6 asks by interface: ::1 is no address of another one (ipv6_chk_addr()). */
     if (fib_is_local(host->fib, pkt->dst, NULL) && !(inner && packet_family(pkt) == FAMILY_IPV6))
         return pkt->dst;
-    return packet_family(pkt) == FAMILY_IPV4 ? IPADDR_ANY4 : IPADDR_ANY6;
+    if (packet_family(pkt) == FAMILY_IPV4)
+        return IPADDR_ANY4;
+    /* icmp6_send(), unless the route back prefers a source. */
+    back = fib_lookup(host->fib, pkt->src);
+    if (!dev || (back && !ipaddr_is_any(&back->src)) || !ip_select_addr(host, dev, pkt->src, &src))
+        return IPADDR_ANY6;
+    return src;
 }
 
 /* One name may stand for both families (nft's icmpx): the nearest code of the packet's own. */

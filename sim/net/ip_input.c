@@ -53,7 +53,7 @@ ip_local_deliver(Host *host, Packet *pkt)
     if (!ip_hook(host, NF_INPUT, pkt))
         return;
     host->stats.in_delivers++;
-    if (pkt->cksum == CKSUM_BAD) {
+    if (pkt->cksum == CKSUM_BAD && pkt->proto != IPPROTO_SCTP_) { /* Without its module nobody looks at SCTP's. */
         host_drop(host, pkt, DROP_CHECKSUM);
         return;
     }

@@ -46,6 +46,7 @@ send(Host *host, Packet *pkt, bool any_source)
         pkt->src = route.kind == TRACE_ROUTE_NONE && ipaddr_is_v4(&pkt->dst) ? IPADDR_ANY4 : route.src;
     pkt->meta.local_out = 1;
     pkt->meta.in = pkt->meta.phys_in = NULL;
+    pkt->meta.phys_out = 0;
     pkt->meta.out = route.dev;
     trace_send(host, pkt);
     ip_trace_route(host, pkt, &route);

@@ -2,13 +2,14 @@
 
 /* Answers to packets that nobody takes: REJECT (nf_reject_ipv4.c, nf_reject_ipv6.c) and missing sockets */
 
+static void send_back_by_port(Host *host, const Packet *pkt, Packet *reset);
 static uint32_t segment_length(const Packet *pkt);
 
 void
 ip_send_reject(Host *host, const Packet *pkt, RejectWith with)
 {
-    if (pkt->cksum == CKSUM_BAD)
-        return; /* nf_ip_checksum(): no answer to garbage. */
+    if (pkt->cksum == CKSUM_BAD && pkt->proto != IPPROTO_SCTP_)
+        return; /* nf_reject_verify_csum(): no answer to garbage. */
     if (with != REJECT_TCP_RESET) {
         icmp_send_unreachable(host, pkt, with);
         return;
@@ -19,7 +20,27 @@ ip_send_reject(Host *host, const Packet *pkt, RejectWith with)
     if (host->nf && nf_stack_conntrack(host->nf))
         conntrack_set_closing(nf_stack_conntrack(host->nf), pkt);
     conntrack_attach(reset, pkt); /* So that NAT applies to it though the connection was never confirmed. */
-    ip_send_any_source(host, reset);
+    if (pkt->meta.phys_in)
+        send_back_by_port(host, pkt, reset);
+    else
+        ip_send_any_source(host, reset);
+}
+
+/* nf_send_reset(), nf_send_reset6(): what came through a bridge is answered there, with its MACs turned around; no hook
+ * sees the answer, so that NAT does not translate it. */
+static void
+send_back_by_port(Host *host, const Packet *pkt, Packet *reset)
+{
+    IpRoute route = ip_route_output(host, reset->dst, reset->src, true, reset);
+
+    if (route.kind == TRACE_ROUTE_NONE) {
+        host_drop(host, reset, route.reason);
+        return;
+    }
+    reset->meta.local_out = 1;
+    reset->eth_dst = pkt->eth_src;
+    reset->eth_src = pkt->eth_dst;
+    netdev_transmit((NetDev *)pkt->meta.phys_in, reset);
 }
 
 Packet *

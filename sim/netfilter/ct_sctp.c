@@ -1,7 +1,6 @@
 /* SCTP (nf_conntrack_proto_sctp.c)
  *
- * A packet stands for its first chunk.  The T bit of ABORT and SHUTDOWN COMPLETE is not carried: either side's tag will
- * do. */
+ * A packet stands for its first chunk. */
 
 #include "sim/netfilter/conntrack_private.h"
 
@@ -112,7 +111,7 @@ sctp_begin(Conn *conn, const SctpHeader *header)
         if (header->vtag != 0)
             return false;
         conn->sctp.vtag[CT_REPLY] = header->init_tag;
-    } else if (header->chunk == CHUNK_HEARTBEAT) {
+    } else if (header->chunk == CHUNK_HEARTBEAT || header->chunk == CHUNK_HEARTBEAT_ACK) {
         conn->sctp.vtag[CT_ORIG] = header->vtag;
     } else {
         conn->sctp.vtag[CT_REPLY] = header->vtag;
@@ -131,11 +130,12 @@ tag_is_valid(CtSctp *sctp, const SctpHeader *header, CtDir dir, bool *ret_tolera
         return header->vtag == 0;
     case CHUNK_ABORT:
     case CHUNK_SHUTDOWN_COMPLETE:
-        return own || header->vtag == sctp->vtag[!dir];
+        return header->vtag == sctp->vtag[header->t_bit ? !dir : dir];
     case CHUNK_SHUTDOWN_ACK:
         return true;
     case CHUNK_COOKIE_ACK:
-        sctp->init[0] = sctp->init[1] = own ? 0 : sctp->init[1];
+        if (own)
+            sctp->init[0] = sctp->init[1] = 0;
         return own;
     case CHUNK_HEARTBEAT:
         if (sctp->vtag[dir] == 0) {

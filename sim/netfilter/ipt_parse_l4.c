@@ -143,6 +143,8 @@ option_multiport(IptRule *rule, IptGroup *group, const char *option, bool neg)
         uint32_t low, high;
         if (!ipt_parse_range(*word, ':', 65535, &low, &high))
             return ipt_bad(rule, g_strdup_printf("\"%s\" is no port or port range", *word), NULL);
+        if (strchr(*word, ':') && low >= high)
+            return ipt_bad(rule, g_strdup_printf("\"%s\" is no range of ports: it begins where it ends", *word), NULL);
         used += low == high ? 1 : 2;
         if (used > 15)
             return ipt_bad(rule, g_strdup("more than 15 ports in a multiport match"), "a range counts as two");

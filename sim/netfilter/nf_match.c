@@ -33,6 +33,9 @@ nf_match(NfWalk *walk, const NfExpr *expr)
     case NFX_MULTIPORT:
         known = packet_has_ports(pkt);
         break;
+    case NFX_PHYSDEV: /* A packet that br_netfilter saw, but without a port to leave by: no "not this port" holds. */
+        known = expr->len != 1 || !pkt->meta.phys_in || pkt->meta.phys_out;
+        break;
     case NFX_TCP_FLAGS:
         known = pkt->proto == IPPROTO_TCP_;
         break;
@@ -281,6 +284,7 @@ match_nth(NfWalk *walk, const NfExpr *expr)
     return n == expr->b;
 }
 
+/* xt_physdev.c: the port that a packet leaves by is known of one that is bridged, in FORWARD and POSTROUTING. */
 static bool
 match_physdev(const NfWalk *walk, const NfExpr *expr)
 {
@@ -289,12 +293,12 @@ match_physdev(const NfWalk *walk, const NfExpr *expr)
     switch (expr->len) {
     case 0:
         return meta->phys_in && match_dev(walk, meta->phys_in, expr, expr->b);
-    case 2:
-        return meta->nf_bridge && meta->phys_in;
+    case 1:
+        return meta->phys_out && match_dev(walk, walk->ops->dev_at(walk->host, meta->phys_out), expr, expr->b);
     case 3:
         return meta->phys_in != NULL;
-    default: /* Which port a bridge will choose is not known yet. */
-        return false;
+    default:
+        return meta->phys_out != 0;
     }
 }
 
@@ -338,8 +342,11 @@ match_ipset(const NfWalk *walk, const NfExpr *expr)
     const NfSetSpec *spec = nf_set_spec(set);
     const Packet *pkt = walk->pkt;
     uint32_t fields = 0, dim = 0;
+    bool with_proto = false;
     NfKey key;
 
+    for (uint32_t i = 0; i < spec->n_fields; i++)
+        with_proto |= (spec->fields >> (4 * i) & 0xf) == NF_KEY_PROTO;
     for (uint32_t i = 0; i < spec->n_fields; i++) {
         uint32_t field = spec->fields >> (4 * i) & 0xf;
         bool src = (expr->b >> (2 * dim) & 3) == 1;
@@ -352,7 +359,8 @@ match_ipset(const NfWalk *walk, const NfExpr *expr)
             break;
         case NF_KEY_SPORT:
         case NF_KEY_DPORT:
-            if (!packet_has_ports(pkt))
+            /* ip_set_get_ip_port(): a bitmap of ports, which asks for no protocol, knows TCP and UDP only. */
+            if (!packet_has_ports(pkt) || (!with_proto && pkt->proto == IPPROTO_SCTP_))
                 return false;
             field = src ? NF_KEY_SPORT : NF_KEY_DPORT;
             dim++;

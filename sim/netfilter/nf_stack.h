@@ -26,6 +26,7 @@ typedef struct {
     /* Reverse path check of -m rpfilter: flags as NFX_RPFILTER. */
     bool (*rpfilter)(Host *host, const Packet *pkt, uint32_t flags);
     const char *(*dev_name)(const NetDev *dev);
+    const NetDev *(*dev_at)(const Host *host, uint32_t index);
     const char *(*host_name)(const Host *host);
 } NfHostOps;
 

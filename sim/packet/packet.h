@@ -112,6 +112,7 @@ enum {
 typedef struct {
     uint32_t vtag;
     uint8_t chunk;     /* First chunk's type. */
+    bool t_bit;        /* ABORT and SHUTDOWN COMPLETE: 'vtag' is the peer's own, reflected. */
     uint32_t init_tag; /* INIT and INIT-ACK. */
     uint32_t tsn;      /* INIT, INIT-ACK, DATA, SACK, SHUTDOWN. */
 } SctpHeader;
@@ -140,12 +141,13 @@ typedef struct {
     uint32_t mark;
     uint32_t l2_hops;       /* Loop guard inside one host. */
     const NetDev *in, *out; /* Interfaces of this host. */
-    const NetDev *phys_in;  /* Bridge port it came through (br_netfilter), or NULL. */
+    const NetDev *phys_in;  /* Bridge port it came through if br_netfilter saw it (kept when it is routed), or NULL. */
     Conn *ct;               /* Holds a reference (conntrack.h), or NULL. */
     uint8_t ctinfo;         /* CtInfo. */
     uint8_t ct_reply;       /* Direction: 1 for the reply. */
     uint8_t nf_bridge;      /* Passed PREROUTING at the bridge (br_netfilter). */
     uint8_t local_out;      /* Made by this host. */
+    uint32_t phys_out;      /* Index of the bridge port that it is bridged to; 0: none. */
     struct Socket *owner;   /* Local sender, or NULL: told of EPERM and local errors. */
 } PacketMeta;
 

@@ -346,7 +346,8 @@ write_sctp(const Packet *pkt, uint8_t *p, uint32_t size)
     memset(p, 0, size - pkt->payload.len - pad);
     memset(p + size - pad, 0, pad);
     put32(put16(put16(p, pkt->sport), pkt->dport), sctp->vtag);
-    put16(put8(put8(chunk, sctp->chunk), sctp->chunk == SCTP_DATA ? DATA_WHOLE : 0), (uint16_t)(size - 12 - pad));
+    put16(put8(put8(chunk, sctp->chunk), sctp->chunk == SCTP_DATA ? DATA_WHOLE : sctp->t_bit),
+          (uint16_t)(size - 12 - pad));
     switch (sctp->chunk) {
     case SCTP_DATA:
         put32(chunk + 4, sctp->tsn);

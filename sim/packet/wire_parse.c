@@ -404,6 +404,10 @@ read_sctp(Reader *r, Packet *pkt, const uint8_t *p, uint32_t size)
             return refuse(r, "short SCTP SACK or SHUTDOWN");
         sctp->tsn = get32(chunk + 4);
         return true;
+    case SCTP_ABORT:
+    case SCTP_SHUTDOWN_COMPLETE:
+        sctp->t_bit = chunk[1] & 1;
+        return true;
     default:
         return true;
     }

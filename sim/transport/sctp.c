@@ -24,6 +24,7 @@ typedef struct {
 static void association_input(Association *a, const Packet *pkt);
 static void listener_input(Socket *l, const Packet *pkt);
 static void on_timer(Sim *sim, void *owner);
+static void answer_out_of_the_blue(SocketTable *table, const SocketKey *key, const SctpHeader *header, uint64_t flow);
 static IpSendResult send_chunk(SocketTable *table, Association *a, const SocketKey *key, uint64_t flow, uint8_t chunk,
                                uint32_t vtag, uint32_t init_tag, const Payload *payload);
 static Association *association_new(SocketTable *table, const SocketOptions *options, const SocketCallbacks *callbacks,
@@ -114,15 +115,15 @@ sctp_input(SocketTable *table, Packet *pkt)
         socket_refuse(table, pkt);
         return;
     }
+    if (pkt->cksum == CKSUM_BAD) {
+        host_drop(table->host, pkt, DROP_CHECKSUM);
+        return;
+    }
     if (!s) {
-        uint32_t vtag = pkt->sctp.chunk == SCTP_INIT ? pkt->sctp.init_tag : pkt->sctp.vtag;
-        uint8_t chunk = pkt->sctp.chunk;
+        SctpHeader header = pkt->sctp;
         uint64_t flow = pkt->flow;
         host_drop(table->host, pkt, DROP_NO_SOCKET);
-        if (chunk == SCTP_SHUTDOWN_ACK)
-            send_chunk(table, NULL, &key, flow, SCTP_SHUTDOWN_COMPLETE, vtag, 0, NULL);
-        else if (chunk != SCTP_ABORT && chunk != SCTP_SHUTDOWN_COMPLETE)
-            send_chunk(table, NULL, &key, flow, SCTP_ABORT, vtag, 0, NULL);
+        answer_out_of_the_blue(table, &key, &header, flow);
         return;
     }
     socket_trace_deliver(table, s, pkt);
@@ -133,6 +134,22 @@ sctp_input(SocketTable *table, Packet *pkt)
         listener_input(s, pkt);
     socket_unpin(s);
     packet_free(table->sim, pkt);
+}
+
+/* RFC 9260 8.4: with the tag that an INIT brings along, else with its own reflected (the T bit). */
+static void
+answer_out_of_the_blue(SocketTable *table, const SocketKey *key, const SctpHeader *header, uint64_t flow)
+{
+    Packet *pkt;
+
+    if (header->chunk == SCTP_ABORT || header->chunk == SCTP_SHUTDOWN_COMPLETE)
+        return;
+    pkt = socket_packet(table, key, flow);
+    pkt->dont_fragment = true;
+    pkt->sctp.chunk = header->chunk == SCTP_SHUTDOWN_ACK ? SCTP_SHUTDOWN_COMPLETE : SCTP_ABORT;
+    pkt->sctp.t_bit = header->chunk != SCTP_INIT;
+    pkt->sctp.vtag = pkt->sctp.t_bit ? header->vtag : header->init_tag;
+    socket_ip_send(table, NULL, pkt);
 }
 
 void

@@ -8,8 +8,9 @@
  * with their counters, then the connections.  Lines that differ are a finding; the shrinker drops rules and steps while
  * a difference remains.
  *
- * The router under test has three interfaces, c0, s0 and t0; behind each is a wire on which nobody answers but us:
+ * The router under test has five wires, on which nobody answers but us:
  *   c0  10.1.0.1/24, fd00:1::1/64    s0  10.2.0.1/24, fd00:2::1/64    t0  10.3.0.1/24, fd00:3::1/64, default route
+ *   p0 (hairpin on), p1: ports of the bridge br0 10.4.0.1/24, fd00:4::1/64, whose frames netfilter sees
  * and 10.99.0.0/24 (fd00:99::/64) is unreachable.
  *
  * Compared modulo: ports that nobody of the case named (drawn at random by the kernel), IP ids, checksums, window of
@@ -22,7 +23,7 @@
 #include "sim/netfilter/nf_text.h"
 #include "sim/packet/wire.h"
 
-enum { FUZZ_N_DEVS = 3, FUZZ_ROUTER = FUZZ_N_DEVS, FUZZ_MAX_EXPRS = 14, FUZZ_MAX_STEPS = 40 };
+enum { FUZZ_N_DEVS = 5, FUZZ_FIRST_PORT = 3, FUZZ_ROUTER = FUZZ_N_DEVS, FUZZ_MAX_EXPRS = 14, FUZZ_MAX_STEPS = 40 };
 
 typedef enum { FUZZ_IPTABLES, FUZZ_NFT } FuzzDialect;
 
@@ -58,6 +59,8 @@ typedef struct {
     bool bad_checksum;
     IpAddr src, dst;
     uint16_t sport, dport, len;
+    uint16_t mss;      /* Option of a SYN; 0: none. */
+    uint8_t chunk;     /* SCTP: 'seq' is the verification tag, 'ack' the tag that INIT and INIT ACK announce. */
     uint32_t seq, ack;
     uint32_t ref; /* STEP_REPLY, STEP_ERROR: which one, counted from the last. */
 } FuzzStep;
@@ -77,8 +80,9 @@ FuzzCase *fuzz_case_new(uint64_t seed);
 void fuzz_case_free(FuzzCase *c);
 /* The rules as objects, sealed; NULL with *error set. */
 NfRuleset *fuzz_case_ruleset(const FuzzCase *c, GError **error);
-/* The rules as the tools read them, printed by our printers. */
-void fuzz_print_rules(GString *out, const FuzzCase *c, const NfRuleset *rs);
+/* The rules as the tools read them: iptables' as they were made, so that our reader is tested too; nft's, for which we
+ * have none, as our printer writes them.  False with *error set if they cannot be objects. */
+bool fuzz_print_rules(GString *out, const FuzzCase *c, GError **error);
 
 /* Parts of the generator. */
 void fuzz_make_iptables(FuzzCase *c, Rng *rng);
@@ -97,9 +101,12 @@ typedef enum {
     ADDR_SERVER,
     ADDR_SERVER2,
     ADDR_THIRD,
+    ADDR_POD,
+    ADDR_POD2,
     ADDR_ROUTER_C,
     ADDR_ROUTER_S,
     ADDR_ROUTER_T,
+    ADDR_ROUTER_B,
     ADDR_SERVICE,
     ADDR_SERVICE2,
     ADDR_UNREACHABLE,
@@ -111,6 +118,10 @@ IpPrefix fuzz_prefix(IpFamily family, Rng *rng);
 uint16_t fuzz_port(Rng *rng);
 bool fuzz_port_known(uint16_t port);
 extern const char *const fuzz_dev_names[FUZZ_N_DEVS];
+/* Who lives behind each wire, ended by ADDR_N. */
+extern const FuzzAddr fuzz_dev_addrs[FUZZ_N_DEVS][4];
+/* The wire behind which an address of the bridge's subnet lives; -1: none. */
+int fuzz_port_of(IpFamily family, IpAddr addr);
 
 /* The ipsets that rules name: all exist on both sides, with constant content. */
 void fuzz_ipsets_put(NfRuleset *rs);
@@ -138,6 +149,7 @@ typedef struct FuzzKernel FuzzKernel;
 FuzzKernel *fuzz_kernel_new(const char **ret_why);
 void fuzz_kernel_free(FuzzKernel *k);
 FuzzView *fuzz_kernel_play(FuzzKernel *k, const FuzzCase *c);
-FuzzView *fuzz_sim_play(const FuzzCase *c);
+/* 'attempt' gives it other draws. */
+FuzzView *fuzz_sim_play(const FuzzCase *c, uint32_t attempt);
 
 #endif

@@ -5,8 +5,6 @@
 static NfChain *build_chain(const FuzzCase *c, uint32_t index);
 static void save_text(GString *out, const FuzzCase *c);
 
-const char *const fuzz_dev_names[FUZZ_N_DEVS] = {"c0", "s0", "t0"};
-
 FuzzCase *
 fuzz_case_new(uint64_t seed)
 {
@@ -116,13 +114,21 @@ fuzz_case_ruleset(const FuzzCase *c, GError **error)
     return NULL;
 }
 
-void
-fuzz_print_rules(GString *out, const FuzzCase *c, const NfRuleset *rs)
+bool
+fuzz_print_rules(GString *out, const FuzzCase *c, GError **error)
 {
-    if (c->dialect == FUZZ_NFT)
-        nf_print_nft_ruleset(out, rs, NULL);
-    else
-        nf_print_iptables_save(out, rs);
+    NfRuleset *rs;
+
+    if (c->dialect == FUZZ_IPTABLES) {
+        save_text(out, c);
+        return true;
+    }
+    rs = fuzz_case_ruleset(c, error);
+    if (!rs)
+        return false;
+    nf_print_nft_ruleset(out, rs, NULL);
+    nf_ruleset_unref(rs);
+    return true;
 }
 
 static NfChain *

@@ -5,19 +5,37 @@
 /* None below 1024: from there the kernel draws for its like from few, and might hit one of these. */
 static const uint16_t ports[] = {2080, 2443, 2053, 8080, 9090, 3000, 11001, 11002, 11003, 11004, 30080};
 
+const char *const fuzz_dev_names[FUZZ_N_DEVS] = {"c0", "s0", "t0", "p0", "p1"};
+const FuzzAddr fuzz_dev_addrs[FUZZ_N_DEVS][4] = {{ADDR_CLIENT, ADDR_CLIENT2, ADDR_CLIENT3, ADDR_N},
+                                                 {ADDR_SERVER, ADDR_SERVER2, ADDR_N},
+                                                 {ADDR_THIRD, ADDR_N},
+                                                 {ADDR_POD, ADDR_N},
+                                                 {ADDR_POD2, ADDR_N}};
+
 IpAddr
 fuzz_addr(IpFamily family, FuzzAddr which)
 {
     static const char *const v4[ADDR_N] = {"10.1.0.2",   "10.1.0.3",  "10.1.0.9", "10.2.0.2", "10.2.0.3",
-                                           "10.3.0.2",   "10.1.0.1",  "10.2.0.1", "10.3.0.1", "10.96.0.10",
+                                           "10.3.0.2",   "10.4.0.2",  "10.4.0.3", "10.1.0.1", "10.2.0.1",
+                                           "10.3.0.1",   "10.4.0.1",  "10.96.0.10",
                                            "10.96.0.11", "10.99.0.1", "127.0.0.1"};
     static const char *const v6[ADDR_N] = {"fd00:1::2",  "fd00:1::3",  "fd00:1::9", "fd00:2::2", "fd00:2::3",
-                                           "fd00:3::2",  "fd00:1::1",  "fd00:2::1", "fd00:3::1", "fd00:96::a",
+                                           "fd00:3::2",  "fd00:4::2",  "fd00:4::3", "fd00:1::1", "fd00:2::1",
+                                           "fd00:3::1",  "fd00:4::1",  "fd00:96::a",
                                            "fd00:96::b", "fd00:99::1", "::1"};
     IpAddr addr = IPADDR_ANY4;
 
     g_assert(ipaddr_parse(family == FAMILY_IPV4 ? v4[which] : v6[which], &addr));
     return addr;
+}
+
+int
+fuzz_port_of(IpFamily family, IpAddr addr)
+{
+    for (int i = FUZZ_FIRST_PORT; i < FUZZ_N_DEVS; i++)
+        if (ipaddr_eq(addr, fuzz_addr(family, fuzz_dev_addrs[i][0])))
+            return i;
+    return -1;
 }
 
 IpPrefix

@@ -184,7 +184,7 @@ add_l4(Gen *g)
             fuzz_one_in(g->rng, 3)   ? "ports"
             : fuzz_one_in(g->rng, 2) ? "sports"
                                      : "dports",
-            fuzz_port(g->rng), 11000, 11000 + rng_below(g->rng, 5), fuzz_port(g->rng));
+            fuzz_port(g->rng), 11000, 11001 + rng_below(g->rng, 4), fuzz_port(g->rng));
         break;
     case 4:
         if (g->proto == 6)

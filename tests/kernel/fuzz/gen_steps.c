@@ -11,6 +11,7 @@
 static FuzzStep *add_step(FuzzCase *c, const FuzzStep *template, FuzzStepKind kind);
 static FuzzStep make_flow(const FuzzCase *c, Rng *rng);
 static void add_tcp(FuzzCase *c, Rng *rng, FuzzStep *flow);
+static void add_sctp(FuzzCase *c, Rng *rng, FuzzStep *flow);
 static void add_datagrams(FuzzCase *c, Rng *rng, FuzzStep *flow);
 static void add_stray(FuzzCase *c, Rng *rng, FuzzStep *flow);
 
@@ -25,6 +26,8 @@ fuzz_make_steps(FuzzCase *c, Rng *rng)
             add_stray(c, rng, &flow);
         else if (flow.proto == 6)
             add_tcp(c, rng, &flow);
+        else if (flow.proto == 132)
+            add_sctp(c, rng, &flow);
         else
             add_datagrams(c, rng, &flow);
     }
@@ -52,15 +55,17 @@ has_nat(const FuzzCase *c)
 static FuzzStep
 make_flow(const FuzzCase *c, Rng *rng)
 {
-    static const FuzzAddr sources[FUZZ_N_DEVS + 1][3] = {{ADDR_CLIENT, ADDR_CLIENT2, ADDR_CLIENT3},
-                                                         {ADDR_SERVER, ADDR_SERVER2, ADDR_SERVER},
-                                                         {ADDR_THIRD, ADDR_THIRD, ADDR_THIRD},
-                                                         {ADDR_ROUTER_C, ADDR_ROUTER_S, ADDR_ROUTER_T}};
+    static const FuzzAddr sources[FUZZ_N_DEVS + 1][3] = {
+        {ADDR_CLIENT, ADDR_CLIENT2, ADDR_CLIENT3},   {ADDR_SERVER, ADDR_SERVER2, ADDR_SERVER},
+        {ADDR_THIRD, ADDR_THIRD, ADDR_THIRD},        {ADDR_POD, ADDR_POD, ADDR_POD},
+        {ADDR_POD2, ADDR_POD2, ADDR_POD2},           {ADDR_ROUTER_C, ADDR_ROUTER_B, ADDR_ROUTER_T}};
     bool v6 = c->family == FAMILY_IPV6;
-    uint32_t kind = rng_below(rng, 10);
-    FuzzStep flow = {.ttl = 64, .from = (uint8_t)(fuzz_one_in(rng, 2) ? 0 : rng_below(rng, 4))};
+    uint32_t kind = rng_below(rng, 12);
+    FuzzStep flow = {.ttl = 64, .from = (uint8_t)(fuzz_one_in(rng, 2) ? 0 : rng_below(rng, FUZZ_N_DEVS + 1))};
 
     flow.src = fuzz_addr(c->family, sources[flow.from][rng_below(rng, 3)]);
+    if (flow.from != FUZZ_ROUTER && fuzz_one_in(rng, 12))
+        flow.src = fuzz_addr(c->family, rng_below(rng, ADDR_UNREACHABLE)); /* Somebody else's. */
     do
         flow.dst = fuzz_addr(c->family, rng_below(rng, flow.from == FUZZ_ROUTER ? ADDR_N : ADDR_LOOPBACK));
     while ((ipaddr_eq(flow.src, flow.dst) && !fuzz_one_in(rng, 8)) ||
@@ -70,14 +75,14 @@ make_flow(const FuzzCase *c, Rng *rng)
            (!v6 && flow.from != FUZZ_ROUTER && ipaddr_eq(flow.dst, fuzz_addr(c->family, ADDR_UNREACHABLE))));
     if (ipaddr_is_loopback(&flow.dst))
         flow.src = flow.dst;
-    flow.proto = kind < 5 ? 6 : kind < 8 ? 17 : v6 ? 58 : 1;
+    flow.proto = kind < 5 ? 6 : kind < 8 ? 17 : kind < 10 ? 132 : v6 ? 58 : 1;
     flow.sport = (uint16_t)(11001 + rng_below(rng, 4));
     flow.dport = fuzz_port(rng);
     if (fuzz_one_in(rng, 12))
         flow.ttl = (uint8_t)(1 + rng_below(rng, 2));
     if (fuzz_one_in(rng, 8))
         flow.tos = 0x10;
-    if (kind >= 8)
+    if (kind >= 10)
         flow.icmp_type = v6 ? 128 : 8;
     return flow;
 }
@@ -90,7 +95,10 @@ add_tcp(FuzzCase *c, Rng *rng, FuzzStep *flow)
 
     flow->seq = ISN;
     flow->tcp_flags = TCP_SYN;
+    if (fuzz_one_in(rng, 2))
+        flow->mss = (uint16_t)(fuzz_one_in(rng, 2) ? 1460 : 400 + rng_below(rng, 1100));
     add_step(c, flow, STEP_PACKET);
+    flow->mss = 0;
     if (fuzz_one_in(rng, 6))
         add_step(c, flow, STEP_PACKET); /* Again. */
     step = add_step(c, flow, STEP_REPLY);
@@ -115,6 +123,29 @@ add_tcp(FuzzCase *c, Rng *rng, FuzzStep *flow)
             step->tcp_flags = TCP_PSH | TCP_ACK;
             step->len = (uint16_t)(1 + rng_below(rng, 40));
         }
+        if (fuzz_one_in(rng, 24))
+            step->bad_checksum = true;
+    }
+}
+
+/* An association, with chunks out of turn and wrong tags between. */
+static void
+add_sctp(FuzzCase *c, Rng *rng, FuzzStep *flow)
+{
+    static const uint8_t chunks[] = {SCTP_DATA,     SCTP_SACK,         SCTP_HEARTBEAT,        SCTP_HEARTBEAT_ACK,
+                                     SCTP_SHUTDOWN, SCTP_SHUTDOWN_ACK, SCTP_SHUTDOWN_COMPLETE, SCTP_ABORT,
+                                     SCTP_ERROR,    SCTP_INIT,         SCTP_INIT_ACK,         SCTP_COOKIE_ECHO,
+                                     SCTP_COOKIE_ACK};
+    static const uint8_t opening[] = {SCTP_INIT, SCTP_INIT_ACK, SCTP_COOKIE_ECHO, SCTP_COOKIE_ACK};
+
+    for (uint32_t i = 0, n = 1 + rng_below(rng, 9); i < n; i++) {
+        bool strays = fuzz_one_in(rng, 10), reply = i < 4 ? i % 2 : fuzz_one_in(rng, 2);
+        FuzzStep *step = add_step(c, flow, reply ? STEP_REPLY : STEP_PACKET);
+        step->chunk = i < 4 && !strays ? opening[i] : chunks[rng_below(rng, fuzz_one_in(rng, 3) ? 13 : 6)];
+        step->seq = step->chunk == SCTP_INIT ? 0 : reply ? ISN : REPLY_ISN;
+        step->ack = reply ? REPLY_ISN : ISN;
+        if (fuzz_one_in(rng, 16))
+            step->seq += 7; /* Not its tag. */
         if (fuzz_one_in(rng, 24))
             step->bad_checksum = true;
     }
@@ -152,6 +183,10 @@ add_stray(FuzzCase *c, Rng *rng, FuzzStep *flow)
         step->seq = ISN + 1;
         step->ack = REPLY_ISN + 1;
         step->len = (uint16_t)rng_below(rng, 10);
+    } else if (step->proto == 132) {
+        step->chunk = (uint8_t)rng_below(rng, 15);
+        step->seq = fuzz_one_in(rng, 2) ? REPLY_ISN : 0;
+        step->ack = ISN;
     } else if (step->proto != 17 && step->from != FUZZ_ROUTER) {
         step->icmp_type = v6 ? 129 : 0; /* An answer that nobody asked for. */
     }
@@ -159,6 +194,7 @@ add_stray(FuzzCase *c, Rng *rng, FuzzStep *flow)
 
 /* --- Steps as packets --------------------------------------------------------------------------------------------- */
 
+static void set_chunk(Packet *pkt, const FuzzStep *step);
 static bool turn_around(Packet *pkt, const FuzzStep *step);
 static Packet *make_error(Sim *sim, const FuzzStep *step, const Packet *about);
 
@@ -185,11 +221,14 @@ fuzz_step_packet(Sim *sim, const FuzzStep *step, GPtrArray *seen, uint8_t *ret_f
             pkt->sport = step->sport;
             pkt->dport = step->dport;
         }
-        if (step->proto == 6) {
+        if (step->proto == 132) {
+            set_chunk(pkt, step);
+        } else if (step->proto == 6) {
             pkt->tcp.flags = step->tcp_flags;
             pkt->tcp.seq = step->seq;
             pkt->tcp.ack = step->tcp_flags & TCP_ACK ? step->ack : 0;
             pkt->tcp.window = 8192;
+            pkt->tcp.mss = step->mss;
         } else if (packet_is_icmp(pkt)) {
             pkt->icmp.type = step->icmp_type;
             pkt->icmp.id = step->sport;
@@ -216,6 +255,16 @@ fuzz_step_packet(Sim *sim, const FuzzStep *step, GPtrArray *seen, uint8_t *ret_f
     return NULL;
 }
 
+static void
+set_chunk(Packet *pkt, const FuzzStep *step)
+{
+    pkt->sctp = (SctpHeader){.vtag = step->seq, .chunk = step->chunk, .tsn = 1};
+    pkt->sctp.t_bit = step->tos && (step->chunk == SCTP_ABORT || step->chunk == SCTP_SHUTDOWN_COMPLETE);
+    if (step->chunk == SCTP_INIT || step->chunk == SCTP_INIT_ACK)
+        pkt->sctp.init_tag = step->ack;
+    packet_set_payload(pkt, NULL, 0, step->chunk == SCTP_DATA ? 4 : 0);
+}
+
 static bool
 turn_around(Packet *pkt, const FuzzStep *step)
 {
@@ -230,7 +279,10 @@ turn_around(Packet *pkt, const FuzzStep *step)
     pkt->dport = port;
     pkt->ttl = 63;
     pkt->cksum = step->bad_checksum ? CKSUM_BAD : CKSUM_GOOD;
-    if (pkt->proto == 6) {
+    packet_set_payload(pkt, NULL, 0, step->len);
+    if (pkt->proto == 132) {
+        set_chunk(pkt, step);
+    } else if (pkt->proto == 6) {
         memset(&pkt->tcp, 0, sizeof pkt->tcp);
         pkt->tcp.seq = step->seq;
         pkt->tcp.ack = step->ack;
@@ -241,7 +293,6 @@ turn_around(Packet *pkt, const FuzzStep *step)
     } else if (pkt->proto == 58) {
         pkt->icmp.type = pkt->icmp.type == 128 ? 129 : 128;
     }
-    packet_set_payload(pkt, NULL, 0, step->len);
     return true;
 }
 

@@ -2,7 +2,6 @@
  *
  * Differences left on purpose, which the generator therefore does not make or the comparison masks:
  *   - ports drawn at random (--random, --random-fully, port ranges of SNAT, clashes) are compared as "some port";
- *     one in some thousands of them is by chance a port of the case and so differs (-s 40624);
  *   - statistic --mode random with a probability between 0 and 1, numgen random with more than one way;
  *   - a packet whose address OUTPUT's DNAT changes to where it can't be routed (127.0.0.1 to elsewhere) dies inside
  * that hook in the kernel, behind it here: counters of filter OUTPUT differ;
@@ -18,6 +17,7 @@
 
 typedef struct {
     FuzzKernel *kernel;
+    uint32_t n_plays; /* Each gives the simulator other draws: by chance one of them equals a port of the case. */
     uint64_t n_packets, n_refused;
     bool verbose;
 } Fuzz;
@@ -80,7 +80,7 @@ main(int argc, char **argv)
 static bool
 differs(Fuzz *fuzz, const FuzzCase *c, bool print)
 {
-    FuzzView *kernel = fuzz_kernel_play(fuzz->kernel, c), *sim = fuzz_sim_play(c);
+    FuzzView *kernel = fuzz_kernel_play(fuzz->kernel, c), *sim = fuzz_sim_play(c, fuzz->n_plays++);
     bool result = kernel->failed != sim->failed || (!kernel->failed && kernel->lines->len != sim->lines->len);
 
     fuzz->n_refused += kernel->failed && sim->failed;
@@ -153,34 +153,25 @@ print_case(const FuzzCase *c)
 {
     g_autoptr(GString) text = g_string_new(NULL);
     GError *error = NULL;
-    NfRuleset *rs = fuzz_case_ruleset(c, &error);
 
-    if (rs)
-        fuzz_print_rules(text, c, rs);
-    else
+    if (!fuzz_print_rules(text, c, &error))
         g_string_append_printf(text, "%s\n", error ? error->message : "not read");
     g_clear_error(&error);
-    if (rs)
-        nf_ruleset_unref(rs);
-    if (!rs && c->dialect == FUZZ_IPTABLES)
-        for (guint i = 0; i < c->rules->len; i++) {
-            const FuzzRule *rule = &g_array_index(c->rules, FuzzRule, i);
-            g_string_append_printf(text, "-A %s %s\n", c->chains[rule->chain].name, rule->text);
-        }
     print_text(text->str);
     for (guint i = 0; i < c->steps->len; i++) {
         const FuzzStep *s = &g_array_index(c->steps, FuzzStep, i);
         char src[IPADDR_STR_SIZE], dst[IPADDR_STR_SIZE];
 
         if (s->kind == STEP_PACKET)
-            printf("  step %u: from %s: %s.%u > %s.%u proto %u ttl %u flags %02x seq %u ack %u len %u icmp %u%s\n", i,
-                   s->from == FUZZ_ROUTER ? "router" : fuzz_dev_names[s->from], ipaddr_format(s->src, src), s->sport,
-                   ipaddr_format(s->dst, dst), s->dport, s->proto, s->ttl, s->tcp_flags, s->seq, s->ack, s->len,
-                   s->icmp_type, s->bad_checksum ? " bad checksum" : "");
+            printf("  step %u: from %s: %s.%u > %s.%u proto %u ttl %u flags %02x chunk %u seq %u ack %u mss %u len %u "
+                   "icmp %u%s\n",
+                   i, s->from == FUZZ_ROUTER ? "router" : fuzz_dev_names[s->from], ipaddr_format(s->src, src), s->sport,
+                   ipaddr_format(s->dst, dst), s->dport, s->proto, s->ttl, s->tcp_flags, s->chunk, s->seq, s->ack,
+                   s->mss, s->len, s->icmp_type, s->bad_checksum ? " bad checksum" : "");
         else
-            printf("  step %u: %s of output -%u: flags %02x seq %u ack %u len %u%s\n", i,
-                   s->kind == STEP_REPLY ? "reply" : "error", s->ref + 1, s->tcp_flags, s->seq, s->ack, s->len,
-                   s->bad_checksum ? " bad checksum" : "");
+            printf("  step %u: %s of output -%u: flags %02x chunk %u seq %u ack %u len %u%s\n", i,
+                   s->kind == STEP_REPLY ? "reply" : "error", s->ref + 1, s->tcp_flags, s->chunk, s->seq, s->ack,
+                   s->len, s->bad_checksum ? " bad checksum" : "");
     }
 }
 
@@ -190,6 +181,13 @@ print_difference(const FuzzView *kernel, const FuzzView *sim)
     guint i = 0, j = 0;
 
     printf("  - kernel%s, + simulator%s\n", kernel->failed ? " (refused)" : "", sim->failed ? " (refused)" : "");
+    if (kernel->failed || sim->failed) {
+        for (i = 0; kernel->failed && i < kernel->lines->len; i++)
+            printf("  - %s\n", (const char *)kernel->lines->pdata[i]);
+        for (i = 0; sim->failed && i < sim->lines->len; i++)
+            printf("  + %s\n", (const char *)sim->lines->pdata[i]);
+        return;
+    }
     /* Plain: lines of one side that the other has no more of are shown where they stand. */
     while (i < kernel->lines->len || j < sim->lines->len) {
         const char *a = i < kernel->lines->len ? kernel->lines->pdata[i] : NULL;

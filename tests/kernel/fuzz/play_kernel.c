@@ -28,7 +28,7 @@ struct FuzzKernel {
     Sim *sim; /* Only for its packets. */
     int hear, tell[FUZZ_N_DEVS], send4, send6;
     int ends_ns;
-    uint8_t end_mac[FUZZ_N_DEVS][6], dev_mac[FUZZ_N_DEVS][6];
+    uint8_t end_mac[FUZZ_N_DEVS][6], dev_mac[FUZZ_N_DEVS][6]; /* Of ports: the bridge's. */
 };
 
 static bool set_up_router(FuzzKernel *k, const char **ret_why);
@@ -42,15 +42,15 @@ static void add_state(const FuzzCase *c, FuzzView *view);
 FuzzKernel *
 fuzz_kernel_new(const char **ret_why)
 {
-    static const char *const tools[] = {"ip",   "iptables-nft-restore", "ip6tables-nft-restore", "nft", "conntrack",
-                                        "ipset"};
+    static const char *const tools[] = {"ip",  "bridge",    "iptables-nft-restore", "ip6tables-nft-restore",
+                                        "nft", "conntrack", "ipset"};
     FuzzKernel *k;
     cpu_set_t cpus;
 
     *ret_why = "needs root";
     if (geteuid() != 0)
         return NULL;
-    *ret_why = "needs ip, iptables-nft, ip6tables-nft, nft, conntrack and ipset";
+    *ret_why = "needs ip, bridge, iptables-nft, ip6tables-nft, nft, conntrack and ipset";
     for (size_t i = 0; i < G_N_ELEMENTS(tools); i++) {
         g_autofree char *path = g_find_program_in_path(tools[i]);
         if (!path)
@@ -128,7 +128,7 @@ set_up_router(FuzzKernel *k, const char **ret_why)
             char command[256];
             setns(k->ends_ns, CLONE_NEWNET);
             g_snprintf(command, sizeof command,
-                       "for d in c0 s0 t0; do ip link set r$d netns %d name $d || exit 1; done", (int)getppid());
+                       "for d in c0 s0 t0 p0 p1; do ip link set r$d netns %d name $d || exit 1; done", (int)getppid());
             execl("/bin/sh", "sh", "-c", command, (char *)NULL);
             _exit(127);
         }
@@ -140,31 +140,42 @@ set_up_router(FuzzKernel *k, const char **ret_why)
                             "net.ipv4.conf.default.send_redirects=0 net.ipv4.conf.all.rp_filter=0 "
                             "net.ipv4.conf.default.rp_filter=0 net.ipv6.conf.default.accept_dad=0 "
                             "net.ipv6.conf.all.accept_dad=0 net.ipv6.conf.default.accept_ra=0 "
-                            "net.ipv6.conf.default.mldv2_unsolicited_report_interval=1\n");
+                            "net.ipv6.conf.default.mldv2_unsolicited_report_interval=1\n"
+                            "ip link add br0 address 02:00:00:00:00:09 type bridge mcast_snooping 0\n");
     for (int i = 0; i < FUZZ_N_DEVS; i++) {
-        static const FuzzAddr addrs[FUZZ_N_DEVS][3] = {{ADDR_CLIENT, ADDR_CLIENT2, ADDR_CLIENT3},
-                                                       {ADDR_SERVER, ADDR_SERVER2, ADDR_N},
-                                                       {ADDR_THIRD, ADDR_N, ADDR_N}};
+        const FuzzAddr *addrs = fuzz_dev_addrs[i];
         const char *dev = fuzz_dev_names[i];
         char text[IPADDR_STR_SIZE];
 
-        g_string_append_printf(script,
+        if (i >= FUZZ_FIRST_PORT) {
+            g_string_append_printf(script,
+                                   "sysctl -qw net.ipv6.conf.%s.disable_ipv6=1\nip link set %s master br0 up\n"
+                                   "bridge fdb add 02:00:00:00:01:0%d dev %s master static\n",
+                                   dev, dev, i, dev);
+            if (i == FUZZ_FIRST_PORT)
+                g_string_append_printf(script, "bridge link set dev %s hairpin on\n", dev);
+            dev = "br0";
+        }
+        if (i <= FUZZ_FIRST_PORT)
+            g_string_append_printf(script,
                                "sysctl -qw net.ipv6.conf.%s.accept_dad=0 net.ipv6.conf.%s.addr_gen_mode=1 "
                                "net.ipv4.conf.%s.send_redirects=0 net.ipv4.conf.%s.rp_filter=0 "
                                "net.ipv6.conf.%s.mldv2_unsolicited_report_interval=1\nip link set %s up\n",
                                dev, dev, dev, dev, dev, dev);
         for (int v = 4; v <= 6; v += 2) {
-            g_string_append_printf(script, "ip addr add %s/%d dev %s %s\n",
-                                   ipaddr_format(fuzz_addr((IpFamily)v, ADDR_ROUTER_C + i), text), v == 4 ? 24 : 64,
+            if (i <= FUZZ_FIRST_PORT)
+                g_string_append_printf(script, "ip addr add %s/%d dev %s %s\n",
+                                       ipaddr_format(fuzz_addr((IpFamily)v, ADDR_ROUTER_C + i), text), v == 4 ? 24 : 64,
                                    dev, v == 6 ? "nodad" : "");
-            for (int j = 0; j < 3 && addrs[i][j] != ADDR_N; j++)
+            for (int j = 0; addrs[j] != ADDR_N; j++)
                 g_string_append_printf(script, "ip neigh add %s lladdr 02:00:00:00:01:0%d dev %s nud permanent\n",
-                                       ipaddr_format(fuzz_addr((IpFamily)v, addrs[i][j]), text), i, dev);
+                                       ipaddr_format(fuzz_addr((IpFamily)v, addrs[j]), text), i, dev);
         }
         memcpy(k->end_mac[i], (uint8_t[]){2, 0, 0, 0, 1, (uint8_t)i}, 6);
-        memcpy(k->dev_mac[i], (uint8_t[]){2, 0, 0, 0, 0, (uint8_t)i}, 6);
+        memcpy(k->dev_mac[i], (uint8_t[]){2, 0, 0, 0, 0, (uint8_t)(i < FUZZ_FIRST_PORT ? i : 9)}, 6);
     }
     g_string_append(script, "ip route add default via 10.3.0.2\nip -6 route add default via fd00:3::2\n"
+                            "sysctl -qw net.bridge.bridge-nf-call-iptables=1 net.bridge.bridge-nf-call-ip6tables=1\n"
                             "ip route add unreachable 10.99.0.0/24\nip -6 route add unreachable fd00:99::/64\n"
                             "sleep 0.1\n");
     ok = ok && run(script->str, NULL, NULL);
@@ -253,22 +264,22 @@ load(const FuzzCase *c, FuzzView *view)
 {
     bool nft = c->dialect == FUZZ_NFT, v6 = c->family == FAMILY_IPV6;
     GError *error = NULL;
-    NfRuleset *rs = fuzz_case_ruleset(c, &error);
     g_autoptr(GString) text = g_string_new(NULL);
     g_autofree char *output = NULL;
 
-    if (!rs) {
+    if (!fuzz_print_rules(text, c, &error)) {
         fuzz_view_add(view, "%s", error ? error->message : "rules not read");
         g_clear_error(&error);
         return false;
     }
-    fuzz_print_rules(text, c, rs);
-    nf_ruleset_unref(rs);
-    if (!run(nft  ? "nft flush ruleset; conntrack -F; exec nft -f -"
-             : v6 ? "nft flush ruleset; conntrack -F; for f in /proc/net/xt_recent/*; do [ ! -e $f ] || echo / > $f; "
-                    "done; exec ip6tables-nft-restore"
-                  : "nft flush ruleset; conntrack -F; for f in /proc/net/xt_recent/*; do [ ! -e $f ] || echo / > $f; "
-                    "done; exec iptables-nft-restore",
+    /* Rules go some time after the command that removed them; what they remember by name goes with the last of them. */
+#define CLEAN                                                                                                          \
+    "nft flush ruleset; conntrack -F; for f in /proc/net/xt_recent/*; do [ ! -e $f ] || echo / > $f; done; "           \
+    "n=0; while [ $n -lt 200 ] && ls /proc/net/ipt_hashlimit/* /proc/net/ip6t_hashlimit/* 2>/dev/null | grep -q .; "   \
+    "do n=$((n + 1)); sleep 0.01; done; "
+    if (!run(nft ? "nft flush ruleset; conntrack -F; exec nft -f -"
+             : v6 ? CLEAN "exec ip6tables-nft-restore"
+                  : CLEAN "exec iptables-nft-restore",
              text->str, &output)) {
         fuzz_view_add(view, "%s", output);
         return false;
@@ -301,7 +312,8 @@ play_step(FuzzKernel *k, const FuzzCase *c, uint32_t index, FuzzView *view, GPtr
         memcpy(&to.sin6_addr, pkt->dst.b, 16);
         sent = sendto(k->send6, frame + 14, size - 14, 0, (struct sockaddr *)&to, sizeof to);
     } else {
-        memcpy(frame, k->dev_mac[from], 6);
+        int port = from >= FUZZ_FIRST_PORT ? fuzz_port_of(c->family, pkt->dst) : -1;
+        memcpy(frame, port >= 0 && port != from ? k->end_mac[port] : k->dev_mac[from], 6);
         memcpy(frame + 6, k->end_mac[from], 6);
         if (send(k->tell[from], frame, size, 0) < 0)
             fuzz_view_add(view, "%u: %s", index, g_strerror(errno));
@@ -340,7 +352,8 @@ hear(FuzzKernel *k, uint32_t index, FuzzView *view, GPtrArray *seen)
             continue;
         if (frame[13] == MARKER_TYPE >> 8 && frame[14] == (MARKER_TYPE & 0xff))
             return;
-        if (from.sll_pkttype != PACKET_OUTGOING_TYPE || !if_indextoname((unsigned)from.sll_ifindex, name))
+        if (from.sll_pkttype != PACKET_OUTGOING_TYPE || !if_indextoname((unsigned)from.sll_ifindex, name) ||
+            strcmp(name, "br0") == 0) /* It shows at the port. */
             continue;
         text = g_string_new(NULL);
         fuzz_format_frame(text, frame + 1, (uint32_t)n);

@@ -13,7 +13,7 @@ typedef struct {
     uint32_t step;
 } World;
 
-static World *world_new(const FuzzCase *c);
+static World *world_new(const FuzzCase *c, uint32_t attempt);
 static void world_free(World *world);
 static void world_record(TraceSink *sink, const TraceRecord *record);
 static void mute(Host *host, IpFamily family);
@@ -21,7 +21,7 @@ static char *nft_text(const NfRuleset *rs, const NfState *state);
 static void add_line(const Conn *conn, void *user);
 
 FuzzView *
-fuzz_sim_play(const FuzzCase *c)
+fuzz_sim_play(const FuzzCase *c, uint32_t attempt)
 {
     FuzzView *view = fuzz_view_new();
     GError *error = NULL;
@@ -37,7 +37,7 @@ fuzz_sim_play(const FuzzCase *c)
         g_clear_error(&error);
         return view;
     }
-    world = world_new(c);
+    world = world_new(c, attempt);
     world->view = view;
     nf = host_netfilter(world->router);
     nf_stack_set_ruleset(nf, c->family, "fuzz", rs);
@@ -61,6 +61,11 @@ fuzz_sim_play(const FuzzCase *c)
             NetDev *dev = host_dev(world->ends[from], "eth0");
             pkt->eth_src = netdev_mac(dev);
             pkt->eth_dst = netdev_mac(netdev_peer(dev));
+            if (from >= FUZZ_FIRST_PORT) {
+                int port = fuzz_port_of(c->family, pkt->dst);
+                pkt->eth_dst = netdev_mac(port >= 0 && port != from ? host_dev(world->ends[port], "eth0")
+                                                                    : host_dev(world->router, "br0"));
+            }
             netdev_transmit(dev, pkt);
         }
         sim_run_until(world->sim, world->sim->now + SIMTIME_MSEC);
@@ -89,17 +94,16 @@ fuzz_sim_play(const FuzzCase *c)
 }
 
 static World *
-world_new(const FuzzCase *c)
+world_new(const FuzzCase *c, uint32_t attempt)
 {
-    static const char *const ends[FUZZ_N_DEVS] = {"client", "server", "third"};
-    static const FuzzAddr addrs[FUZZ_N_DEVS][3] = {
-        {ADDR_CLIENT, ADDR_CLIENT2, ADDR_CLIENT3}, {ADDR_SERVER, ADDR_SERVER2, ADDR_N}, {ADDR_THIRD, ADDR_N, ADDR_N}};
+    static const char *const ends[FUZZ_N_DEVS] = {"client", "server", "third", "pod", "pod2"};
     World *world = g_new0(World, 1);
     HostSysctls *sysctls;
+    NetDev *bridge;
     LinkParams params = {.latency = 10 * SIMTIME_USEC};
     uint8_t len = c->family == FAMILY_IPV4 ? 24 : 64;
 
-    world->sim = sim_new(c->seed);
+    world->sim = sim_new(rng_mix(c->seed, attempt));
     world->seen = g_ptr_array_new_with_free_func((GDestroyNotify)g_bytes_unref);
     world->router = host_new(world->sim, "router");
     sysctls = host_sysctls(world->router);
@@ -107,16 +111,22 @@ world_new(const FuzzCase *c)
     sysctls->icmp_ratelimit = sysctls->icmp6_ratelimit = 0;
     sysctls->icmp_msgs_per_sec = sysctls->icmp_msgs_burst = 1000000;
     sysctls->send_redirects = false;
+    sysctls->bridge_nf_call_iptables = sysctls->bridge_nf_call_ip6tables = true;
     for (int i = 0; i < FUZZ_N_DEVS; i++) {
         NetDev *dev = netdev_new(world->router, fuzz_dev_names[i], DEV_VETH), *end;
         world->ends[i] = host_new(world->sim, ends[i]);
         end = netdev_new(world->ends[i], "eth0", DEV_VETH);
         netdev_connect(dev, end, &params);
-        netdev_add_addr(dev, (IpPrefix){fuzz_addr(c->family, ADDR_ROUTER_C + i), len});
-        for (int j = 0; j < 3 && addrs[i][j] != ADDR_N; j++)
-            netdev_add_addr(end, (IpPrefix){fuzz_addr(c->family, addrs[i][j]), len});
+        if (i < FUZZ_FIRST_PORT)
+            netdev_add_addr(dev, (IpPrefix){fuzz_addr(c->family, ADDR_ROUTER_C + i), len});
+        for (int j = 0; fuzz_dev_addrs[i][j] != ADDR_N; j++)
+            netdev_add_addr(end, (IpPrefix){fuzz_addr(c->family, fuzz_dev_addrs[i][j]), len});
         mute(world->ends[i], c->family);
     }
+    bridge = netdev_new(world->router, "br0", DEV_BRIDGE);
+    netdev_add_addr(bridge, (IpPrefix){fuzz_addr(c->family, ADDR_ROUTER_B), len});
+    for (int i = FUZZ_FIRST_PORT; i < FUZZ_N_DEVS; i++)
+        bridge_add_port(bridge, host_dev(world->router, fuzz_dev_names[i]), i == FUZZ_FIRST_PORT);
     host_route_add(world->router, (IpPrefix){c->family == FAMILY_IPV4 ? IPADDR_ANY4 : IPADDR_ANY6, 0},
                    fuzz_addr(c->family, ADDR_THIRD), host_dev(world->router, "t0"));
     fib_add(host_fib(world->router),
@@ -170,7 +180,7 @@ world_record(TraceSink *sink, const TraceRecord *record)
     uint32_t size;
     GString *text;
 
-    if (record->host != world->router)
+    if (record->host != world->router || netdev_kind(record->dev) == DEV_BRIDGE)
         return;
     size = wire_build(record->pkt, frame + 1, sizeof frame - 1);
     text = g_string_new(NULL);

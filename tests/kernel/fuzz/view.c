@@ -181,8 +181,10 @@ fuzz_format_frame(GString *out, const uint8_t *frame, uint32_t size)
     }
     g_string_append_printf(out, " proto %u ttl %u tos %u", pkt->proto, pkt->ttl, pkt->tos);
     if (pkt->proto == 6)
-        g_string_append_printf(out, " flags %02x seq %u ack %u win %u", pkt->tcp.flags, pkt->tcp.seq, pkt->tcp.ack,
-                               pkt->tcp.window);
+        g_string_append_printf(out, " flags %02x seq %u ack %u win %u mss %u", pkt->tcp.flags, pkt->tcp.seq,
+                               pkt->tcp.ack, pkt->tcp.window, pkt->tcp.mss);
+    if (pkt->proto == 132)
+        g_string_append_printf(out, " chunk %u vtag %u tag %u", pkt->sctp.chunk, pkt->sctp.vtag, pkt->sctp.init_tag);
     if (packet_is_icmp(pkt)) {
         g_string_append_printf(out, " type %u code %u", pkt->icmp.type, pkt->icmp.code);
         if (pkt->icmp.has_quote) {
