@@ -13,6 +13,7 @@ const NfHostOps host_nf_ops = {
     .masquerade_addr = masquerade_addr,
     .redirect_addr = redirect_addr,
     .rpfilter = rpfilter,
+    .path_mtu = ip_path_mtu,
     .dev_name = netdev_name,
     .dev_at = dev_at,
     .host_name = host_name,

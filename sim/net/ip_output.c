@@ -44,7 +44,8 @@ send(Host *host, Packet *pkt, bool any_source)
     IpRoute route = ip_route_output(host, pkt->dst, pkt->src, any_source, pkt);
     if (ipaddr_is_any(&pkt->src))
         pkt->src = route.kind == TRACE_ROUTE_NONE && ipaddr_is_v4(&pkt->dst) ? IPADDR_ANY4 : route.src;
-    pkt->meta.local_out = 1;
+    if (!pkt->meta.local_out)
+        pkt->meta.local_out = LOCAL_OF_SOCKET;
     pkt->meta.in = pkt->meta.phys_in = NULL;
     pkt->meta.phys_out = 0;
     pkt->meta.out = route.dev;

@@ -19,6 +19,7 @@ ip_send_reject(Host *host, const Packet *pkt, RejectWith with)
         return;
     if (host->nf && nf_stack_conntrack(host->nf))
         conntrack_set_closing(nf_stack_conntrack(host->nf), pkt);
+    reset->meta.local_out = LOCAL_BARE;
     conntrack_attach(reset, pkt); /* So that NAT applies to it though the connection was never confirmed. */
     if (pkt->meta.phys_in)
         send_back_by_port(host, pkt, reset);
@@ -37,7 +38,6 @@ send_back_by_port(Host *host, const Packet *pkt, Packet *reset)
         host_drop(host, reset, route.reason);
         return;
     }
-    reset->meta.local_out = 1;
     reset->eth_dst = pkt->eth_src;
     reset->eth_src = pkt->eth_dst;
     netdev_transmit((NetDev *)pkt->meta.phys_in, reset);
@@ -54,6 +54,7 @@ ip_make_tcp_reset(Host *host, const Packet *pkt)
     reset->dst = pkt->src;
     reset->ttl = host->sysctls.default_ttl;
     reset->dont_fragment = true;
+    reset->meta.local_out = ipaddr_is_v4(&pkt->src) ? LOCAL_OF_SOCKET : LOCAL_BARE; /* tcp_v6_send_response() */
     reset->proto = IPPROTO_TCP_;
     reset->flow = pkt->flow;
     reset->sport = pkt->dport;
@@ -78,10 +79,12 @@ ip_answer_no_socket(Host *host, Packet *pkt)
             ip_send(host, reset);
         }
     } else {
-        /* The transport has let go of the connection (nf_reset_ct()): the error finds it by its quote. */
-        if (pkt->meta.ct)
+        /* A transport lets go of the connection (nf_reset_ct()): the error finds it by its quote.  Where there is none,
+         * the error bears the connection. */
+        if (pkt->meta.ct && pkt->proto == IPPROTO_UDP_) {
             conn_release_packet(pkt);
-        pkt->meta.ct = NULL;
+            pkt->meta.ct = NULL;
+        }
         icmp_send_unreachable(host, pkt, pkt->proto == IPPROTO_UDP_ ? REJECT_PORT_UNREACH : REJECT_PROTO_UNREACH);
     }
     host_drop(host, pkt, DROP_NO_SOCKET);

@@ -443,6 +443,8 @@ emit(IptRule *rule, NfChainBuilder *builder)
 static void
 emit_group(IptRule *rule, IptGroup *group, NfChainBuilder *builder, bool is_target)
 {
+    bool with_state = false;
+
     if (!group->unknown && is_target && group->n &&
         (group->exprs[0].op == NFX_DNAT || group->exprs[0].op == NFX_SNAT) && group->exprs[0].c) {
         uint32_t id = nf_rule_range(builder, &group->ranges[0]);
@@ -457,6 +459,8 @@ emit_group(IptRule *rule, IptGroup *group, NfChainBuilder *builder, bool is_targ
         nf_rule_expr(builder, nfx_u32(is_target ? NFX_UNKNOWN_TARGET : NFX_UNKNOWN_MATCH, text, 0, 0, false));
         return;
     }
+    for (uint32_t i = 0; i < group->n; i++)
+        with_state |= !is_target && group->exprs[i].op == NFX_CT_STATE;
     for (uint32_t i = 0; i < group->n; i++) {
         NfExpr e = group->exprs[i];
         if (e.op == NFX_MULTIPORT)
@@ -467,6 +471,8 @@ emit_group(IptRule *rule, IptGroup *group, NfChainBuilder *builder, bool is_targ
             e.a = nf_rule_range(builder, &group->ranges[e.len]);
         if (i && !is_target)
             e.c |= NF_JOINED;
+        if (with_state && e.op != NFX_CT_STATE)
+            e.c |= NF_WITH_STATE;
         nf_rule_expr(builder, e);
     }
 }

@@ -8,6 +8,7 @@
 static NfStep verdict_step(uint8_t verdict);
 static bool tracking_is_settled(const NfWalk *walk);
 static void set_zone(NfWalk *walk, uint16_t zone);
+static NfStep set_mss(NfWalk *walk, const NfExpr *expr, NfResult *ret_result);
 static void set_connmark(const NfWalk *walk, const NfExpr *expr);
 static NfStep vmap(NfWalk *walk, const NfExpr *expr, uint32_t *ret_chain);
 static const NfChoice *numgen(NfWalk *walk, const NfExpr *expr);
@@ -39,9 +40,10 @@ nf_action(NfWalk *walk, const NfExpr *expr, uint32_t *ret_chain, NfResult *ret_r
         nf_block_count(nf_walk_block(walk), walk->index, walk->ip_size);
         return STEP_ON;
     case NFX_LOG:
-    case NFX_TCPMSS:
     case NFX_CONTINUE:
         return STEP_ON;
+    case NFX_TCPMSS:
+        return set_mss(walk, expr, ret_result);
     case NFX_CT_ZONE:
         set_zone(walk, (uint16_t)expr->a);
         return STEP_ON;
@@ -126,6 +128,36 @@ set_zone(NfWalk *walk, uint16_t zone)
     walk->pkt->meta.ctinfo = CTINFO_NONE; /* nft: "notrack" is taken back. */
     walk->zone = zone;
     walk->zoned = true;
+}
+
+/* xt_TCPMSS.c, nft_exthdr.c with nft_rt.c: never upwards.  iptables adds the option where there is none. */
+static NfStep
+set_mss(NfWalk *walk, const NfExpr *expr, NfResult *ret_result)
+{
+    enum { LEAST4 = 536, LEAST6 = 1220, MOST_OPTIONS = 60 };
+    bool nft = nf_ruleset_dialect(walk->rs) == NF_DIALECT_NFT, v4 = packet_family(walk->pkt) == FAMILY_IPV4;
+    uint32_t mss = expr->a, headers = v4 ? 40 : 60;
+    TcpHeader *tcp = &walk->pkt->tcp;
+
+    if (walk->pkt->proto != IPPROTO_TCP_ || (nft && !mss && walk->hook == NF_PREROUTING)) /* No route yet. */
+        return nft ? STEP_MISS : STEP_ON;
+    if (!mss) {
+        uint32_t there = walk->ops->path_mtu(walk->host, walk->pkt->dst);
+        uint32_t back = walk->ops->path_mtu(walk->host, walk->pkt->src), mtu = MIN(there, back);
+
+        if (!nft && mtu <= headers) {
+            ret_result->reason = DROP_RULE;
+            return STEP_DROP;
+        }
+        mss = nft && (mtu <= headers || mtu > UINT16_MAX) ? LEAST4 : MIN(mtu - headers, UINT16_MAX);
+    }
+    if (tcp->mss) {
+        tcp->mss = (uint16_t)MIN(tcp->mss, mss);
+    } else if (!nft && walk->pkt->payload.len == 0 && packet_l4_header_size(walk->pkt) < MOST_OPTIONS) {
+        tcp->mss = (uint16_t)MIN(mss, v4 ? LEAST4 : LEAST6);
+        walk->ip_size = packet_ip_size(walk->pkt);
+    }
+    return STEP_ON;
 }
 
 /* xt_connmark.c: connmark_tg_shift(). */

@@ -9,6 +9,8 @@ static bool test(NfWalk *walk, const NfExpr *expr);
 static bool match_dev(const NfWalk *walk, const NetDev *dev, const NfExpr *expr, bool prefix);
 static bool match_ports(const NfWalk *walk, const NfExpr *expr);
 static bool match_icmp(const Packet *pkt, const NfExpr *expr);
+static bool has_template(const NfWalk *walk);
+static CtTuple ct_side(const Conn *conn, const NfExpr *expr, IpFamily family);
 static bool match_ct(const NfWalk *walk, const NfExpr *expr, bool *ret_known);
 static bool match_addrtype(const NfWalk *walk, const NfExpr *expr);
 static bool match_random(NfWalk *walk, const NfExpr *expr);
@@ -44,6 +46,8 @@ nf_match(NfWalk *walk, const NfExpr *expr)
     case NFX_CT_ORIG:
     case NFX_CT_ORIG_PORT:
     case NFX_CONNMARK:
+        if (expr->c & NF_WITH_STATE && !pkt->meta.ct && !has_template(walk))
+            return true;
         result = match_ct(walk, expr, &known);
         return known && result != expr->neg;
     case NFX_RECENT: /* Its own 'neg' takes part in whether it updates. */
@@ -83,7 +87,7 @@ test(NfWalk *walk, const NfExpr *expr)
     case NFX_ICMP_TYPE:
         return match_icmp(pkt, expr);
     case NFX_CT_STATE:
-        return (conntrack_state_bits(pkt) & expr->a) != 0;
+        return ((has_template(walk) ? NF_CT_NEW : conntrack_state_bits(pkt)) & expr->a) != 0;
     case NFX_MARK:
         return (pkt->meta.mark & expr->b) == expr->a;
     case NFX_MARK_EQ0:
@@ -122,8 +126,8 @@ test(NfWalk *walk, const NfExpr *expr)
         const IpAddr *addr = expr->len ? &pkt->dst : &pkt->src;
         return ipaddr_cmp(addr, &range->low) >= 0 && ipaddr_cmp(addr, &range->high) <= 0;
     }
-    case NFX_OWNER: /* xt_owner.c; all that is modelled runs as root. */
-        return pkt->meta.owner && (expr->len == 2 || expr->a == 0);
+    case NFX_OWNER: /* xt_owner.c; all that is modelled runs as root, but the kernel's own sockets are nobody's. */
+        return expr->len == 2 ? pkt->meta.local_out == LOCAL_OF_SOCKET : pkt->meta.owner && expr->a == 0;
     case NFX_LOOKUP:
         return match_lookup(walk, expr);
     case NFX_FIB_TYPE:
@@ -199,31 +203,49 @@ match_icmp(const Packet *pkt, const NfExpr *expr)
     return pkt->icmp.type == expr->a && pkt->icmp.code >= expr->b >> 8 && pkt->icmp.code <= (expr->b & 0xff);
 }
 
+/* What "CT --zone" leaves for the tracking to come passes for a new connection between nobodies until then. */
+static bool
+has_template(const NfWalk *walk)
+{
+    return walk->zoned && !walk->pkt->meta.ct && walk->pkt->meta.ctinfo == CTINFO_NONE;
+}
+
+static CtTuple
+ct_side(const Conn *conn, const NfExpr *expr, IpFamily family)
+{
+    IpAddr any = family == FAMILY_IPV4 ? IPADDR_ANY4 : IPADDR_ANY6;
+
+    return conn ? conn_tuple(conn, expr->a & 2 ? CT_REPLY : CT_ORIG) : (CtTuple){.src = any, .dst = any};
+}
+
 /* xt_conntrack.c, xt_connmark.c, nft_ct.c: nothing holds of a packet that has no connection. */
 static bool
 match_ct(const NfWalk *walk, const NfExpr *expr, bool *ret_known)
 {
     const Conn *conn = walk->pkt->meta.ct;
+    bool template = has_template(walk);
+    IpFamily family = packet_family(walk->pkt);
+    uint32_t status = template ? NF_STATUS_CONFIRMED : conntrack_status_bits(walk->pkt);
     CtTuple tuple;
 
-    *ret_known = conn != NULL;
-    if (!conn)
+    *ret_known = conn || template;
+    if (!*ret_known)
         return false;
     switch (expr->op) {
     case NFX_CT_STATUS:
-        return (conntrack_status_bits(walk->pkt) & expr->a) != 0;
+        return (status & expr->a) != 0;
     case NFX_CT_DIR:
         return walk->pkt->meta.ct_reply == expr->a;
     case NFX_CONNMARK:
-        return (conn_mark(conn) & expr->b) == expr->a;
+        return ((conn ? conn_mark(conn) : 0) & expr->b) == expr->a;
     case NFX_CT_ORIG: {
         uint8_t bits = expr->len + (ipaddr_is_v4(&expr->addr) ? 96 : 0);
-        tuple = conn_tuple(conn, expr->a & 2 ? CT_REPLY : CT_ORIG);
+        tuple = ct_side(conn, expr, family);
         return nf_addr_in(expr->a & 1 ? tuple.dst : tuple.src, &expr->addr, bits);
     }
     default: {
         uint16_t port;
-        tuple = conn_tuple(conn, expr->a & 2 ? CT_REPLY : CT_ORIG);
+        tuple = ct_side(conn, expr, family);
         port = expr->a & 1 ? tuple.dport : tuple.sport;
         return port >= expr->b >> 16 && port <= (expr->b & 0xffff);
     }
@@ -312,6 +334,7 @@ match_pkttype(const Packet *pkt, uint32_t type)
     return type == (is_broadcast ? 1 : is_multicast ? 2 : 0);
 }
 
+/* xt_hashlimit.c: no protocol stands beside the ports. */
 static bool
 match_hashlimit(NfWalk *walk, const NfExpr *expr)
 {
@@ -329,8 +352,6 @@ match_hashlimit(NfWalk *walk, const NfExpr *expr)
         key.word = pkt->sport;
     if (limit->mode & 8)
         key.port = pkt->dport;
-    if (limit->mode & 12)
-        key.proto = pkt->proto;
     return nf_state_hashlimit(walk->state, nf_text(walk->rs->names, limit->name), &key, limit) != above;
 }
 

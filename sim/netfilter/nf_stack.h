@@ -25,6 +25,8 @@ typedef struct {
     bool (*redirect_addr)(Host *host, const NetDev *in, IpFamily family, IpAddr *ret_addr);
     /* Reverse path check of -m rpfilter: flags as NFX_RPFILTER. */
     bool (*rpfilter)(Host *host, const Packet *pkt, uint32_t flags);
+    /* What fits on the way to 'dst', as far as is known here (TCPMSS). */
+    uint32_t (*path_mtu)(Host *host, IpAddr dst);
     const char *(*dev_name)(const NetDev *dev);
     const NetDev *(*dev_at)(const Host *host, uint32_t index);
     const char *(*host_name)(const Host *host);

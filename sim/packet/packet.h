@@ -137,6 +137,10 @@ typedef enum {
     CTINFO_RELATED,
 } CtInfo;
 
+/* Who of this host made the packet.  Some of the kernel's own answers bear no socket, which xt_recent and xt_owner ask
+ * for: a REJECT's resets, and IPv6's all. */
+typedef enum { LOCAL_NOT, LOCAL_OF_SOCKET, LOCAL_BARE } LocalOut;
+
 typedef struct {
     uint32_t mark;
     uint32_t l2_hops;       /* Loop guard inside one host. */
@@ -146,7 +150,7 @@ typedef struct {
     uint8_t ctinfo;         /* CtInfo. */
     uint8_t ct_reply;       /* Direction: 1 for the reply. */
     uint8_t nf_bridge;      /* Passed PREROUTING at the bridge (br_netfilter). */
-    uint8_t local_out;      /* Made by this host. */
+    uint8_t local_out;      /* LocalOut. */
     uint32_t phys_out;      /* Index of the bridge port that it is bridged to; 0: none. */
     struct Socket *owner;   /* Local sender, or NULL: told of EPERM and local errors. */
 } PacketMeta;

@@ -2,12 +2,14 @@
 
 #include <string.h>
 
+#include "sim/transport/socket.h"
 #include "tests/kernel/fuzz/fuzz.h"
 
 typedef struct {
     TraceSink sink; /* First: the sink is the world. */
     Sim *sim;
     Host *router, *ends[FUZZ_N_DEVS];
+    Socket *socket; /* Whose owner is that of all that is sent here. */
     FuzzView *view;
     GPtrArray *seen; /* Of GBytes. */
     uint32_t step;
@@ -52,6 +54,7 @@ fuzz_sim_play(const FuzzCase *c, uint32_t attempt)
             continue;
         }
         if (from == FUZZ_ROUTER) {
+            pkt->meta.owner = world->socket;
             IpSendResult result = ip_send(world->router, pkt);
             sent = result == IP_SENT                                       ? "ok"
                    : result == IP_EPERM                                    ? "not permitted"
@@ -98,6 +101,8 @@ world_new(const FuzzCase *c, uint32_t attempt)
 {
     static const char *const ends[FUZZ_N_DEVS] = {"client", "server", "third", "pod", "pod2"};
     World *world = g_new0(World, 1);
+    static const SocketCallbacks callbacks;
+    SocketError error;
     HostSysctls *sysctls;
     NetDev *bridge;
     LinkParams params = {.latency = 10 * SIMTIME_USEC};
@@ -127,6 +132,7 @@ world_new(const FuzzCase *c, uint32_t attempt)
     netdev_add_addr(bridge, (IpPrefix){fuzz_addr(c->family, ADDR_ROUTER_B), len});
     for (int i = FUZZ_FIRST_PORT; i < FUZZ_N_DEVS; i++)
         bridge_add_port(bridge, host_dev(world->router, fuzz_dev_names[i]), i == FUZZ_FIRST_PORT);
+    world->socket = udp_open(world->router, &(SocketOptions){.local_port = 1}, &callbacks, NULL, &error);
     host_route_add(world->router, (IpPrefix){c->family == FAMILY_IPV4 ? IPADDR_ANY4 : IPADDR_ANY6, 0},
                    fuzz_addr(c->family, ADDR_THIRD), host_dev(world->router, "t0"));
     fib_add(host_fib(world->router),

@@ -81,8 +81,28 @@ nf_world_host_name(const Host *host)
     return "node";
 }
 
-static const NfHostOps nf_world_ops = {nf_world_addr_type, nf_world_masquerade_addr, nf_world_redirect_addr,
-                                       nf_world_rpfilter,  nf_world_dev_name,        nf_world_host_name};
+static inline const NetDev *
+nf_world_dev_at(const Host *host, uint32_t index)
+{
+    (void)host;
+    return (const NetDev *)(index == 1 ? "veth1" : "veth2");
+}
+
+static inline uint32_t
+nf_world_path_mtu(Host *host, IpAddr dst)
+{
+    (void)host;
+    return dst.b[12] == 10 ? 1450 : 1500;
+}
+
+static const NfHostOps nf_world_ops = {.addr_type = nf_world_addr_type,
+                                       .masquerade_addr = nf_world_masquerade_addr,
+                                       .redirect_addr = nf_world_redirect_addr,
+                                       .rpfilter = nf_world_rpfilter,
+                                       .path_mtu = nf_world_path_mtu,
+                                       .dev_name = nf_world_dev_name,
+                                       .dev_at = nf_world_dev_at,
+                                       .host_name = nf_world_host_name};
 
 static inline NfWorld
 nf_world_new(NfDialect dialect)
