@@ -3,8 +3,8 @@
 /* ICMP and ICMPv6: errors sent, echo, errors received (net/ipv4/icmp.c, net/ipv6/icmp.c)
  *
  * An error's source is the packet's destination if that is an address of ours, else what the route back selects
- * (icmp_errors_use_inbound_ifaddr 0), with IPv6 what suits it on the interface by which the packet came.  Suppressed answers are traced as dropped packets: a reader must see why the
- * client waits.                                                                                                      */
+ * (icmp_errors_use_inbound_ifaddr 0), with IPv6 what suits it on the interface by which the packet came.  Suppressed
+ * answers are traced as dropped packets: a reader must see why the client waits. */
 
 enum {
     ICMP_ECHO_REPLY = 0,

@@ -36,7 +36,7 @@
 
 /* In 'c' of the tests marked (j): the option belongs to the same -m as the expression before ("-m tcp --sport 1 --dport
  * 2", "-m conntrack --ctstate NEW --ctdir ORIGINAL").  0: it begins its own -m.  With that -m's --ctstate, nothing else
- * of it is asked of a packet without a connection (xt_conntrack.c).                                                   */
+ * of it is asked of a packet without a connection (xt_conntrack.c). */
 enum { NF_JOINED = 1, NF_WITH_STATE = 2 };
 
 typedef enum {

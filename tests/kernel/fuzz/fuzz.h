@@ -59,8 +59,8 @@ typedef struct {
     bool bad_checksum;
     IpAddr src, dst;
     uint16_t sport, dport, len;
-    uint16_t mss;      /* Option of a SYN; 0: none. */
-    uint8_t chunk;     /* SCTP: 'seq' is the verification tag, 'ack' the tag that INIT and INIT ACK announce. */
+    uint16_t mss;  /* Option of a SYN; 0: none. */
+    uint8_t chunk; /* SCTP: 'seq' is the verification tag, 'ack' the tag that INIT and INIT ACK announce. */
     uint32_t seq, ack;
     uint32_t ref; /* STEP_REPLY, STEP_ERROR: which one, counted from the last. */
 } FuzzStep;

@@ -1,4 +1,5 @@
-/* Random matches of iptables rules: all that the simulator models, but nfacct (counts by objects of its own) and socket */
+/* Random matches of iptables rules: all that the simulator models, but nfacct (counts by objects of its own) and socket
+ */
 
 #include "tests/kernel/fuzz/gen_iptables.h"
 
@@ -43,8 +44,8 @@ gen_neg(Gen *g)
 void
 gen_ipt_l4(Gen *g)
 {
-    static const char *const types4[] = {"8",    "0",   "3",   "3/1", "3/3", "11", "11/0", "any", "echo-request",
-                                         "destination-unreachable"};
+    static const char *const types4[] = {"8",  "0",    "3",   "3/1",          "3/3",
+                                         "11", "11/0", "any", "echo-request", "destination-unreachable"};
     static const char *const types6[] = {"128", "129", "1", "1/3", "1/4", "3", "3/0", "echo-request", "time-exceeded"};
 
     if (g->proto != 1 && g->proto != 58)
@@ -123,8 +124,8 @@ match_conntrack(Gen *g)
 {
     static const char *const states[] = {"NEW",  "ESTABLISHED", "RELATED,ESTABLISHED", "INVALID", "UNTRACKED",
                                          "SNAT", "DNAT",        "NEW,RELATED",         "RELATED"};
-    static const char *const statuses[] = {"SEEN_REPLY", "ASSURED", "CONFIRMED", "EXPECTED", "NONE",
-                                           "SEEN_REPLY,ASSURED"};
+    static const char *const statuses[] = {"SEEN_REPLY", "ASSURED", "CONFIRMED",
+                                           "EXPECTED",   "NONE",    "SEEN_REPLY,ASSURED"};
     static const char *const sides[] = {"origdst", "replsrc", "origsrc", "repldst"};
     char text[IPPREFIX_STR_SIZE];
     uint32_t port;
@@ -217,8 +218,8 @@ match_memory(Gen *g)
                                          "--remove",
                                          "--rcheck --seconds 300 --reap",
                                          "--rcheck --rttl"};
-    static const char *const modes[] = {"srcip", "dstip", "srcip,dstip", "srcport", "dstip,dstport",
-                                        "srcip,srcport,dstip,dstport"};
+    static const char *const modes[] = {"srcip",   "dstip",         "srcip,dstip",
+                                        "srcport", "dstip,dstport", "srcip,srcport,dstip,dstport"};
     static const char *const masks4[] = {"255.255.255.255", "255.255.255.0"};
     static const char *const masks6[] = {"ffff:ffff:ffff:ffff:ffff:ffff:ffff:ffff", "ffff:ffff:ffff:ffff::"};
     bool v6 = g->c->family == FAMILY_IPV6;
@@ -231,8 +232,7 @@ match_memory(Gen *g)
         break;
     case 1:
         if (fuzz_one_in(g->rng, 4))
-            gen_put(g, "-m statistic --mode random %s--probability %s", gen_neg(g),
-                    fuzz_one_in(g->rng, 2) ? "0" : "1");
+            gen_put(g, "-m statistic --mode random %s--probability %s", gen_neg(g), fuzz_one_in(g->rng, 2) ? "0" : "1");
         break;
     case 2:
         gen_put(g, "-m limit --limit %u/day --limit-burst %u", 1 + rng_below(g->rng, 3), 1 + rng_below(g->rng, 6));
@@ -244,8 +244,8 @@ match_memory(Gen *g)
                 v6 ? masks6[list == 2] : masks4[list == 2], fuzz_one_in(g->rng, 3) ? "dest" : "source");
         break;
     default: /* Rules that share a name share the table that the first of them made: each has its own. */
-        gen_put(g, "-m hashlimit --hashlimit-%s %u/hour --hashlimit-burst %u", fuzz_one_in(g->rng, 2) ? "upto" : "above",
-                1 + rng_below(g->rng, 3), 1 + rng_below(g->rng, 4));
+        gen_put(g, "-m hashlimit --hashlimit-%s %u/hour --hashlimit-burst %u",
+                fuzz_one_in(g->rng, 2) ? "upto" : "above", 1 + rng_below(g->rng, 3), 1 + rng_below(g->rng, 4));
         if (!fuzz_one_in(g->rng, 6))
             gen_put(g, "--hashlimit-mode %s", PICK(g, modes));
         gen_put(g, "--hashlimit-name h%u-%u", g->c->rules->len, (uint32_t)g->text->len);

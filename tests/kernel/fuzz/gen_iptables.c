@@ -116,7 +116,12 @@ add_header(Gen *g)
     default:
         return;
     }
-    gen_put(g, "-p %s", g->proto == 6 ? "tcp" : g->proto == 17 ? "udp" : g->proto == 132 ? "sctp" : v6 ? "ipv6-icmp" : "icmp");
+    gen_put(g, "-p %s",
+            g->proto == 6     ? "tcp"
+            : g->proto == 17  ? "udp"
+            : g->proto == 132 ? "sctp"
+            : v6              ? "ipv6-icmp"
+                              : "icmp");
 }
 
 static void
@@ -165,7 +170,7 @@ add_target(Gen *g)
                 gen_put(g, "-j REJECT --reject-with tcp-reset");
             else
                 gen_put(g, "-j REJECT --reject-with %s",
-                    v6 ? rejects6[rng_below(g->rng, 6)] : rejects4[rng_below(g->rng, 7)]);
+                        v6 ? rejects6[rng_below(g->rng, 6)] : rejects4[rng_below(g->rng, 7)]);
         } else if (gen_in_table(g, "raw")) {
             if (fuzz_one_in(g->rng, 2))
                 gen_put(g, fuzz_one_in(g->rng, 3) ? "-j NOTRACK" : "-j CT --notrack");
@@ -184,7 +189,7 @@ add_target(Gen *g)
             add_mark(g, "CONNMARK");
         else
             gen_put(g, "-j CONNMARK --%s-mark --nfmask 0x%x --ctmask 0x%x", fuzz_one_in(g->rng, 2) ? "save" : "restore",
-                fuzz_one_in(g->rng, 2) ? UINT32_MAX : 0x7, fuzz_one_in(g->rng, 2) ? UINT32_MAX : 0x3);
+                    fuzz_one_in(g->rng, 2) ? UINT32_MAX : 0x7, fuzz_one_in(g->rng, 2) ? UINT32_MAX : 0x3);
         break;
     case 15:
         if (g->proto == 6 && gen_in_table(g, "mangle"))

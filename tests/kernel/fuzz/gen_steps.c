@@ -56,9 +56,9 @@ static FuzzStep
 make_flow(const FuzzCase *c, Rng *rng)
 {
     static const FuzzAddr sources[FUZZ_N_DEVS + 1][3] = {
-        {ADDR_CLIENT, ADDR_CLIENT2, ADDR_CLIENT3},   {ADDR_SERVER, ADDR_SERVER2, ADDR_SERVER},
-        {ADDR_THIRD, ADDR_THIRD, ADDR_THIRD},        {ADDR_POD, ADDR_POD, ADDR_POD},
-        {ADDR_POD2, ADDR_POD2, ADDR_POD2},           {ADDR_ROUTER_C, ADDR_ROUTER_B, ADDR_ROUTER_T}};
+        {ADDR_CLIENT, ADDR_CLIENT2, ADDR_CLIENT3}, {ADDR_SERVER, ADDR_SERVER2, ADDR_SERVER},
+        {ADDR_THIRD, ADDR_THIRD, ADDR_THIRD},      {ADDR_POD, ADDR_POD, ADDR_POD},
+        {ADDR_POD2, ADDR_POD2, ADDR_POD2},         {ADDR_ROUTER_C, ADDR_ROUTER_B, ADDR_ROUTER_T}};
     bool v6 = c->family == FAMILY_IPV6;
     uint32_t kind = rng_below(rng, 12);
     FuzzStep flow = {.ttl = 64, .from = (uint8_t)(fuzz_one_in(rng, 2) ? 0 : rng_below(rng, FUZZ_N_DEVS + 1))};
@@ -132,9 +132,9 @@ add_tcp(FuzzCase *c, Rng *rng, FuzzStep *flow)
 static void
 add_sctp(FuzzCase *c, Rng *rng, FuzzStep *flow)
 {
-    static const uint8_t chunks[] = {SCTP_DATA,     SCTP_SACK,         SCTP_HEARTBEAT,        SCTP_HEARTBEAT_ACK,
-                                     SCTP_SHUTDOWN, SCTP_SHUTDOWN_ACK, SCTP_SHUTDOWN_COMPLETE, SCTP_ABORT,
-                                     SCTP_ERROR,    SCTP_INIT,         SCTP_INIT_ACK,         SCTP_COOKIE_ECHO,
+    static const uint8_t chunks[] = {SCTP_DATA,      SCTP_SACK,         SCTP_HEARTBEAT,         SCTP_HEARTBEAT_ACK,
+                                     SCTP_SHUTDOWN,  SCTP_SHUTDOWN_ACK, SCTP_SHUTDOWN_COMPLETE, SCTP_ABORT,
+                                     SCTP_ERROR,     SCTP_INIT,         SCTP_INIT_ACK,          SCTP_COOKIE_ECHO,
                                      SCTP_COOKIE_ACK};
     static const uint8_t opening[] = {SCTP_INIT, SCTP_INIT_ACK, SCTP_COOKIE_ECHO, SCTP_COOKIE_ACK};
 

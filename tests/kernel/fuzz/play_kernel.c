@@ -42,8 +42,8 @@ static void add_state(const FuzzCase *c, FuzzView *view);
 FuzzKernel *
 fuzz_kernel_new(const char **ret_why)
 {
-    static const char *const tools[] = {"ip",  "bridge",    "iptables-nft-restore", "ip6tables-nft-restore",
-                                        "nft", "conntrack", "ipset"};
+    static const char *const tools[] = {"ip",        "bridge", "iptables-nft-restore", "ip6tables-nft-restore", "nft",
+                                        "conntrack", "ipset"};
     FuzzKernel *k;
     cpu_set_t cpus;
 
@@ -158,15 +158,15 @@ set_up_router(FuzzKernel *k, const char **ret_why)
         }
         if (i <= FUZZ_FIRST_PORT)
             g_string_append_printf(script,
-                               "sysctl -qw net.ipv6.conf.%s.accept_dad=0 net.ipv6.conf.%s.addr_gen_mode=1 "
-                               "net.ipv4.conf.%s.send_redirects=0 net.ipv4.conf.%s.rp_filter=0 "
-                               "net.ipv6.conf.%s.mldv2_unsolicited_report_interval=1\nip link set %s up\n",
-                               dev, dev, dev, dev, dev, dev);
+                                   "sysctl -qw net.ipv6.conf.%s.accept_dad=0 net.ipv6.conf.%s.addr_gen_mode=1 "
+                                   "net.ipv4.conf.%s.send_redirects=0 net.ipv4.conf.%s.rp_filter=0 "
+                                   "net.ipv6.conf.%s.mldv2_unsolicited_report_interval=1\nip link set %s up\n",
+                                   dev, dev, dev, dev, dev, dev);
         for (int v = 4; v <= 6; v += 2) {
             if (i <= FUZZ_FIRST_PORT)
                 g_string_append_printf(script, "ip addr add %s/%d dev %s %s\n",
                                        ipaddr_format(fuzz_addr((IpFamily)v, ADDR_ROUTER_C + i), text), v == 4 ? 24 : 64,
-                                   dev, v == 6 ? "nodad" : "");
+                                       dev, v == 6 ? "nodad" : "");
             for (int j = 0; addrs[j] != ADDR_N; j++)
                 g_string_append_printf(script, "ip neigh add %s lladdr 02:00:00:00:01:0%d dev %s nud permanent\n",
                                        ipaddr_format(fuzz_addr((IpFamily)v, addrs[j]), text), i, dev);
@@ -277,7 +277,7 @@ load(const FuzzCase *c, FuzzView *view)
     "nft flush ruleset; conntrack -F; for f in /proc/net/xt_recent/*; do [ ! -e $f ] || echo / > $f; done; "           \
     "n=0; while [ $n -lt 200 ] && ls /proc/net/ipt_hashlimit/* /proc/net/ip6t_hashlimit/* 2>/dev/null | grep -q .; "   \
     "do n=$((n + 1)); sleep 0.01; done; "
-    if (!run(nft ? "nft flush ruleset; conntrack -F; exec nft -f -"
+    if (!run(nft  ? "nft flush ruleset; conntrack -F; exec nft -f -"
              : v6 ? CLEAN "exec ip6tables-nft-restore"
                   : CLEAN "exec iptables-nft-restore",
              text->str, &output)) {
