@@ -45,11 +45,10 @@ struct ClusterNode {
     bool failed;
     SimTime failed_at, recovered_at; /* The last time; -1: never. */
     uint32_t index;                  /* Dense, in order of name. */
+    uint32_t gateways;               /* By cidr: the pod whose port is first to have the gateway's address is made. */
     uint32_t n_cidrs;
-    IpPrefix *cidrs;          /* Of its pods. */
-    ClusterPod *latent;       /* Pods that wait to be made (pods.c), by falling port index. */
-    uint64_t latent_ports[4]; /* Last octets of theirs. */
-    uint64_t gateways;        /* By cidr: the pod whose port is the first to have the gateway's address is made. */
+    IpPrefix *cidrs;    /* Of its pods. */
+    ClusterPod *latent; /* Pods that wait to be made (pods.c), by falling port index. */
 };
 
 struct ClusterPod {

@@ -49,19 +49,13 @@ find_place(const Cluster *c, const char *ns, const char *name, bool *ret_found)
 /* --- Waiting -------------------------------------------------------------------------------------------------------
  */
 
-static uint64_t *
-plain_port(ClusterNode *node, IpAddr addr, uint64_t *ret_bit)
-{
-    *ret_bit = UINT64_C(1) << (addr.b[15] & 63);
-    return &node->latent_ports[addr.b[15] >> 6];
-}
-
 bool
 node_port_is_kept(const ClusterNode *node, IpAddr addr)
 {
-    uint64_t bit;
-
-    return *plain_port((ClusterNode *)node, addr, &bit) & bit;
+    for (const ClusterPod *pod = node->latent; pod; pod = ((const PodRecord *)pod)->next)
+        if (pod->ips[0].b[15] == addr.b[15])
+            return true;
+    return false;
 }
 
 static void
@@ -79,14 +73,14 @@ make_gateway(ClusterNode *node, uint32_t cidr)
 {
     PodRecord *first = NULL;
 
-    if (cidr < 64 && node->gateways >> cidr & 1)
+    if (cidr < 32 && node->gateways >> cidr & 1)
         return;
     for (ClusterPod *pod = node->latent; pod; pod = ((PodRecord *)pod)->next)
         for (uint32_t i = 0; i < pod->n_ips; i++)
             if (ipprefix_contains(&node->cidrs[cidr], pod->ips[i]))
                 first = (PodRecord *)pod;
-    if (cidr < 64)
-        node->gateways |= UINT64_C(1) << cidr;
+    if (cidr < 32)
+        node->gateways |= UINT32_C(1) << cidr;
     if (first)
         make_pod(first);
 }
@@ -117,11 +111,9 @@ static void
 latent_add(PodRecord *record)
 {
     ClusterNode *node = record->pod.node;
-    uint64_t bit, *word = plain_port(node, record->pod.ips[0], &bit);
 
     record->port = netdev_reserve(node->host);
     record->latent = true;
-    *word |= bit;
     if (!node->latent)
         host_set_latent(node->host, &latent_ops, node);
     record->next = node->latent;
@@ -133,12 +125,10 @@ latent_remove(PodRecord *record)
 {
     ClusterNode *node = record->pod.node;
     ClusterPod **at = &node->latent;
-    uint64_t bit, *word = plain_port(node, record->pod.ips[0], &bit);
 
     while (*at != &record->pod)
         at = &((PodRecord *)*at)->next;
     *at = record->next;
-    *word &= ~bit;
     record->latent = false;
     if (!node->latent)
         host_set_latent(node->host, NULL, NULL);

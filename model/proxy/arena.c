@@ -2,17 +2,21 @@
 
 #include <glib.h>
 #include <stdalign.h>
+#include <stdint.h>
 #include <string.h>
 
-/* Arenas are as many as service ports and mostly small: blocks grow from the first of these to the last. */
-#define BLOCK_SIZE_MIN 192
+/* Arenas are as many as service ports and mostly small: the first block holds just what is asked for, the next ones
+ * grow by half from the first of these to the last. */
+#define BLOCK_SIZE_MIN 128
 #define BLOCK_SIZE_MAX 8192
 
 struct ArenaBlock {
     ArenaBlock *next;
     size_t used, size;
-    alignas(16) char data[];
+    alignas(8) char data[];
 };
+
+static uint64_t nothing; /* What an allocation of no bytes points to. */
 
 void *
 arena_alloc(Arena *arena, size_t size)
@@ -20,9 +24,11 @@ arena_alloc(Arena *arena, size_t size)
     ArenaBlock *block = arena->blocks;
     void *p;
 
-    size = (size + 15) & ~(size_t)15;
+    if (size == 0)
+        return &nothing;
+    size = (size + 7) & ~(size_t)7;
     if (!block || block->size - block->used < size) {
-        size_t grown = block ? MIN(block->size * 2, BLOCK_SIZE_MAX) : BLOCK_SIZE_MIN;
+        size_t grown = block ? CLAMP(block->size + block->size / 2, BLOCK_SIZE_MIN, BLOCK_SIZE_MAX) : size;
         size_t want = MAX(size, arena->block_size ? arena->block_size : grown);
         block = g_malloc(sizeof *block + want);
         block->next = arena->blocks;

@@ -17,7 +17,10 @@ add_addr(Addrs *addrs, IpAddr addr, IpFamily family)
     for (size_t i = 0; i < addrs->len; i++)
         if (ipaddr_eq(addrs->data[i], addr))
             return;
-    vec_push(addrs, addr);
+    /* Few, of every node: no room to grow. */
+    addrs->data = g_renew(IpAddr, addrs->data, addrs->len + 1);
+    addrs->data[addrs->len++] = addr;
+    addrs->cap = addrs->len;
 }
 
 static bool

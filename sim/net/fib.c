@@ -441,7 +441,7 @@ table_add(Table *table, const Route *route, bool replace)
     }
     if (table->routes.len == table->routes.cap && table->routes.cap < INDEX_ABOVE) {
         /* Pods have few routes and are many: grow in small steps. */
-        table->routes.cap += 4;
+        table->routes.cap += 2;
         table->routes.data = g_renew(Route, table->routes.data, table->routes.cap);
     }
     vec_push(&table->routes, copy);

@@ -30,6 +30,14 @@ nf_ruleset_new(NfNames *names, NfDialect dialect, IpFamily family)
     return rs;
 }
 
+/* No more room than needed: rule sets are as many as nodes. */
+static void
+copy_base_ids(NfRuleset *rs, const NfRuleset *from)
+{
+    rs->base_ids.len = rs->base_ids.cap = from->base_ids.len;
+    rs->base_ids.data = g_memdup2(from->base_ids.data, from->base_ids.len * sizeof *from->base_ids.data);
+}
+
 NfRuleset *
 nf_ruleset_derive(NfRuleset *base)
 {
@@ -41,8 +49,7 @@ nf_ruleset_derive(NfRuleset *base)
     copy_print_order(rs, base);
     nf_ids_derive(&rs->chains, &base->chains);
     nf_ids_derive(&rs->sets, &base->sets);
-    for (size_t i = 0; i < base->base_ids.len; i++)
-        vec_push(&rs->base_ids, base->base_ids.data[i]);
+    copy_base_ids(rs, base);
     return rs;
 }
 
@@ -57,8 +64,7 @@ nf_ruleset_next(const NfRuleset *base)
     copy_print_order(rs, base);
     nf_ids_copy(&rs->chains, &base->chains);
     nf_ids_copy(&rs->sets, &base->sets);
-    for (size_t i = 0; i < base->base_ids.len; i++)
-        vec_push(&rs->base_ids, base->base_ids.data[i]);
+    copy_base_ids(rs, base);
     return rs;
 }
 
@@ -80,6 +86,7 @@ nf_ruleset_unref(NfRuleset *rs)
     g_clear_pointer(&rs->named, g_hash_table_unref);
     vec_clear(&rs->base_ids);
     vec_clear(&rs->touched);
+    g_free(rs->hooked);
     nf_ruleset_unref(rs->base);
     nf_names_unref(rs->names);
     g_free(rs);
@@ -184,9 +191,11 @@ nf_ruleset_changed_chains(const NfRuleset *before, const NfRuleset *after, size_
 size_t
 nf_ruleset_base_chains(const NfRuleset *rs, NfHook hook, const NfChain *ret_chains[static NF_MAX_BASE])
 {
-    for (size_t i = 0; i < rs->n_hooked[hook]; i++)
-        ret_chains[i] = rs->hooked[hook][i];
-    return rs->n_hooked[hook];
+    uint32_t first = rs->first_hooked[hook], n = rs->first_hooked[hook + 1] - first;
+
+    for (uint32_t i = 0; i < n; i++)
+        ret_chains[i] = rs->hooked[first + i];
+    return n;
 }
 
 size_t
@@ -322,22 +331,31 @@ note_base_chain(NfRuleset *rs, uint32_t id, bool is_base)
         vec_remove(&rs->base_ids, i);
 }
 
+static bool
+hooked_before(const NfChain *a, const NfChain *b)
+{
+    if (a->spec.hook != b->spec.hook)
+        return a->spec.hook < b->spec.hook;
+    return a->spec.priority < b->spec.priority || (a->spec.priority == b->spec.priority && a->spec.id < b->spec.id);
+}
+
 /* Base chains per hook, by priority, then id. */
 static void
 hook_base_chains(NfRuleset *rs)
 {
+    rs->hooked = g_new(const NfChain *, rs->base_ids.len);
     for (size_t i = 0; i < rs->base_ids.len; i++) {
         const NfChain *chain = nf_ruleset_chain(rs, rs->base_ids.data[i]);
-        const NfChain **list = rs->hooked[chain->spec.hook];
-        uint8_t n = rs->n_hooked[chain->spec.hook]++;
+        size_t at = i;
 
-        g_assert(n < NF_MAX_BASE);
-        for (; n > 0 && (list[n - 1]->spec.priority > chain->spec.priority ||
-                         (list[n - 1]->spec.priority == chain->spec.priority && list[n - 1]->spec.id > chain->spec.id));
-             n--)
-            list[n] = list[n - 1];
-        list[n] = chain;
+        for (; at > 0 && hooked_before(chain, rs->hooked[at - 1]); at--)
+            rs->hooked[at] = rs->hooked[at - 1];
+        rs->hooked[at] = chain;
+        for (uint32_t hook = chain->spec.hook + 1; hook <= NF_N_HOOKS; hook++)
+            rs->first_hooked[hook]++;
     }
+    for (uint32_t hook = 0; hook < NF_N_HOOKS; hook++)
+        g_assert(rs->first_hooked[hook + 1] - rs->first_hooked[hook] <= NF_MAX_BASE);
 }
 
 static void

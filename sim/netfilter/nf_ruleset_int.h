@@ -27,9 +27,10 @@ struct NfRuleset {
     VEC(uint32_t) base_ids; /* Base chains, of both base and overlay. */
     VEC(NfNode) touched;    /* Since the last seal: what the next must check. */
     GHashTable *named;      /* Since the last seal: how much more often is each named?  By seal's key; or NULL. */
-    uint8_t n_hooked[NF_N_HOOKS];
-    const NfChain *hooked[NF_N_HOOKS][NF_MAX_BASE]; /* Made by seal. */
-    struct NfCallers *callers;                      /* Of a base: made when an overlay's seal first needs it. */
+    /* Made by seal: base chains of a hook are hooked[first_hooked[hook]] up to the next hook's first. */
+    uint8_t first_hooked[NF_N_HOOKS + 1];
+    const NfChain **hooked;
+    struct NfCallers *callers; /* Of a base: made when an overlay's seal first needs it. */
 };
 
 /* nf_seal.c */

@@ -18,11 +18,11 @@ typedef struct {
     const NfChain *chain;
 } Entry;
 
-/* What is hooked, in order.  nat base chains stand apart: the NAT entry consults them. */
+/* What is hooked, in order: entries[first] and so on, then the nat base chains, which stand apart: the NAT entry
+ * consults them. */
 typedef struct {
-    uint32_t n, n_nat;
-    Entry *entries; /* Owned; one block with 'nat'. */
-    Entry *nat;
+    uint16_t first;
+    uint8_t n, n_nat;
 } HookList;
 
 typedef struct {
@@ -42,13 +42,14 @@ struct NfStack {
     bool confirm_later; /* In nf_stack_postrouting_unconfirmed(). */
     bool active[N_FAMILIES];
     uint32_t n_slots[N_FAMILIES];
-    Slot slots[N_FAMILIES][MAX_SLOTS];
+    Slot *slots[N_FAMILIES]; /* As many as there are, at most MAX_SLOTS. */
     HookList hooks[N_FAMILIES][NF_N_HOOKS];
+    Entry *entries[N_FAMILIES]; /* Of all hooks. */
 };
 
 static uint32_t family_index(IpFamily family);
 static void rebuild(NfStack *nf, uint32_t family);
-static void run_nat(NfStack *nf, NfWalk *walk, const HookList *list, NfResult *ret_result);
+static void run_nat(NfStack *nf, NfWalk *walk, const Entry *nat, uint32_t n_nat, NfResult *ret_result);
 static void trace_hook(NfStack *nf, NfHook hook, const Packet *pkt);
 
 NfStack *
@@ -70,12 +71,12 @@ nf_stack_free(NfStack *nf)
     if (!nf)
         return;
     for (uint32_t f = 0; f < N_FAMILIES; f++) {
-        for (uint32_t h = 0; h < NF_N_HOOKS; h++)
-            g_free(nf->hooks[f][h].entries);
+        g_free(nf->entries[f]);
         for (uint32_t s = 0; s < nf->n_slots[f]; s++) {
             g_free(nf->slots[f][s].name);
             nf_ruleset_unref(nf->slots[f][s].rs);
         }
+        g_free(nf->slots[f]);
     }
     nf_state_free(nf->state);
     if (nf->ct)
@@ -96,6 +97,7 @@ nf_stack_set_ruleset(NfStack *nf, IpFamily family, const char *slot, NfRuleset *
         if (!rs)
             return;
         g_assert(s < MAX_SLOTS);
+        nf->slots[f] = g_renew(Slot, nf->slots[f], s + 1);
         nf->slots[f][nf->n_slots[f]++] = (Slot){.name = g_strdup(slot)};
     }
     old = nf->slots[f][s].rs;
@@ -158,7 +160,9 @@ nf_stack_active(const NfStack *nf, IpFamily family)
 NfResult
 nf_stack_hook(NfStack *nf, NfHook hook, Packet *pkt)
 {
-    const HookList *list = &nf->hooks[family_index(packet_family(pkt))][hook];
+    const uint32_t family = family_index(packet_family(pkt));
+    const HookList *list = &nf->hooks[family][hook];
+    const Entry *entries = nf->entries[family] + list->first;
     const uint32_t rule_bits = TRACE_BIT(TRACE_RULE) | TRACE_BIT(TRACE_RULE_MISS) | TRACE_BIT(TRACE_CHAIN_END);
     bool announced = !trace_wants(nf->sim, TRACE_HOOK);
     NfResult result = {.verdict = NF_ACCEPT};
@@ -177,7 +181,7 @@ nf_stack_hook(NfStack *nf, NfHook hook, Packet *pkt)
     };
 
     for (uint32_t i = 0; i < list->n && result.verdict == NF_ACCEPT; i++) {
-        const Entry *entry = &list->entries[i];
+        const Entry *entry = &entries[i];
 
         /* The record says what conntrack found: it comes behind it where there is one. */
         if (!announced && entry->kind != ENTRY_CONNTRACK && entry->priority > NF_PRI_CONNTRACK) {
@@ -193,7 +197,7 @@ nf_stack_hook(NfStack *nf, NfHook hook, Packet *pkt)
             nf_eval(&walk, entry->chain, &result);
             break;
         case ENTRY_NAT:
-            run_nat(nf, &walk, list, &result);
+            run_nat(nf, &walk, entries + list->n, list->n_nat, &result);
             break;
         case ENTRY_CONFIRM:
             if (!nf->confirm_later)
@@ -248,7 +252,7 @@ family_index(IpFamily family)
 
 /* nf_nat_core.c: nf_nat_inet_fn() */
 static void
-run_nat(NfStack *nf, NfWalk *walk, const HookList *list, NfResult *ret_result)
+run_nat(NfStack *nf, NfWalk *walk, const Entry *nat, uint32_t n_nat, NfResult *ret_result)
 {
     NfHook hook = (NfHook)walk->hook;
     uint8_t manip = hook == NF_PREROUTING || hook == NF_OUTPUT ? NAT_MANIP_DST : NAT_MANIP_SRC;
@@ -259,9 +263,9 @@ run_nat(NfStack *nf, NfWalk *walk, const HookList *list, NfResult *ret_result)
         return;
     first = (pkt->meta.ctinfo == CTINFO_NEW || (pkt->meta.ctinfo == CTINFO_RELATED && !packet_is_icmp_error(pkt))) &&
             nat_needs_setup(pkt, manip);
-    for (uint32_t i = 0; first && i < list->n_nat && nat_needs_setup(pkt, manip); i++) {
-        walk->rs = list->nat[i].rs;
-        nf_eval(walk, list->nat[i].chain, ret_result);
+    for (uint32_t i = 0; first && i < n_nat && nat_needs_setup(pkt, manip); i++) {
+        walk->rs = nat[i].rs;
+        nf_eval(walk, nat[i].chain, ret_result);
         if (ret_result->verdict != NF_ACCEPT)
             return;
     }
@@ -297,8 +301,9 @@ insert_entry(Entry *entries, uint32_t *n, Entry entry)
     entries[i] = entry;
 }
 
-static void
-rebuild_hook(NfStack *nf, uint32_t f, NfHook hook, bool has_ct, bool has_nat)
+/* Returns the place of the next hook's entries. */
+static uint32_t
+rebuild_hook(NfStack *nf, uint32_t f, NfHook hook, bool has_ct, bool has_nat, uint32_t first)
 {
     bool enters = hook == NF_PREROUTING || hook == NF_OUTPUT, leaves = hook == NF_INPUT || hook == NF_POSTROUTING;
     Entry entries[MAX_ENTRIES], nat[MAX_ENTRIES];
@@ -325,33 +330,31 @@ rebuild_hook(NfStack *nf, uint32_t f, NfHook hook, bool has_ct, bool has_nat)
     if (has_ct && leaves)
         insert_entry(entries, &n, (Entry){NF_PRI_CONFIRM, ENTRY_CONFIRM, NULL, NULL});
 
-    g_free(list->entries);
-    list->entries = g_new(Entry, MAX(n + n_nat, 1));
-    list->nat = list->entries + n;
-    list->n = n;
-    list->n_nat = n_nat;
-    memcpy(list->entries, entries, n * sizeof(Entry));
-    memcpy(list->nat, nat, n_nat * sizeof(Entry));
+    *list = (HookList){.first = (uint16_t)first, .n = (uint8_t)n, .n_nat = (uint8_t)n_nat};
+    nf->entries[f] = g_renew(Entry, nf->entries[f], first + n + n_nat);
+    for (uint32_t i = 0; i < n + n_nat; i++)
+        nf->entries[f][first + i] = i < n ? entries[i] : nat[i - n];
+    return first + n + n_nat;
 }
 
 static void
 rebuild(NfStack *nf, uint32_t f)
 {
     bool has_ct = nf->force_ct, has_nat = false;
+    uint32_t first = 0;
 
     for (uint32_t s = 0; s < nf->n_slots[f]; s++) {
         const NfRuleset *rs = nf->slots[f][s].rs;
 
         has_ct |= rs && rs->uses_ct;
-        for (uint32_t h = 0; rs && h < NF_N_HOOKS; h++)
-            for (uint32_t i = 0; i < rs->n_hooked[h]; i++)
-                has_nat |= rs->hooked[h][i]->spec.type == NF_TYPE_NAT_CHAIN;
+        for (uint32_t i = 0; rs && i < rs->first_hooked[NF_N_HOOKS]; i++)
+            has_nat |= rs->hooked[i]->spec.type == NF_TYPE_NAT_CHAIN;
     }
     if (has_ct && !nf->ct)
         nf->ct = conntrack_new(nf->sim, nf->host, nf->ops->host_name(nf->host));
     nf->active[f] = false;
     for (uint32_t h = 0; h < NF_N_HOOKS; h++) {
-        rebuild_hook(nf, f, (NfHook)h, has_ct, has_nat);
+        first = rebuild_hook(nf, f, (NfHook)h, has_ct, has_nat, first);
         nf->active[f] |= nf->hooks[f][h].n > 0;
     }
 }

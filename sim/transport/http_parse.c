@@ -44,7 +44,7 @@ http_parser_parse(HttpParser *parser, bool eof)
         if (!end)
             return parser->len > HTTP_MAX_HEAD_SIZE || (eof && parser->len) ? HTTP_BAD : HTTP_MORE;
         parser->head_size = (size_t)(end - parser->data) + 4;
-        if (!parse_head(parser))
+        if (parser->head_size > UINT16_MAX || !parse_head(parser))
             return HTTP_BAD;
     }
     if (parser->keep_body || parser->until_eof) {
@@ -204,8 +204,8 @@ parse_head(HttpParser *parser)
                 return false;
             *colon = '\0';
             value = g_strstrip(colon + 1);
-            parser->headers[parser->n_headers].name = (uint32_t)(at - parser->data);
-            parser->headers[parser->n_headers].value = (uint32_t)(value - parser->data);
+            parser->headers[parser->n_headers].name = (uint16_t)(at - parser->data);
+            parser->headers[parser->n_headers].value = (uint16_t)(value - parser->data);
             parser->n_headers++;
         }
         at = line_end + 2;

@@ -9,7 +9,7 @@
 #include "sim/packet/packet.h"
 
 #define HTTP_MAX_HEADERS   32
-#define HTTP_MAX_HEAD_SIZE 16384
+#define HTTP_MAX_HEAD_SIZE 16384 /* One that comes whole may be longer, up to 64 KB. */
 
 typedef struct {
     bool response; /* Reads responses, else requests. */
@@ -26,7 +26,7 @@ typedef struct {
     uint32_t method, path; /* Offsets into 'data', which moves as it grows. */
     uint32_t n_headers;
     struct {
-        uint32_t name, value;
+        uint16_t name, value; /* Offsets: a server has a parser for each connection. */
     } headers[HTTP_MAX_HEADERS];
 } HttpParser;
 

@@ -24,7 +24,7 @@ struct HttpConn {
     HttpParser parser;
     Timer idle;
     bool proxy_done, processing, eof, closing;
-    char proxy_src[IPPORT_STR_SIZE];
+    char *proxy_src; /* Owned; NULL: not told. */
 };
 
 struct HttpServer {
@@ -211,10 +211,12 @@ static bool
 read_proxy_header(HttpConn *conn)
 {
     size_t size = 0;
+    char src[IPPORT_STR_SIZE];
     HttpParse state =
-        conn->parser.len ? proxy_header_parse(conn->parser.data, conn->parser.len, &size, conn->proxy_src) : HTTP_MORE;
+        conn->parser.len ? proxy_header_parse(conn->parser.data, conn->parser.len, &size, src) : HTTP_MORE;
 
     if (state == HTTP_DONE) {
+        conn->proxy_src = src[0] ? g_strdup(src) : NULL;
         http_parser_skip(&conn->parser, size);
         conn->proxy_done = true;
         return true;
@@ -233,7 +235,7 @@ begin_exchange(HttpConn *conn)
     HttpRequest request = {.method = method,
                            .path = conn->parser.data + conn->parser.path,
                            .host = http_parser_header(&conn->parser, "Host"),
-                           .proxy_src = conn->proxy_src[0] ? conn->proxy_src : NULL,
+                           .proxy_src = conn->proxy_src,
                            .flow = socket_flow(conn->socket),
                            .header = exchange_header};
 
@@ -306,6 +308,7 @@ conn_free(HttpConn *conn)
     server->app.active--;
     timer_free(server->app.table->sim, &conn->idle);
     http_parser_clear(&conn->parser);
+    g_free(conn->proxy_src);
     g_free(conn);
 }
 
