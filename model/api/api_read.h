@@ -25,6 +25,8 @@ uint16_t read_port(ApiReader *r, const DocNode *map, const char *key);
 uint16_t read_port_ref(ApiReader *r, const DocNode *map, const char *key, const char **ret_name);
 /* "2", "250m", 2: thousandths of a CPU; 0 if absent. */
 int64_t read_cpu(ApiReader *r, const DocNode *map, const char *key);
+/* 3 or "25%". */
+IntOrPercent read_int_or_percent(ApiReader *r, const DocNode *map, const char *key, IntOrPercent fallback);
 /* An address as kube-proxy reads it; a warning and false if it is none. */
 bool read_ip(ApiReader *r, const DocNode *node, IpAddr *ret_addr);
 bool read_meta(ApiReader *r, const DocNode *root, ApiObject *object);
@@ -36,6 +38,7 @@ bool service_decode(ApiReader *r, const DocNode *root, Service *service);
 bool node_decode(ApiReader *r, const DocNode *root, KubeNode *node);
 bool pod_decode(ApiReader *r, const DocNode *root, Pod *pod);
 bool workload_decode(ApiReader *r, const DocNode *root, Workload *workload);
+bool budget_decode(ApiReader *r, const DocNode *root, Budget *budget);
 bool endpointslice_decode(ApiReader *r, const DocNode *root, EndpointSlice *slice);
 
 /* A mapping or sequence being written. */
@@ -52,6 +55,7 @@ DocNode *out_seq(DocOut *out);
 void put_node(DocOut *out, const char *key, DocNode *node);
 void put_text(DocOut *out, const char *key, const char *text); /* Nothing if NULL. */
 void put_int(DocOut *out, const char *key, int64_t value);
+void put_int_or_percent(DocOut *out, const char *key, IntOrPercent value);
 void put_bool(DocOut *out, const char *key, bool value);
 void put_labels(DocOut *out, const char *key, const Labels *labels); /* Nothing if empty. */
 void put_texts(DocOut *out, const char *key, const char *const *texts, uint32_t n);

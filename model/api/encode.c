@@ -35,6 +35,9 @@ api_decode(Diags *diags, Strings *strings, ApiKind kind, const DocNode *root)
     case KIND_ENDPOINTSLICE:
         ok &= endpointslice_decode(&r, root, (EndpointSlice *)object);
         break;
+    case KIND_BUDGET:
+        ok &= budget_decode(&r, root, (Budget *)object);
+        break;
     case KIND_ENDPOINTS:
     case API_N_KINDS:
         g_assert_not_reached();
@@ -72,6 +75,9 @@ api_encode(DocArena *arena, const ApiObject *object)
         break;
     case KIND_ENDPOINTSLICE:
         endpointslice_encode(&out, (const EndpointSlice *)object);
+        break;
+    case KIND_BUDGET:
+        spec = budget_encode(arena, (const Budget *)object);
         break;
     case KIND_NAMESPACE:
     case KIND_ENDPOINTS:

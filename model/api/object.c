@@ -15,6 +15,7 @@ static const ApiKindInfo kinds[API_N_KINDS] = {
     [KIND_SERVICE] = {"Service", "services", {"svc"}, "v1", true},
     [KIND_ENDPOINTS] = {"Endpoints", "endpoints", {"ep"}, "v1", true},
     [KIND_ENDPOINTSLICE] = {"EndpointSlice", "endpointslices", {NULL}, "discovery.k8s.io/v1", true},
+    [KIND_BUDGET] = {"PodDisruptionBudget", "poddisruptionbudgets", {"pdb"}, "policy/v1", true},
 };
 
 static const size_t sizes[API_N_KINDS] = {
@@ -28,6 +29,7 @@ static const size_t sizes[API_N_KINDS] = {
     [KIND_SERVICE] = sizeof(Service),
     [KIND_ENDPOINTS] = sizeof(ApiObject),
     [KIND_ENDPOINTSLICE] = sizeof(EndpointSlice),
+    [KIND_BUDGET] = sizeof(Budget),
 };
 
 #define DUP(array, n) ((array) = (n) ? g_memdup2((array), (n) * sizeof *(array)) : NULL)
@@ -183,6 +185,11 @@ copy_arrays(ApiObject *copy)
         DUP(slice->ports, slice->n_ports);
         break;
     }
+    case KIND_BUDGET: {
+        Budget *budget = (Budget *)copy;
+        budget->selector = labels_copy(&budget->selector);
+        break;
+    }
     case KIND_NAMESPACE:
     case KIND_ENDPOINTS:
     case API_N_KINDS:
@@ -227,6 +234,9 @@ free_arrays(ApiObject *object)
     case KIND_ENDPOINTSLICE:
         g_free(((EndpointSlice *)object)->endpoints);
         g_free(((EndpointSlice *)object)->ports);
+        break;
+    case KIND_BUDGET:
+        g_free(((Budget *)object)->selector.items);
         break;
     case KIND_NAMESPACE:
     case KIND_ENDPOINTS:

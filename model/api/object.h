@@ -24,6 +24,7 @@ typedef enum {
     KIND_SERVICE,
     KIND_ENDPOINTS,
     KIND_ENDPOINTSLICE,
+    KIND_BUDGET,
     API_N_KINDS,
 } ApiKind;
 
@@ -242,6 +243,16 @@ struct Workload {
     uint64_t template_hash;   /* Of the template's content: pod-template-hash. */
     Mark replicas_mark;
 };
+
+/* --- PodDisruptionBudget ------------------------------------------------------------------------------------------ */
+typedef struct {
+    ApiObject meta;
+    Labels selector;
+    bool selects_all; /* selector: {}; without one no pod is covered. */
+    bool has_min, has_max;
+    IntOrPercent min_available, max_unavailable;
+    bool always_allow; /* unhealthyPodEvictionPolicy. */
+} Budget;
 
 /* --- EndpointSlice (Endpoints are converted) ------------------------------------------------------------------------
  */

@@ -24,9 +24,7 @@ static const char *const known[] = {"replicas",
 
 static void read_strategy(ApiReader *r, const DocNode *spec, Workload *w);
 static void check_daemon_limits(ApiReader *r, const DocNode *rolling, const Workload *w);
-static IntOrPercent read_int_or_percent(ApiReader *r, const DocNode *map, const char *key, IntOrPercent fallback);
 static void put_strategy(DocOut *out, const Workload *w);
-static void put_int_or_percent(DocOut *out, const char *key, IntOrPercent value);
 static uint64_t hash_leaf(const char *path, const DocNode *leaf);
 static void hash_walk(const DocNode *node, GString *path, uint64_t *sum);
 
@@ -162,7 +160,7 @@ check_daemon_limits(ApiReader *r, const DocNode *rolling, const Workload *w)
                   "maxSurge and maxUnavailable cannot both be 0: no pod could be replaced");
 }
 
-static IntOrPercent
+IntOrPercent
 read_int_or_percent(ApiReader *r, const DocNode *map, const char *key, IntOrPercent fallback)
 {
     const DocNode *node = node_get(map, key);
@@ -178,7 +176,7 @@ read_int_or_percent(ApiReader *r, const DocNode *map, const char *key, IntOrPerc
     return fallback;
 }
 
-static void
+void
 put_int_or_percent(DocOut *out, const char *key, IntOrPercent value)
 {
     g_autofree char *percent = g_strdup_printf("%d%%", value.value);

@@ -2,7 +2,6 @@
 
 #include <string.h>
 
-#include "model/api/tolerations.h"
 #include "model/control/controllers_private.h"
 #include "model/control/fill_private.h"
 #include "model/control/slice_make.h"
@@ -83,6 +82,7 @@ control_delete(Controllers *c, ApiKind kind, const char *ns, const char *name, c
     case KIND_NAMESPACE:
     case KIND_ENDPOINTS:
     case KIND_ENDPOINTSLICE:
+    case KIND_BUDGET:
     case API_N_KINDS:
         break;
     }
@@ -137,18 +137,9 @@ control_cordon(Controllers *c, const char *node, bool on, char **ret_error)
 bool
 control_drain(Controllers *c, const char *name, char **ret_error)
 {
-    size_t n;
-
     if (!set_unschedulable(c, name, true, ret_error))
         return false;
-    const ApiObject *const *list = store_list(c->store, KIND_POD, &n);
-    g_autofree const ApiObject **all = g_memdup2(list, n * sizeof *list);
-    for (size_t i = 0; i < n; i++) {
-        const Pod *pod = (const Pod *)all[i];
-        bool mirror = pod->spec.host_network && !pod->meta.owner; /* Static pods of the control plane. */
-        if (g_strcmp0(pod->spec.node_name, name) == 0 && pod_active(pod) && !pod_is_daemon(pod) && !mirror)
-            pod_delete(c, pod, "evicted");
-    }
+    drain_node(c, name);
     return true;
 }
 

@@ -9,8 +9,8 @@ typedef struct {
     uint64_t kind;
 } WorkKey;
 
-static const char *const work_names[] = {"deployment", "replicaset", "statefulset", "daemonset",
-                                         "slices",     "schedule",   "taints",      "node"};
+static const char *const work_names[] = {"deployment", "replicaset", "statefulset", "daemonset", "slices",
+                                         "schedule",   "taints",     "node",        "evict"};
 
 static void on_change(void *user, StoreEvent event, const ApiObject *old, const ApiObject *new_);
 static void on_work(Sim *sim, void *owner);
@@ -64,7 +64,7 @@ controllers_free(Controllers *c)
 }
 
 Work *
-work_add(Controllers *c, WorkKind kind, const char *ns, const char *name, SimTime delay)
+work_of(Controllers *c, WorkKind kind, const char *ns, const char *name)
 {
     WorkKey key = {strings_add(c->strings, ns), strings_add(c->strings, name), kind};
     bool is_new;
@@ -79,8 +79,15 @@ work_add(Controllers *c, WorkKind kind, const char *ns, const char *name, SimTim
         (*slot)->timer = timer_new(c->sim, "control.work", &(*slot)->entity, on_work, *slot);
         g_ptr_array_add(c->all_works, *slot);
     }
-    Work *work = *slot;
+    return *slot;
+}
+
+Work *
+work_add(Controllers *c, WorkKind kind, const char *ns, const char *name, SimTime delay)
+{
+    Work *work = work_of(c, kind, ns, name);
     SimTime at = c->sim->now + delay;
+
     if (!timer_armed(c->sim, work->timer) || timer_deadline(c->sim, work->timer) > at)
         timer_arm(c->sim, work->timer, at);
     return work;
@@ -119,8 +126,8 @@ on_work(Sim *sim, void *owner)
 {
     Work *work = owner;
     Controllers *c = work->c;
-    static const ApiKind kinds[] = {KIND_DEPLOYMENT, KIND_REPLICASET, KIND_STATEFULSET, KIND_DAEMONSET,
-                                    KIND_SERVICE,    KIND_POD,        KIND_POD,         KIND_NODE};
+    static const ApiKind kinds[] = {KIND_DEPLOYMENT, KIND_REPLICASET, KIND_STATEFULSET, KIND_DAEMONSET, KIND_SERVICE,
+                                    KIND_POD,        KIND_POD,        KIND_NODE,        KIND_POD};
     const ApiObject *object = store_get(c->store, kinds[work->kind], work->ns, work->name);
 
     (void)sim;
@@ -152,6 +159,9 @@ on_work(Sim *sim, void *owner)
         break;
     case WORK_NODE:
         node_review(c, (const KubeNode *)object);
+        break;
+    case WORK_EVICT:
+        eviction_attempt(c, work, (const Pod *)object);
         break;
     }
     api_unref((ApiObject *)object);
@@ -210,6 +220,7 @@ on_change(void *user, StoreEvent event, const ApiObject *old, const ApiObject *n
         break;
     case KIND_NAMESPACE:
     case KIND_ENDPOINTS:
+    case KIND_BUDGET:
     case API_N_KINDS:
         break;
     }

@@ -22,6 +22,7 @@ typedef enum {
     WORK_SCHEDULE,
     WORK_TAINTS, /* Of a pod: its node's. */
     WORK_NODE,
+    WORK_EVICT, /* Of a pod: drain asks again. */
 } WorkKind;
 
 typedef struct {
@@ -31,7 +32,8 @@ typedef struct {
     SimEntity entity;
     Timer timer;
     SimTime last_write; /* Of slices. */
-    SimTime since;      /* WORK_TAINTS: when they were first seen; -1: none now. */
+    SimTime since;      /* WORK_TAINTS, WORK_EVICT: when taints were first seen, or a budget refused; -1: not now. */
+    SimTime meant;      /* WORK_EVICT: creation time of the pod that is meant. */
     uint64_t serial;    /* Pods named so far. */
     bool told;          /* A complaint that is made once. */
     /* StatefulSets and DaemonSets, each with a reference: as at the start (NULL: still so), and as before the update
@@ -61,6 +63,8 @@ struct Controllers {
 /* Does this work 'delay' after now, or earlier if that was already asked for. */
 Work *work_add(Controllers *c, WorkKind kind, const char *ns, const char *name, SimTime delay);
 void work_set_current(Work *work, const Workload *current);
+/* The item without asking for anything. */
+Work *work_of(Controllers *c, WorkKind kind, const char *ns, const char *name);
 /* The usual wait of a controller that heard of a change. */
 SimTime reaction(const Controllers *c);
 
@@ -74,6 +78,9 @@ void schedule_pod(Controllers *c, Work *work, const Pod *pod);
 void taints_review(Controllers *c, Work *work, const Pod *pod);
 void taints_node_changed(Controllers *c, const KubeNode *old, const KubeNode *new_);
 void taints_pod_bound(Controllers *c, const Pod *pod);
+/* drain.c */
+void drain_node(Controllers *c, const char *node);
+void eviction_attempt(Controllers *c, Work *work, const Pod *pod);
 /* Services whose hints no longer fit the zones' CPU. */
 void slices_nodes_changed(Controllers *c);
 /* The Services whose endpoints this pod was or is one of. */

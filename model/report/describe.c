@@ -42,6 +42,9 @@ describe_object(GString *out, const Describe *d, ApiKind kind, const ApiObject *
     case KIND_DAEMONSET:
         describe_workload(text, d, (const Workload *)object);
         break;
+    case KIND_BUDGET:
+        describe_budget(text, d, (const Budget *)object);
+        break;
     case API_N_KINDS:
         g_assert_not_reached();
     }

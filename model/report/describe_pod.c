@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "model/api/tolerations.h"
+#include "model/control/budgets.h"
 #include "model/report/describe_private.h"
 #include "model/report/kube_status.h"
 #include "sim/packet/packet.h"
@@ -337,4 +338,29 @@ describe_workload(GString *out, const Describe *d, const Workload *w)
     else if (w->meta.kind == KIND_DEPLOYMENT)
         append_conditions(out, d, w);
     g_string_append(out, "Events:\t<none>\n");
+}
+
+/* --- PodDisruptionBudgets ----------------------------------------------------------------------------------------- */
+
+void
+describe_budget(GString *out, const Describe *d, const Budget *b)
+{
+    BudgetStatus status = budget_status(d->input->store, b);
+
+    g_string_append_printf(out, "Name:\t%s\nNamespace:\t%s\n", b->meta.name, b->meta.ns);
+    if (b->has_min) {
+        g_string_append(out, "Min available:\t");
+        append_quantity(out, b->min_available);
+        g_string_append_c(out, '\n');
+    } else if (b->has_max) {
+        g_string_append(out, "Max unavailable:\t");
+        append_quantity(out, b->max_unavailable);
+        g_string_append_c(out, '\n');
+    }
+    g_string_append(out, "Selector:\t");
+    kube_append_labels(out, &b->selector);
+    g_string_append_printf(out, "\nStatus:\n    Allowed disruptions:\t%d\n    Current:\t%d\n", status.allowed,
+                           status.healthy);
+    g_string_append_printf(out, "    Desired:\t%d\n    Total:\t%d\nEvents:\t<none>\n", status.desired,
+                           MAX(0, status.expected));
 }

@@ -14,6 +14,7 @@ void describe_service(GString *out, const Describe *d, const Service *service);
 void describe_endpoints(GString *out, const Describe *d, const Service *service);
 void describe_slice(GString *out, const EndpointSlice *slice);
 void describe_pod(GString *out, const Pod *pod);
+void describe_budget(GString *out, const Describe *d, const Budget *budget);
 void describe_workload(GString *out, const Describe *d, const Workload *workload);
 
 /* Not aligned with the rest: the rules of a Service, by node. */

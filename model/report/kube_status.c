@@ -111,6 +111,8 @@ kube_kind_prefix(ApiKind kind)
         return "endpoints";
     case KIND_ENDPOINTSLICE:
         return "endpointslice.discovery.k8s.io";
+    case KIND_BUDGET:
+        return "poddisruptionbudget.policy";
     case API_N_KINDS:
         break;
     }

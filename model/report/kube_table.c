@@ -2,6 +2,7 @@
 
 #include <string.h>
 
+#include "model/control/budgets.h"
 #include "model/report/tab_align.h"
 #include "sim/packet/packet.h"
 
@@ -26,6 +27,7 @@ static void replicaset_row(GString *out, const KubeTable *t, const ApiObject *ob
 static void statefulset_row(GString *out, const KubeTable *t, const ApiObject *object);
 static void daemonset_row(GString *out, const KubeTable *t, const ApiObject *object);
 static void node_row(GString *out, const KubeTable *t, const ApiObject *object);
+static void budget_row(GString *out, const KubeTable *t, const ApiObject *object);
 static void namespace_row(GString *out, const KubeTable *t, const ApiObject *object);
 
 static const KindTable kinds[API_N_KINDS] = {
@@ -41,6 +43,7 @@ static const KindTable kinds[API_N_KINDS] = {
     [KIND_SERVICE] = {"TYPE\tCLUSTER-IP\tEXTERNAL-IP\tPORT(S)", "SELECTOR", service_row},
     [KIND_ENDPOINTS] = {"ENDPOINTS", NULL, endpoints_row},
     [KIND_ENDPOINTSLICE] = {"ADDRESSTYPE\tPORTS\tENDPOINTS", NULL, slice_row},
+    [KIND_BUDGET] = {"MIN AVAILABLE\tMAX UNAVAILABLE\tALLOWED DISRUPTIONS", NULL, budget_row},
 };
 
 static void
@@ -317,4 +320,24 @@ daemonset_row(GString *out, const KubeTable *t, const ApiObject *object)
     kube_append_labels(out, &w->template.node_selector);
     append_age(out, t, object);
     append_containers(out, t, w, true);
+}
+
+static void
+append_limit(GString *out, bool given, IntOrPercent value)
+{
+    if (given)
+        g_string_append_printf(out, "%d%s\t", value.value, value.percent ? "%" : "");
+    else
+        g_string_append(out, "N/A\t");
+}
+
+static void
+budget_row(GString *out, const KubeTable *t, const ApiObject *object)
+{
+    const Budget *b = (const Budget *)object;
+
+    append_limit(out, b->has_min, b->min_available);
+    append_limit(out, b->has_max, b->max_unavailable);
+    g_string_append_printf(out, "%d", budget_status(t->input->store, b).allowed);
+    append_age(out, t, object);
 }

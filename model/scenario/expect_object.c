@@ -152,6 +152,7 @@ object_value(ScenarioRun *run, const ApiObject *object, const char *field, bool 
         break;
     case KIND_NAMESPACE:
     case KIND_ENDPOINTS:
+    case KIND_BUDGET:
     case API_N_KINDS:
         break;
     }
