@@ -40,7 +40,8 @@ class Namespace:
 
     def __init__(self, label):
         Namespace.made += 1
-        self.label, self.name = label, "%s%d" % (PREFIX, Namespace.made)
+        # Processes that this one forked have numbers of their own.
+        self.label, self.name = label, "%s%d-%d" % (PREFIX, os.getpid(), Namespace.made)
         sh("ip", "netns", "add", self.name)
         self.fd = os.open(os.path.join(NETNS, self.name), os.O_RDONLY)
         self.run("ip", "link", "set", "lo", "up")
@@ -58,13 +59,17 @@ class Namespace:
 
     def ip(self, *lines):
         """Several `ip` commands, one process."""
+        if lines:
+            self.run_batch(lines)
+
+    def run_batch(self, lines):
         self.run("ip", "-batch", "-", stdin="\n".join(lines) + "\n")
 
     def sysctl(self, **values):
         """net.A.B=1 written as A__B=1: dots do not stand in Python's names."""
         with self:
             for key, value in values.items():
-                self.set_sysctl("net." + key.replace("__", "."), value)
+                self.set_sysctl("net." + key.replace("__", ".").replace("bridge_nf", "bridge-nf").replace("_call_", "-call-"), value)
 
     @staticmethod
     def set_sysctl(key, value):
@@ -96,13 +101,14 @@ def delete(names):
         subprocess.run(["ip", "netns", "del", name], capture_output=True, check=False)
 
 
-def clean():
-    delete(n for n in os.listdir(NETNS) if n.startswith(PREFIX)) if os.path.isdir(NETNS) else None
+def clean(owner):
+    if os.getpid() == owner and os.path.isdir(NETNS):
+        delete([name for name in os.listdir(NETNS) if name.startswith(PREFIX)])
 
 
 def clean_after_the_dead():
     for name in os.listdir(NETNS) if os.path.isdir(NETNS) else []:
-        owner = re.match(NAMES + r"(\d+)-\d+$", name)
+        owner = re.match(NAMES + r"(\d+)-", name)
         if owner and not os.path.exists("/proc/" + owner.group(1)):
             delete([name])
 
@@ -115,7 +121,7 @@ def guard(what, *tools):
         print("0 passed, 0 failed, 1 skipped")
         return False
     clean_after_the_dead()
-    atexit.register(clean)
+    atexit.register(clean, os.getpid())
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, lambda n, _: sys.exit(128 + n))
     return True

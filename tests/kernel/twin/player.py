@@ -2,7 +2,7 @@
 
 from apps import HttpClient, datagram, outcome_of, seconds
 from compare import connections, outcome_differences, packet_differences, table_of
-from scenario import MAX_FLOWS, Simulation, is_address, split_end
+from scenario import MAX_FLOWS, PLACES, Simulation, is_address, split_end
 from topology import NotPlayable
 from wire import Capture
 from world import World
@@ -20,7 +20,7 @@ SILENCE, PATIENCE = 0.7, 4
 
 
 def is_name(to):
-    return not to.startswith(("service/", "pod/", "node/")) and not is_address(to)
+    return not to.startswith(PLACES) and not is_address(to)
 
 
 class Player:
@@ -42,6 +42,7 @@ class Player:
                 self.capture.close()
             if self.world:
                 self.world.close()
+            self.scenario.remove()
 
     def play_all(self):
         steps = self.scenario.steps
@@ -102,16 +103,16 @@ class Player:
 
     def play_unit(self, step, unit):
         self.prepare(unit.start)
-        if step.fields.get("via") and unit.flow["dialed"]:
-            self.world.topology.route_outside(split_end(unit.flow["dialed"])[0], step.fields["via"])
+        self.route(step, unit)
         differences, seed = self.attempt(step, unit)
         if differences:
             self.again += 1
+            print("    %s: played again, %d lines differed: %s" % (unit.flow["name"], len(differences), differences[0]))
             differences, seed = self.attempt(step, unit)
         self.good, self.bad = self.good + (not differences), self.bad + bool(differences)
         if differences:
-            print("FAIL %s, %s: flow %s, %s to %s (seed %d)" % (self.scenario.name, self.scenario.mode, unit.flow["name"],
-                                                                unit.flow["from"], unit.flow["dialed"], seed))
+            print("FAIL %s: flow %s, %s to %s (seed %d)" % (self.scenario.title(), unit.flow["name"], unit.flow["from"],
+                                                            unit.flow["dialed"], seed))
             for line in differences[:MAX_LINES]:
                 print("    " + line)
             if len(differences) > MAX_LINES:
@@ -126,6 +127,13 @@ class Player:
             self.world.topology.forget_pods_on_bridges()
         elif self.changed:
             self.world.become(at, self.capture)
+
+    def route(self, step, unit):
+        topology = self.world.topology
+        routes = dict(self.scenario.outside_routes(self.program, unit.start))
+        if step.fields.get("via") and unit.flow["dialed"]:
+            routes.update([topology.via(split_end(unit.flow["dialed"])[0], step.fields["via"])])
+        topology.route_outside(routes.items())
 
     def attempt(self, step, unit):
         """Returns (differences, seed)."""

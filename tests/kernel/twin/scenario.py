@@ -16,6 +16,7 @@ from lab import PREFIX, sh
 from wire import read_pcapng
 
 TRAFFIC = ("connect", "send", "resolve", "load")
+PLACES = ("service/", "pod/", "node/", "lb/")  # What a `to` begins with that is no name of DNS.
 MAX_FLOWS = 6  # Of the equal flows of a load or count.
 APART = 0.5    # Seconds in which a flow is over.
 
@@ -53,6 +54,8 @@ class Scenario:
         self.name = os.path.basename(path)
         self.mode, self.documents = mode, read_documents(path)
         self.set_mode()
+        # kube-proxy leaves out what the kernel cannot do; counting by name is a module that few kernels have.
+        self.cluster().setdefault("kernel", {})["nfacct"] = []
         if network:
             self.cluster().setdefault("network", {})["kind"] = network
         self.thinned = {}
@@ -84,7 +87,8 @@ class Scenario:
             elif step.traffic and step.fields.get("count", 1) > 1:
                 count = min(step.fields["count"], MAX_FLOWS)
                 room = (min([t for t in times if t > at], default=at + 60) - at) / count
-                self.thinned[step.name] = "%d" % step.fields["count"]
+                if count < step.fields["count"]:
+                    self.thinned[step.name] = "%d" % step.fields["count"]
                 step.fields.update(count=count, interval="%dms" % max(1, min(room, APART) * 1000))
 
     def one(self, kind):
@@ -94,7 +98,12 @@ class Scenario:
         return [d for d in self.documents if d["kind"] == kind]
 
     def cluster(self):
-        return (self.one("Cluster") or {}).get("spec", {})
+        if not self.one("Cluster"):
+            self.documents.append({"apiVersion": "svcsim/v1", "kind": "Cluster", "metadata": {"name": "twin"}, "spec": {}})
+        return self.one("Cluster")["spec"]
+
+    def title(self):
+        return "%s, %s, %s" % (self.name, self.network(), self.mode)
 
     def network(self):
         return self.cluster().get("network", {}).get("kind", "routed")
@@ -114,6 +123,14 @@ class Scenario:
     def get(self, program, kind, at):
         text = sh(program, "get", kind, self.path, "-A", "-o", "json", "--at", "%dus" % round(at * 1e6))
         return json.loads(text)["items"]
+
+    def outside_routes(self, program, at):
+        """[(prefix, next hop)] of single addresses that the router sends to a node: announced, or told by "via"."""
+        found = []
+        for version in ("-4", "-6"):
+            text = sh(program, "ip", self.path, "--host", "router", version, "--at", "%dus" % round(at * 1e6), "route")
+            found += re.findall(r"^([0-9a-f.:]+) via ([0-9a-f.:]+) dev br-lan", text, re.M)
+        return found
 
     def remove(self):
         os.unlink(self.path)
@@ -211,7 +228,7 @@ class Unit:
 
     def asks(self):
         """Names are looked up in this unit."""
-        return any(not f["to"].startswith(("service/", "pod/", "node/")) and not is_address(f["to"]) for f in self.flows)
+        return any(not f["to"].startswith(PLACES) and not is_address(f["to"]) for f in self.flows)
 
 
 def split_end(text):

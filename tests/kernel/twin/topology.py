@@ -44,13 +44,14 @@ class Node:
 
 
 class Topology:
-    """nodes: {name: (addresses, podCIDRs)}; clients: {name: addresses}; mode: that of kube-proxy."""
+    """nodes: {name: (addresses, podCIDRs)}; zones: {name: zone or None}; clients: {name: addresses}; mode: that of
+    kube-proxy; sysctls: of a node's name, those that the scenario sets."""
 
-    def __init__(self, network, nodes, clients, mode, sysctls):
+    def __init__(self, network, nodes, zones, clients, mode, sysctls):
         if network not in ("bridge", "routed"):
             raise NotPlayable("network %s" % network)
         self.network, self.spaces, self.nodes, self.ports = network, {}, {}, {}
-        self.gateways = {}
+        self.gateways, self.outside = {}, set()
         for addresses, _ in nodes.values():
             for address in addresses:
                 self.choose_gateway(address, nodes)
@@ -59,8 +60,10 @@ class Topology:
         self.bridge(self.router, "br-lan", False)
         for net, gateway in self.gateways.items():
             self.add_address(self.router, "br-lan", "%s/%d" % (gateway, net.prefixlen))
+        self.zoned = network != "bridge" and len(set(zones.values())) > 1
         for name, (addresses, cidrs) in nodes.items():
-            self.add_node(name, addresses, cidrs, mode, sysctls(name))
+            self.add_node(name, addresses, cidrs, self.switch_of(zones[name]))
+            self.set_node_sysctls(name, mode, sysctls(name))
         for node in self.nodes.values():
             self.announce(node)
         for index, (name, addresses) in enumerate(clients.items()):
@@ -98,14 +101,26 @@ class Topology:
         space.ip("link add name %s type bridge forward_delay 0 mcast_snooping 0 nf_call_iptables %s nf_call_ip6tables %s" %
                  (name, call, call), "link set dev %s up" % name)
 
-    def add_node(self, name, addresses, cidrs, mode, sysctls):
+    def switch_of(self, zone):
+        """(space, bridge) that a node of the zone is plugged into: where there are several zones, each has its own."""
+        label = "zone/%s" % zone
+        if not zone or not self.zoned:
+            return self.router, "br-lan"
+        if label not in self.spaces:
+            switch, port = self.space(label), "z-%s" % zone
+            switch.sysctl(bridge__bridge_nf_call_iptables=0, bridge__bridge_nf_call_ip6tables=0)
+            self.bridge(switch, "br0", False)
+            wire(switch, "uplink", self.router, port)
+            switch.ip("link set dev uplink master br0")
+            self.router.ip("link set dev %s master br-lan" % port)
+        return self.spaces[label], "br0"
+
+    def add_node(self, name, addresses, cidrs, switch):
         space = self.space(name)
         node = self.nodes[name] = Node(space, addresses, cidrs)
         port = "v-" + name[-8:]
-        self.host_sysctls(space)
-        space.sysctl(ipv4__conf__all__route_localnet=int(mode == "iptables"))
-        wire(space, "eth0", self.router, port)
-        self.router.ip("link set dev %s master br-lan" % port)
+        wire(space, "eth0", switch[0], port)
+        switch[0].ip("link set dev %s master %s" % (port, switch[1]))
         for address in addresses:
             net, _ = first_host(address)
             self.add_address(space, "eth0", "%s/%d" % (address, net.prefixlen))
@@ -114,10 +129,14 @@ class Topology:
             self.bridge(space, "cni0", True)
             for cidr in node.cidrs:
                 self.add_address(space, "cni0", "%s/%d" % (cidr[1], cidr.prefixlen))
+
+    def set_node_sysctls(self, name, mode, sysctls):
+        space = self.nodes[name].space
+        self.host_sysctls(space)
+        space.sysctl(ipv4__conf__all__route_localnet=int(mode == "iptables"))
         with space:
             for key, value in sysctls.items():
-                if not key.startswith("net.bridge."):
-                    space.set_sysctl(key, value)
+                space.set_sysctl(key, value)
 
     def announce(self, node):
         """The node's pod CIDRs, to the other nodes and the router."""
@@ -181,10 +200,15 @@ class Topology:
             client.ip("route add %s dev eth0" % host_prefix(gateway),
                       "route add default via %s" % gateway)
 
-    def route_outside(self, address, node_name):
-        """"via: NODE" of a step: from then on the router sends that address there."""
-        version = family(address)
-        self.router.ip("route replace %s via %s" % (host_prefix(address), self.nodes[node_name].address(version)))
+    def route_outside(self, routes):
+        """[(address, next hop)]: what the router sends to a node, by a route of its own."""
+        self.router.ip(*("route del %s" % host_prefix(a) for a, _ in self.outside - set(routes)))
+        self.router.ip(*("route replace %s via %s" % (host_prefix(a), hop) for a, hop in set(routes) - self.outside))
+        self.outside = set(routes)
+
+    def via(self, address, node_name):
+        """"via: NODE" of a step, as a route."""
+        return address, self.nodes[node_name].address(family(address))
 
     def warm_up(self):
         """Neighbours learn each other before anything is captured: their frames are no part of the comparison."""

@@ -4,7 +4,7 @@ import re
 
 from apps import Application, Dns, Resolver, Servers
 from scenario import Simulation
-from topology import NotPlayable, Topology, family, label_of
+from topology import Topology, family, label_of
 
 # Connections are tracked on every node, whatever kube-proxy's rules are: kubelet's own rules ask for their state.
 TRACKING = "".join("add table %s twin\nadd chain %s twin c { type filter hook output priority 300; }\n"
@@ -28,12 +28,11 @@ class World:
         self.servers, self.dns, self.resolver = Servers(), Dns(), Resolver()
         self.pods, self.loaded, self.known, self.ready = {}, {}, {53}, {}
         nodes = {n["metadata"]["name"]: n for n in scenario.get(program, "nodes", 0)}
-        if scenario.network() != "bridge" and any(ZONE in n["metadata"].get("labels", {}) for n in nodes.values()):
-            raise NotPlayable("nodes in zones: switches between zones are not built")
         self.topology = Topology(
             scenario.network(),
             {name: ([a["address"] for a in n["status"]["addresses"] if a["type"] == "InternalIP"],
                     n["spec"].get("podCIDRs") or [n["spec"]["podCIDR"]]) for name, n in nodes.items()},
+            {name: n["metadata"].get("labels", {}).get(ZONE) for name, n in nodes.items()},
             scenario.clients(), scenario.mode, lambda name: scenario.kernel(name).get("sysctls", {}))
 
         for node in self.topology.nodes.values():
@@ -143,17 +142,26 @@ class World:
     def load_rules(self, at):
         files = Simulation(self.program, self.scenario, 1, until=at).files
         for name, node in self.topology.nodes.items():
-            for suffix, words in (("iptables-save", ["iptables-restore"]), ("ip6tables-save", ["ip6tables-restore"]),
-                                  ("nft", ["nft", "-f", "-"])):
-                text = re.sub(r"\[\d+:\d+\]", "[0:0]", files.get("%s.%s" % (name, suffix), ""))
-                if not text or self.loaded.get((name, suffix)) == text:
-                    continue
-                self.loaded[name, suffix] = text
-                node.space.run(*words, stdin=("flush ruleset\n" + TRACKING if suffix == "nft" else "") + text)
-                # Not in kube-proxy's table of nftables mode.
-                if suffix == "nft" and self.scenario.kernel(name).get("forwardPolicy") == "DROP":
+            for suffix, tool in (("iptables-save", "iptables-restore"), ("ip6tables-save", "ip6tables-restore")):
+                text = self.changed_rules(files, name, suffix)
+                if text:
+                    node.space.run(tool, stdin=text)
+            text = self.changed_rules(files, name, "nft", "ip6.nft")
+            if text:
+                node.space.run("nft", "-f", "-", stdin="flush ruleset\n" + TRACKING + text)
+                # The policy is not in kube-proxy's table of nftables mode.
+                if self.scenario.kernel(name).get("forwardPolicy") == "DROP":
                     for tool in ("iptables", "ip6tables"):
                         node.space.run(tool, "-P", "FORWARD", "DROP")
+
+    def changed_rules(self, files, node, *suffixes):
+        """The rules, or "" if they are there already or there are none."""
+        text = "".join(files.get("%s.%s" % (node, suffix), "") for suffix in suffixes)
+        text = re.sub(r"\[\d+:\d+\]", "[0:0]", text)
+        if self.loaded.get((node, suffixes)) == text:
+            return ""
+        self.loaded[node, suffixes] = text
+        return text
 
     def flush_connections(self):
         for node in self.topology.nodes.values():
