@@ -35,6 +35,23 @@ show_progress(size_t done, size_t total, void *user)
 }
 
 /* The scenario as written comes first. */
+static bool
+name_is_taken(const Variant *variants, size_t n, const char *name)
+{
+    for (size_t i = 0; i < n; i++)
+        if (strcmp(variants[i].name, name) == 0)
+            return true;
+    return false;
+}
+
+static void
+variants_free(Variant *variants, size_t n)
+{
+    for (size_t i = 0; i < n; i++)
+        variant_clear(&variants[i]);
+    g_free(variants);
+}
+
 static Variant *
 parse_variants(char *const *texts, size_t *ret_n)
 {
@@ -42,12 +59,17 @@ parse_variants(char *const *texts, size_t *ret_n)
     Variant *variants = g_new0(Variant, n + 1);
 
     variants[0].name = g_strdup("as written");
-    for (size_t i = 0; i < n; i++)
-        if (!variant_parse(texts[i], &variants[i + 1])) {
+    for (size_t i = 0; i < n; i++) {
+        bool ok = variant_parse(texts[i], &variants[i + 1]);
+        if (!ok)
             cli_usage_error(&command_whatif, "--variant is NAME:OBJECT.FIELD=VALUE[,...], not \"%s\"", texts[i]);
-            g_free(variants);
-            return NULL;
-        }
+        else if (name_is_taken(variants, i + 1, variants[i + 1].name))
+            cli_usage_error(&command_whatif, "two variants are called \"%s\"", variants[i + 1].name);
+        else
+            continue;
+        variants_free(variants, i + 2);
+        return NULL;
+    }
     *ret_n = n + 1;
     return variants;
 }
@@ -130,9 +152,7 @@ run_options(const CommonOptions *common, const Options *o)
     if (!variants)
         return EXIT_USAGE;
     status = compare(common, variants, n, seed, repeat, o);
-    for (size_t i = 0; i < n; i++)
-        variant_clear(&variants[i]);
-    g_free(variants);
+    variants_free(variants, n);
     return status;
 }
 

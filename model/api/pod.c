@@ -129,6 +129,17 @@ pod_encode(DocArena *arena, const Pod *pod, DocNode **ret_status)
     return pod_spec_encode(arena, &pod->spec);
 }
 
+/* kubelet's killContainer(): what preStop needs comes out of the grace period.  An API server refuses that of a sleep
+ * action (validateSleepAction()), not of a command. */
+static void
+warn_of_short_grace(ApiReader *r, const DocNode *container, const Container *c, int64_t grace_ns)
+{
+    node_diag(r->diags, DIAG_WARNING, node_get(container, "lifecycle"),
+              "preStop sleeps %g s, but terminationGracePeriodSeconds is %g: the kubelet ends it then",
+              (double)c->pre_stop_ns / SECOND, (double)grace_ns / SECOND);
+    diag_hint(r->diags, "an API server refuses a sleep action that is longer than the grace period");
+}
+
 void
 read_pod_spec(ApiReader *r, const DocNode *spec, PodSpec *ret_spec)
 {
@@ -155,9 +166,14 @@ read_pod_spec(ApiReader *r, const DocNode *spec, PodSpec *ret_spec)
         node_diag(r->diags, DIAG_ERROR, spec, "missing field \"containers\"");
     if (containers && containers->n)
         ret_spec->containers = g_new0(Container, containers->n);
-    for (uint32_t i = 0; containers && i < containers->n; i++)
-        if (node_expect(r->diags, containers->items[i], NODE_MAPPING))
-            read_container(r, containers->items[i], &ret_spec->containers[ret_spec->n_containers++]);
+    for (uint32_t i = 0; containers && i < containers->n; i++) {
+        if (!node_expect(r->diags, containers->items[i], NODE_MAPPING))
+            continue;
+        Container *c = &ret_spec->containers[ret_spec->n_containers++];
+        read_container(r, containers->items[i], c);
+        if (c->pre_stop_ns > ret_spec->grace_ns)
+            warn_of_short_grace(r, containers->items[i], c, ret_spec->grace_ns);
+    }
     node_report_unused(r->diags, spec, DIAG_NOTE, spec_known);
 }
 

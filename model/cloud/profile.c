@@ -425,6 +425,19 @@ compare_texts(gconstpointer a, gconstpointer b)
     return strcmp(*(const char *const *)a, *(const char *const *)b);
 }
 
+/* Those that begin with 'prefix', or NULL. */
+static char *
+names_with_prefix(const GPtrArray *names, const char *prefix)
+{
+    g_autoptr(GPtrArray) found = g_ptr_array_new();
+
+    for (guint i = 0; names->pdata[i]; i++)
+        if (*prefix && g_str_has_prefix(names->pdata[i], prefix))
+            g_ptr_array_add(found, names->pdata[i]);
+    g_ptr_array_add(found, NULL);
+    return found->len > 1 ? g_strjoinv(", ", (char **)found->pdata) : NULL;
+}
+
 static void
 report_missing(Input *input, const char *beside)
 {
@@ -446,7 +459,11 @@ report_missing(Input *input, const char *beside)
     g_ptr_array_add(names, NULL);
     diag(input->diags, DIAG_ERROR, input->cluster.lb_mark, "no load balancer profile \"%s\"", name);
     near = closest_word(name, (const char *const *)names->pdata);
-    list = g_strjoinv(", ", (char **)names->pdata);
+    list = names_with_prefix(names, name);
+    if (!list)
+        list = g_strjoinv(", ", (char **)names->pdata);
+    else
+        near = NULL;
     if (near)
         diag_hint(input->diags, "did you mean \"%s\"?", near);
     else if (*list)

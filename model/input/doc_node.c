@@ -283,6 +283,16 @@ node_object(const DocNode *node, GString *out)
     }
 }
 
+/* Does the user say that, too?  What an object had before a patch has no place in a file. */
+static bool
+states(const DocNode *map, const char *key)
+{
+    for (uint32_t i = 0; i < map->n; i++)
+        if (strcmp(map->keys[i]->text, key) == 0)
+            return map->keys[i]->mark.line > 0;
+    return false;
+}
+
 void
 node_report_unused(Diags *diags, const DocNode *map, DiagLevel level, const char *const *known)
 {
@@ -304,7 +314,7 @@ node_report_unused(Diags *diags, const DocNode *map, DiagLevel level, const char
             diag_did_you_mean(diags, key->text, known);
             continue;
         }
-        if (level != DIAG_NOTE || (near && strcmp(near, key->text) != 0 && !node_get(map, near))) {
+        if (level != DIAG_NOTE || (near && strcmp(near, key->text) != 0 && !states(map, near))) {
             diag(diags, level == DIAG_NOTE ? DIAG_WARNING : level, key->mark, "unknown field \"%s\"%s%s", path->str,
                  object->len ? " of " : "", object->str);
             diag_did_you_mean(diags, key->text, known);

@@ -202,6 +202,43 @@ check_applications(Input *input)
     }
 }
 
+static char *
+object_text(const ApiObject *object)
+{
+    DocArena arena = {0};
+    g_autoptr(GString) text = g_string_new(NULL);
+    doc_write_flow(api_encode(&arena, object), text);
+    doc_arena_clear(&arena);
+    return g_strdup(text->str);
+}
+
+/* Mistakes in a patch are told before the run, not when its time comes.  What an earlier step may have changed cannot
+ * be known here. */
+static void
+check_patch(Input *input, uint32_t index)
+{
+    const Step *step = &input->scenario.steps[index];
+    const ApiObject *object = store_get(input->store, step->kind, step->ns, step->object);
+    if (!object || !step->body)
+        return;
+    for (uint32_t i = 0; i < index; i++) {
+        const Step *earlier = &input->scenario.steps[i];
+        bool same = earlier->object && earlier->kind == step->kind && strcmp(earlier->object, step->object) == 0;
+        if (same || earlier->verb == STEP_APPLY)
+            return;
+    }
+    ApiObject *patched = api_patch(input->diags, store_strings(input->store), object, step->body);
+    if (!patched)
+        return;
+    g_autofree char *before = object_text(object), *after = object_text(patched);
+    if (strcmp(before, after) == 0) {
+        node_diag(input->diags, DIAG_WARNING, step->body, "this patch changes nothing of %s %s",
+                  api_kind_info(step->kind)->name, step->object);
+        diag_hint(input->diags, "it says what is so already, or names no field that is modelled (--notes tells which)");
+    }
+    api_unref(patched);
+}
+
 static void
 check_steps(Input *input)
 {
@@ -216,6 +253,8 @@ check_steps(Input *input)
                          g_str_has_prefix(step->via, "node/") ? step->via + 5 : step->via);
         if (step->object)
             check_object(input, step->object_mark, step->kind, step->ns, step->object);
+        if (step->verb == STEP_PATCH)
+            check_patch(input, i);
         if (step->target && g_str_has_prefix(step->target, "kube-proxy/"))
             check_object(input, step->object_mark, KIND_NODE, "", step->target + strlen("kube-proxy/"));
     }

@@ -108,6 +108,17 @@ no_such_object(Store *store, ApiKind kind, const Assignment *a)
                            near ? near : "", near ? "\"?" : "");
 }
 
+/* For the error told last. */
+static void
+hint_alias(Diags *diags, const char *field)
+{
+    const char *names[G_N_ELEMENTS(aliases) + 1] = {NULL};
+
+    for (size_t i = 0; i < G_N_ELEMENTS(aliases); i++)
+        names[i] = aliases[i].alias;
+    diag_did_you_mean(diags, g_str_has_prefix(field, "spec.") ? field + 5 : field, names);
+}
+
 static bool
 apply(Input *input, const Assignment *a, const char *text, char **ret_error)
 {
@@ -134,6 +145,7 @@ apply(Input *input, const Assignment *a, const char *text, char **ret_error)
         patched = api_patch(input->diags, store_strings(input->store), object, tree);
     doc_arena_clear(&arena);
     if (!patched || diags_errors(input->diags) > errors) {
+        hint_alias(input->diags, a->field);
         *ret_error = g_strdup_printf("cannot set \"%s\"", text);
         if (patched)
             api_unref(patched);
@@ -153,7 +165,7 @@ override_file(Input *input)
 }
 
 static bool
-set_kube_proxy(Input *input, const char *field, const char *value)
+set_kube_proxy(Input *input, const char *field, const char *value, char **ret_error)
 {
     static const char *const modes[] = {"iptables", "nftables", "ipvs", NULL};
     Strings *strings = store_strings(input->store);
@@ -166,12 +178,14 @@ set_kube_proxy(Input *input, const char *field, const char *value)
                 input_set_mode(input, (ProxyMode)mode);
                 return true;
             }
+        *ret_error = g_strdup_printf("kubeproxy.mode is iptables, nftables or ipvs, not \"%s\"", value);
         return false;
     }
     tree = doc_from_path(input->diags, &arena, (Mark){.file = override_file(input)}, field, value);
     if (tree) {
+        uint32_t errors = diags_errors(input->diags);
         proxy_config_overlay(input->diags, strings, tree, &input->proxy);
-        for (uint32_t i = 0; i < input->cluster.n_nodes; i++)
+        for (uint32_t i = 0; diags_errors(input->diags) == errors && i < input->cluster.n_nodes; i++)
             proxy_config_overlay(input->diags, strings, tree, &input->cluster.nodes[i].proxy);
     }
     doc_arena_clear(&arena);
@@ -202,12 +216,13 @@ merge_mappings(DocArena *arena, const DocNode *base, const DocNode *over)
 }
 
 static bool
-set_load_balancer(Input *input, const char *field, const char *value)
+set_load_balancer(Input *input, const char *field, const char *value, char **ret_error)
 {
     Strings *strings = store_strings(input->store);
     DocArena arena = {0};
     DocNode *tree;
 
+    (void)ret_error;
     if (strcmp(field, "profile") == 0) {
         input->cluster.lb_profile = strings_add(strings, value);
         return true;
@@ -220,13 +235,19 @@ set_load_balancer(Input *input, const char *field, const char *value)
 }
 
 static bool
-set_cluster(Input *input, const char *field, const char *value)
+set_cluster(Input *input, const char *field, const char *value, char **ret_error)
 {
     KubeVersion version;
 
-    if (strcmp(field, "kubernetesVersion") != 0 || !kube_version_parse(value, &version) ||
-        !kube_version_modelled(&version))
+    if (strcmp(field, "kubernetesVersion") != 0) {
+        *ret_error =
+            g_strdup_printf("of the Cluster, only kubernetesVersion and loadBalancer can be set, not \"%s\"", field);
         return false;
+    }
+    if (!kube_version_parse(value, &version) || !kube_version_modelled(&version)) {
+        *ret_error = g_strdup_printf("kubernetesVersion is 1.30 to 1.36, not \"%s\"", value);
+        return false;
+    }
     version.text = strings_add(store_strings(input->store), value);
     for (uint32_t i = 0; i < input->cluster.n_nodes; i++)
         if (!input->cluster.nodes[i].has_version)
@@ -237,7 +258,7 @@ set_cluster(Input *input, const char *field, const char *value)
 
 typedef struct {
     const char *prefix;
-    bool (*set)(Input *input, const char *field, const char *value);
+    bool (*set)(Input *input, const char *field, const char *value, char **ret_error);
 } OwnKind;
 
 static const OwnKind own_kinds[] = {
@@ -265,9 +286,10 @@ apply_own(Input *input, const OwnKind *kind, const char *assignment, char **ret_
     g_autofree char *field = g_strndup(assignment + skip, (gsize)(equals - assignment) - skip);
     uint32_t errors = diags_errors(input->diags);
 
-    if (kind->set(input, field, equals + 1) && diags_errors(input->diags) == errors)
+    if (kind->set(input, field, equals + 1, ret_error) && diags_errors(input->diags) == errors)
         return true;
-    *ret_error = g_strdup_printf("cannot set \"%s\"", assignment);
+    if (!*ret_error)
+        *ret_error = g_strdup_printf("cannot set \"%s\"", assignment);
     return false;
 }
 

@@ -35,7 +35,7 @@ verdict_text(const SearchRange *range, const SearchResult *result, size_t n_seed
     const SearchPoint *point = search_point(result, result->best);
 
     g_autofree char *rest =
-        result->floor ? g_strdup_printf("only %u of %u are lost then, as at every value", result->floor, point->tried)
+        result->floor ? g_strdup_printf("%u of %u are lost even then, by another cause", result->floor, point->tried)
                       : g_strdup("nothing is lost then");
 
     switch (result->verdict) {
@@ -79,23 +79,12 @@ print_curve(GString *out, const SearchRange *range, const SearchResult *result)
     }
 }
 
-static const LossWindow *
-worst_window(const SearchPoint *p)
-{
-    const LossWindow *most = NULL;
-
-    for (uint32_t i = 0; p && p->measures && i < p->measures->n_windows; i++)
-        if (!most || p->measures->windows[i].lost > most->lost)
-            most = &p->measures->windows[i];
-    return most;
-}
-
 void
 advise_print_text(GString *out, const SearchRange *range, const SearchResult *result, size_t n_seeds)
 {
     g_autofree char *verdict = verdict_text(range, result, n_seeds);
     const SearchPoint *worse = next_worse(range, result);
-    const LossWindow *w = worst_window(worse);
+    const LossWindow *w = search_worst_window(worse);
 
     g_string_append_printf(out, "%s.\n", verdict);
     if (w) {
@@ -103,10 +92,10 @@ advise_print_text(GString *out, const SearchRange *range, const SearchResult *re
         g_string_append_printf(out, "With %s:\n", value);
         whatif_print_window(out, w);
     }
-    if (result->floor && search_point(result, result->best)->measures) {
-        const LossWindow *always = worst_window(search_point(result, result->best));
+    if (result->floor && result->verdict != SEARCH_NONE && search_point(result, result->best)->measures) {
+        const LossWindow *always = search_worst_window(search_point(result, result->best));
         if (always) {
-            g_string_append(out, "What is always lost:\n");
+            g_string_append(out, "What is lost even then:\n");
             whatif_print_window(out, always);
         }
     }
@@ -127,7 +116,7 @@ advise_print_json(JsonOut *json, const SearchRange *range, const SearchResult *r
     static const char *const verdicts[] = {"smallest", "largest", "all", "none", "failed"};
     g_autofree char *best = search_value_text(range, result->best);
     g_autofree char *verdict = verdict_text(range, result, n_seeds);
-    const LossWindow *w = worst_window(next_worse(range, result));
+    const LossWindow *w = search_worst_window(next_worse(range, result));
 
     json_object(json);
     json_kv_str(json, "field", range->field);

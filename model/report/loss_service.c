@@ -73,9 +73,10 @@ loss_grace_note(const LossWorld *w, const Lb *lb)
         for (uint32_t k = 0; k < pod->spec.n_containers; k++)
             longest = MAX(longest, pod->spec.containers[k].pre_stop_ns);
         if (longest >= pod->spec.grace_ns)
-            return g_strdup_printf("; preStop sleeps %g s, but terminationGracePeriodSeconds: %g cuts that off: raise "
-                                   "it first",
-                                   (double)longest / SIMTIME_SEC, (double)pod->spec.grace_ns / SIMTIME_SEC);
+            return g_strdup_printf(
+                "; preStop sleeps %g s and terminationGracePeriodSeconds: %g allows no longer: raise "
+                "it first",
+                (double)longest / SIMTIME_SEC, (double)pod->spec.grace_ns / SIMTIME_SEC);
     }
     return g_strdup("");
 }

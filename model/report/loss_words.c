@@ -62,10 +62,10 @@ tell_probe(const LossWorld *w, LossGroup *g, const LbHealthEvent *event)
     win->closed = event->at;
     win->clock = g_strdup_printf(
         "load balancer health check: it took %s out at %.3f s (%s; the first of them at %.3f s). A probe every %g s, "
-        "%u bad ones in a row%s: it notices after %g to %g s",
+        "%u bad %s in a row%s: it notices after %g to %g s",
         event->target, seconds(event->at), event->cause ? event->cause : "unhealthy",
         seconds(event->first_bad >= 0 ? event->first_bad : event->at), seconds(probe->interval), probe->unhealthy,
-        answers ? "" : ", each waiting for its time limit", low, high);
+        probe->unhealthy == 1 ? "one" : "ones", answers ? "" : ", each waiting for its time limit", low, high);
     if (g->kind == LOSS_NODE_DOWN || g->down)
         win->fix = g_strdup_printf("%s: probe more often or with a lower threshold (new connections wait %g s at worst "
                                    "now); if the node is taken away on purpose, take it out of the load balancer first "

@@ -125,10 +125,12 @@ print_ways(GString *out, const LossWindow *w)
 void
 whatif_print_window(GString *out, const LossWindow *w)
 {
-    g_string_append_printf(out, "  %.3f s to %.3f s: %u lost", (double)w->start / SIMTIME_SEC,
-                           (double)MAX(w->closed, w->end) / SIMTIME_SEC, w->lost);
+    g_string_append_printf(out, "  %.3f s", (double)w->start / SIMTIME_SEC);
+    if (MAX(w->closed, w->end) > w->start)
+        g_string_append_printf(out, " to %.3f s", (double)MAX(w->closed, w->end) / SIMTIME_SEC);
+    g_string_append_printf(out, ": %u lost", w->lost);
     print_ways(out, w);
-    if (w->closed >= 0)
+    if (w->closed > w->end)
         g_string_append_printf(out, ", the last at %.3f s", (double)w->end / SIMTIME_SEC);
     g_string_append_c(out, '\n');
     print_paragraph(out, "cause:", w->cause);
@@ -143,7 +145,7 @@ print_windows(GString *out, const WhatifColumn *column)
 
     if (!m || m->n_windows == 0)
         return;
-    g_string_append_printf(out, "\nLOSSES of %s\n", column->variant->name);
+    g_string_append_printf(out, "\nLOSSES of %s%s\n", column->variant->name, column->n_runs > 1 ? ", first seed" : "");
     for (uint32_t i = 0; i < m->n_windows; i++)
         whatif_print_window(out, &m->windows[i]);
 }

@@ -33,8 +33,8 @@ keep_alive_interval(const Load *load)
 
 static void dial(Load *load);
 
-/* A client pool replaces a connection that broke, at once, and one that has done as many requests as it may when the next
- * is due.  Without such a limit a connection lives as long as the load: its last request is the load's. */
+/* A client pool replaces a connection that broke, at once, and one that has done as many requests as it may when the
+ * next is due.  Without such a limit a connection lives as long as the load: its last request is the load's. */
 static void
 on_ended(Flow *flow, void *user)
 {

@@ -265,6 +265,29 @@ floor_of(const Search *s)
     return n >= 2 ? least : 0;
 }
 
+const LossWindow *
+search_worst_window(const SearchPoint *p)
+{
+    const LossWindow *most = NULL;
+
+    for (uint32_t i = 0; p && p->measures && i < p->measures->n_windows; i++)
+        if (!most || p->measures->windows[i].lost > most->lost)
+            most = &p->measures->windows[i];
+    return most;
+}
+
+/* Is what is lost at the border's good side, too, lost to the clock that decides on its bad side?  Then the value only
+ * reached the point from which it changes nothing more. */
+static bool
+is_same_clock(const Search *s, bool smallest)
+{
+    size_t i = border(s, smallest);
+    const LossWindow *a = search_worst_window(&s->points.data[i - 1]), *b = search_worst_window(&s->points.data[i]);
+    size_t kind = a ? strcspn(a->clock, ":") : 0;
+
+    return s->floor > 0 && a && b && strcspn(b->clock, ":") == kind && strncmp(a->clock, b->clock, kind) == 0;
+}
+
 static void
 decide(Search *s, SearchResult *ret_result)
 {
@@ -284,6 +307,8 @@ decide(Search *s, SearchResult *ret_result)
         ret_result->best = find_border(s, ret_result->verdict == SEARCH_SMALLEST);
         if (!is_usable(s))
             ret_result->verdict = SEARCH_FAILED;
+        else if (is_same_clock(s, ret_result->verdict == SEARCH_SMALLEST))
+            ret_result->verdict = SEARCH_NONE;
     }
 }
 

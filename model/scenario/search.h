@@ -49,6 +49,8 @@ typedef struct {
 void search_run(const char *const *files, size_t n_files, const SearchRange *range, const uint64_t *seeds,
                 size_t n_seeds, const volatile sig_atomic_t *stop, SearchResult *ret_result);
 void search_result_clear(SearchResult *result);
+/* In which the run told of lost most; NULL: none. */
+const LossWindow *search_worst_window(const SearchPoint *point);
 const SearchPoint *search_point(const SearchResult *result, int64_t value); /* NULL: not run. */
 
 #endif

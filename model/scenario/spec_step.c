@@ -40,6 +40,20 @@ step_verb_name(StepVerb verb)
     return verbs[verb];
 }
 
+/* For an object's bare name where a mapping belongs. */
+static void
+hint_of_object(Diags *diags, StepVerb verb, const DocNode *node)
+{
+    bool nodes =
+        verb == STEP_CORDON || verb == STEP_UNCORDON || verb == STEP_DRAIN || verb == STEP_FAIL || verb == STEP_RECOVER;
+    if (node->kind == NODE_SCALAR && (nodes || verb == STEP_DELETE || verb == STEP_ROLLOUT))
+        diag_hint(diags, "name the object by its kind: %s: {%s: %s}", verbs[verb],
+                  nodes                 ? "node"
+                  : verb == STEP_DELETE ? "pod"
+                                        : "deployment",
+                  node->text);
+}
+
 bool
 spec_read_step(Diags *diags, Strings *strings, const DocNode *node, uint32_t numbers[STEP_N_VERBS], Step *ret_step)
 {
@@ -73,8 +87,10 @@ spec_read_step(Diags *diags, Strings *strings, const DocNode *node, uint32_t num
         return false;
     }
     ret_step->verb = (StepVerb)verb;
-    if (!node_expect(diags, map, NODE_MAPPING))
+    if (!node_expect(diags, map, NODE_MAPPING)) {
+        hint_of_object(diags, ret_step->verb, map);
         return false;
+    }
     ret_step->name = strings_printf(strings, "%s-%u", verbs[verb], ++numbers[verb]);
     switch (ret_step->verb) {
     case STEP_CONNECT:
@@ -306,6 +322,8 @@ read_target(Diags *diags, Strings *strings, const DocNode *map, Step *step)
     if (!step->target) {
         node_diag(diags, DIAG_ERROR, map, "%s needs one of node, link, pod, application, kubeProxy, loadBalancer",
                   verbs[step->verb]);
+        if (map->n > 0)
+            diag_did_you_mean(diags, map->keys[0]->text, keys);
         return false;
     }
     step->duration = node_duration(diags, map, "for", 0);

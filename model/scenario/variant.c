@@ -115,8 +115,10 @@ load_variant(const Batch *batch, size_t index, VariantResult *result)
     if (diags_errors(input->diags) == 0 &&
         apply_overrides(input, &batch->variants[index / batch->n_seeds], &result->error))
         control_fill(input);
-    if (!result->error && diags_errors(input->diags) > 0)
-        result->error = errors_text(input);
+    if (diags_errors(input->diags) > 0) {
+        g_autofree char *what = result->error, *errors = errors_text(input);
+        result->error = g_strjoin("\n", what ? what : errors, what ? errors : NULL, NULL);
+    }
     if (!result->error)
         return input;
     input_free(input);
