@@ -46,6 +46,7 @@ input_check_references(Input *input)
     check_node_specs(input);
     check_statefulsets(input);
     check_applications(input);
+    input_check_probes(input);
     check_steps(input);
 }
 

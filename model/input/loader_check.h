@@ -6,5 +6,7 @@
 #include "model/input/loader.h"
 
 void input_check_references(Input *input);
+/* Warns of probes of ports on which nobody listens. */
+void input_check_probes(Input *input);
 
 #endif

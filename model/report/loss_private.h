@@ -64,6 +64,8 @@ const LbHealthEvent *loss_first_usable(const LossWorld *w, const Lb *lb, SimTime
 const Service *loss_service(const LossWorld *w, const Lb *lb);
 /* Why a Service has nobody to send to at the end of the run, or NULL if it has.  Caller frees. */
 char *loss_why_nobody(const LossWorld *w, const Lb *lb);
+/* A pod of the Service that stands on the node at the end of the run and is not ready, or NULL.  Caller frees. */
+char *loss_unready(const LossWorld *w, const Lb *lb, const char *node);
 /* Fix or addition to it: a preStop hook that the grace period cuts off; "" if it does not.  Caller frees. */
 char *loss_grace_note(const LossWorld *w, const Lb *lb);
 /* These fill clock, fix and, where it is known, closed of the group's window; false: that was not it. */

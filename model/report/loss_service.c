@@ -37,6 +37,35 @@ selector_text(const Service *s)
     return g_strdup(text->str);
 }
 
+/* What decides whether the pod is ready. */
+static char *
+probe_text(const Pod *pod)
+{
+    for (uint32_t i = 0; pod && i < pod->spec.n_containers; i++) {
+        const Probe *probe = &pod->spec.containers[i].readiness;
+        if (probe->kind == PROBE_HTTP)
+            return g_strdup_printf(" (readinessProbe: HTTP :%u%s)", probe->port, probe->path ? probe->path : "/");
+        if (probe->kind == PROBE_TCP)
+            return g_strdup_printf(" (readinessProbe: TCP :%u)", probe->port);
+    }
+    return g_strdup("");
+}
+
+char *
+loss_unready(const LossWorld *w, const Lb *lb, const char *node)
+{
+    const Service *s = lb ? loss_service(w, lb) : NULL;
+    const Pod *pod;
+
+    for (size_t i = 0; s && (pod = next_pod(w, s, &i));) {
+        g_autofree char *probe = probe_text(pod);
+        if (!pod->ready && g_strcmp0(pod->spec.node_name, node) == 0)
+            return g_strdup_printf("pod %s/%s on %s is there but not ready%s", pod->meta.ns, pod->meta.name, node,
+                                   probe);
+    }
+    return NULL;
+}
+
 char *
 loss_why_nobody(const LossWorld *w, const Lb *lb)
 {
@@ -55,11 +84,13 @@ loss_why_nobody(const LossWorld *w, const Lb *lb)
     }
     if (ready > 0)
         return NULL;
-    g_autofree char *selector = selector_text(s);
+    g_autofree char *selector = selector_text(s), *probe = NULL;
+    size_t first = 0;
     if (matching == 0)
         return g_strdup_printf("no pod matches %s, the selector of Service %s", selector, lb_name(lb));
-    return g_strdup_printf("none of the %u pods that match %s, the selector of Service %s, is ready", matching,
-                           selector, lb_name(lb));
+    probe = probe_text(next_pod(w, s, &first));
+    return g_strdup_printf("none of the %u pods that match %s, the selector of Service %s, is ready%s", matching,
+                           selector, lb_name(lb), probe);
 }
 
 char *
@@ -72,7 +103,7 @@ loss_grace_note(const LossWorld *w, const Lb *lb)
         int64_t longest = 0;
         for (uint32_t k = 0; k < pod->spec.n_containers; k++)
             longest = MAX(longest, pod->spec.containers[k].pre_stop_ns);
-        if (longest >= pod->spec.grace_ns)
+        if (longest > 0 && longest >= pod->spec.grace_ns)
             return g_strdup_printf(
                 "; preStop sleeps %g s and terminationGracePeriodSeconds: %g allows no longer: raise "
                 "it first",

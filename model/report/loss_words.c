@@ -55,6 +55,7 @@ tell_probe(const LossWorld *w, LossGroup *g, const LbHealthEvent *event)
     const LbProbe *probe = probe_of(w, g->lb);
     LossWindow *win = &g->window;
     g_autofree char *grace = loss_grace_note(w, g->lb);
+    g_autofree char *unready = g->kind == LOSS_RULE && g->node ? loss_unready(w, g->lb, g->node) : NULL;
     /* Rules that drop what they would forward leave a probe of the traffic port without an answer too. */
     bool answers = g->kind != LOSS_NODE_DOWN && !g->down && !(event->cause && strstr(event->cause, "timeout"));
     double low = seconds(loss_notice_shortest(probe, answers)), high = seconds(loss_notice_longest(probe, answers));
@@ -77,6 +78,10 @@ tell_probe(const LossWorld *w, LossGroup *g, const LbHealthEvent *event)
         win->fix = g_strdup_printf("let terminating pods go on serving %.0f s longer (preStop sleep, or drain on "
                                    "SIGTERM): this long %s still sends to them",
                                    ceil(seconds(win->closed - win->start)), event->target);
+    else if (!win->fix && unready)
+        win->fix = g_strdup_printf("%s: mend the application or its readiness probe; meanwhile the load balancer needs "
+                                   "up to %g s to notice",
+                                   unready, high);
     else if (!win->fix)
         win->fix = g_strdup_printf("let the last pod of %s go on serving %.0f s longer than it did here, and at least "
                                    "%.0f s after its deletion to be safe whatever the probes' phase (preStop sleep, "
@@ -213,7 +218,8 @@ tell_no_target(const LossWorld *w, LossGroup *g)
             back->target, seconds(back->at), back->cause ? back->cause : "healthy");
     } else if (why) {
         win->clock = g_strdup_printf("none: %s", why);
-        win->fix = g_strdup("a selector that matches ready pods; kubectl describe service and endpointslices show it");
+        win->fix =
+            g_strdup("a selector that matches pods, and pods that become ready: see their readiness probes and labels");
     } else if (s && !s->allocate_node_ports) {
         win->clock = g_strdup("none: allocateLoadBalancerNodePorts: false leaves no node port to send to or to probe");
         win->fix = g_strdup("allocateLoadBalancerNodePorts: true; or a load balancer whose targets are pods");
@@ -279,7 +285,8 @@ loss_tell_nobody(const LossWorld *w, LossGroup *g)
                             "replicas, a readiness probe that passes sooner");
     } else {
         win->clock = why ? g_strdup_printf("none: %s", why) : g_strdup("nothing in this run closed it");
-        win->fix = g_strdup("a selector that matches ready pods; kubectl describe service and endpointslices show it");
+        win->fix =
+            g_strdup("a selector that matches pods, and pods that become ready: see their readiness probes and labels");
     }
 }
 

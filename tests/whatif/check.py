@@ -212,6 +212,12 @@ with tempfile.TemporaryDirectory() as folder:
           and "allocateLoadBalancerNodePorts" in ports["as written"]["lossWindows"][0]["clock"], "no node ports",
           str([v["lossWindows"] for v in ports.values()])[:900])
 
+    # A readiness probe that asks the wrong port: after three of its failures the pods are there, but not ready.
+    unready = whatif(changed("unready.yaml", ("httpGet: {path: /, port: 8080}", "httpGet: {path: /, port: 9090}"),
+                             ("drain: {node: node-c}", "cordon: {node: node-c}")))["as written"]
+    words = [w["fix"] + w["clock"] for w in unready["lossWindows"] if w["lost"] > 5]
+    check(words and all("readinessProbe: HTTP :9090/" in x for x in words), "a readiness probe of the wrong port", str(words)[:900])
+
     # A rollout of applications that close at once: lost only until kube-proxy has the new rules.
     roll = whatif(changed("roll.yaml", ("drain: {node: node-c}", "rollout: {deployment: web}"),
                           ("externalTrafficPolicy: Local", "externalTrafficPolicy: Cluster"),

@@ -13,7 +13,7 @@ $ svcsim run ../walk/affinity.yaml --set service/web.spec.externalIPs=[192.0.2.9
 
 0 flows: 0 connected, 0 refused, 0 timed out, 0 reset, 0 unresolved (seed 0)
 $ svcsim run ../walk/affinity.yaml --set cluster.kubernetesVersion=1.40
-! svcsim run: --set: cannot set "cluster.kubernetesVersion=1.40"
+! svcsim run: --set: kubernetesVersion is 1.30 to 1.36, not "1.40"
 [2]
 $ svcsim run ../walk/affinity.yaml --set kubeproxy.iptables.mascaradeAll=true
 ! svcsim run: --set: cannot set "kubeproxy.iptables.mascaradeAll=true"

@@ -94,7 +94,7 @@ test_scenario(void)
         load_ok(CLUSTER "spec: {clients: [{name: laptop, address: 203.0.113.7}]}\n" NODES
                         "---\napiVersion: v1\nkind: Service\nmetadata: {name: web}\nspec: {ports: [{port: 80}]}\n---\n"
                         "apiVersion: svcsim/v1\nkind: Scenario\nspec:\n  seed: 7\n  duration: 60s\n  steps:\n"
-                        "  - {at: 9s, patch: {service: web, spec: {externalTrafficPolicy: Local}}}\n"
+                        "  - {at: 9s, patch: {service: web, spec: {internalTrafficPolicy: Local}}}\n"
                         "  - {at: 1s, connect: {from: client/laptop, to: service/web:80/tcp, name: first}}\n"
                         "  - {at: 1s, connect: {from: 203.0.113.7, to: web.default.svc.cluster.local:80}}\n"
                         "  - {at: 2s, load: {from: client/laptop, to: service/web, rate: 600/m, for: 30s}}\n"
