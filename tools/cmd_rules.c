@@ -80,8 +80,7 @@ run(int argc, char **argv)
     Options o = {0};
     const GOptionEntry entries[] = {
         {"node", 'n', 0, G_OPTION_ARG_STRING, &o.node, "whose rules", "NODE"},
-        {"mode", 0, 0, G_OPTION_ARG_STRING, &o.mode, "iptables or nftables (default: the configuration's)",
-         "MODE"},
+        {"mode", 0, 0, G_OPTION_ARG_STRING, &o.mode, "iptables or nftables (default: the configuration's)", "MODE"},
         {"family", 0, 0, G_OPTION_ARG_STRING, &o.family, "ipv4 (default) or ipv6", "FAMILY"},
         {"as", 0, 0, G_OPTION_ARG_STRING, &o.as,
          "save: as the tools print it (default); restore: as kube-proxy writes it", "FORM"},

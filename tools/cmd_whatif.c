@@ -168,7 +168,7 @@ run(int argc, char **argv)
         {"repeat", 0, 0, G_OPTION_ARG_STRING, &o.repeat, "with N seeds; figures then carry 95 % confidence intervals",
          "N"},
         {"plot", 0, 0, G_OPTION_ARG_FILENAME, &o.plot,
-         "draw figures over time there (SVG, by gnuplot): losses, connections per pod, target health", "DIR"},
+         "draw a figure over time of every measure there (SVG, by gnuplot)", "DIR"},
         {"serial", 0, 0, G_OPTION_ARG_NONE, &o.serial, "one run after the other instead of one on each processor",
          NULL},
         {0},

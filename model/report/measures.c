@@ -28,6 +28,32 @@ count_outcomes(Measures *m, const Flow *flow)
     m->retransmits += flow->retransmits;
 }
 
+static uint32_t
+extra_hops(const Cluster *cluster, const Flow *flow)
+{
+    const ClusterNode *server = flow->has_server && flow->server_node ? cluster_node(cluster, flow->server_node) : NULL;
+    uint32_t n = 0;
+
+    for (uint32_t i = 0; server && i < flow->n_nodes; i++)
+        n += strcmp(flow->nodes[i], server->name) != 0;
+    return n;
+}
+
+static SimTime
+connect_time(const Flow *flow)
+{
+    return flow->connected_at >= 0 ? flow->connected_at - flow->start : -1;
+}
+
+/* From dialling to the end, of those that made one request and did not wait. */
+static SimTime
+request_time(const Flow *flow)
+{
+    bool counts = flow->outcome == FLOW_CONNECTED && flow->requests == 1 && flow->end >= 0;
+
+    return counts ? flow->end - flow->start : -1;
+}
+
 static void
 count_path(Cluster *cluster, Measures *m, const Flow *flow)
 {
@@ -38,8 +64,7 @@ count_path(Cluster *cluster, Measures *m, const Flow *flow)
         return;
     m->reached++;
     m->source_kept += source_kept(flow);
-    for (uint32_t i = 0; i < flow->n_nodes; i++)
-        m->extra_hops += server && strcmp(flow->nodes[i], server->name) != 0;
+    m->extra_hops += extra_hops(cluster, flow);
     m->cross_zone += entry && server && entry->zone && server->zone && strcmp(entry->zone, server->zone) != 0;
 }
 
@@ -52,23 +77,34 @@ has_reason(const Flow *flow)
     return flow->reason && strcmp(flow->reason, flow_outcome_name(flow->outcome)) != 0;
 }
 
-static void
-count_reason(ReasonList *list, const Flow *flow)
+/* NULL: it was not lost.  Caller frees. */
+static char *
+loss_reason(const Flow *flow)
 {
     const FlowDrop *drop = NULL;
+    const char *why;
 
+    if (flow->outcome == FLOW_CONNECTED || flow->outcome == FLOW_PENDING)
+        return NULL;
     for (uint32_t i = 0; i < flow->n_drops; i++)
         if (flow->drops[i].reason != DROP_ICMP_RATELIMIT)
             drop = &flow->drops[i];
-    const char *why = drop ? drop_reason_code(drop->reason) : has_reason(flow) ? flow->reason : "unanswered";
-    g_autofree char *text = g_strdup_printf("%s %s", flow_outcome_name(flow->outcome), why);
+    why = drop ? drop_reason_code(drop->reason) : has_reason(flow) ? flow->reason : "unanswered";
+    return g_strdup_printf("%s %s", flow_outcome_name(flow->outcome), why);
+}
 
-    for (size_t i = 0; i < list->len; i++)
+static void
+count_reason(ReasonList *list, const Flow *flow)
+{
+    g_autofree char *text = loss_reason(flow);
+
+    for (size_t i = 0; text && i < list->len; i++)
         if (strcmp(list->data[i].reason, text) == 0) {
             list->data[i].n++;
             return;
         }
-    vec_push(list, (LossReason){g_steal_pointer(&text), 1});
+    if (text)
+        vec_push(list, (LossReason){g_steal_pointer(&text), 1});
 }
 
 static int
@@ -138,8 +174,8 @@ measure_times(Measures *m, Flow *const *flows, size_t n)
     VEC(SimTime) times = {0};
 
     for (size_t i = 0; i < n; i++)
-        if (flows[i]->connected_at >= 0)
-            vec_push(&times, flows[i]->connected_at - flows[i]->start);
+        if (connect_time(flows[i]) >= 0)
+            vec_push(&times, connect_time(flows[i]));
     if (times.len > 0)
         g_qsort_with_data(times.data, (gint)times.len, sizeof(SimTime), compare_times, NULL);
     m->p50 = percentile(times.data, times.len, 50);
@@ -148,8 +184,8 @@ measure_times(Measures *m, Flow *const *flows, size_t n)
     m->max = percentile(times.data, times.len, 100);
     times.len = 0;
     for (size_t i = 0; i < n; i++)
-        if (flows[i]->outcome == FLOW_CONNECTED && flows[i]->requests == 1 && flows[i]->end >= 0)
-            vec_push(&times, flows[i]->end - flows[i]->start);
+        if (request_time(flows[i]) >= 0)
+            vec_push(&times, request_time(flows[i]));
     if (times.len > 0)
         g_qsort_with_data(times.data, (gint)times.len, sizeof(SimTime), compare_times, NULL);
     m->request_p50 = percentile(times.data, times.len, 50);
@@ -233,7 +269,7 @@ compare_digests(gconstpointer a, gconstpointer b, gpointer unused)
 }
 
 static void
-digest_flows(Measures *m, Flow *const *flows, size_t n)
+digest_flows(Measures *m, const Cluster *cluster, Flow *const *flows, size_t n)
 {
     m->flows = g_new0(FlowDigest, n + 1);
     m->n_flows = (uint32_t)n;
@@ -244,8 +280,15 @@ digest_flows(Measures *m, Flow *const *flows, size_t n)
                                    .reason = g_strdup(flows[i]->reason),
                                    .server = g_strdup(flows[i]->has_server ? flows[i]->server_pod : NULL),
                                    .blame = g_strdup(flows[i]->blame),
+                                   .loss = loss_reason(flows[i]),
+                                   .reached = flows[i]->has_server,
                                    .source_kept = source_kept(flows[i]),
-                                   .start = flows[i]->start};
+                                   .start = flows[i]->start,
+                                   .connect = connect_time(flows[i]),
+                                   .request = request_time(flows[i]),
+                                   .requests = flows[i]->requests,
+                                   .retransmits = flows[i]->retransmits,
+                                   .extra_hops = extra_hops(cluster, flows[i])};
     g_qsort_with_data(m->flows, (gint)n, sizeof(FlowDigest), compare_digests, NULL);
 }
 
@@ -264,6 +307,16 @@ conntrack_peak(Cluster *cluster)
     return peak;
 }
 
+static void
+note_conntrack(Measures *m, const ScenarioRun *run)
+{
+    size_t n;
+    const uint64_t *seconds = scenario_run_conntrack(run, &n);
+
+    m->second_conntrack = g_memdup2(seconds, n * sizeof *seconds);
+    m->n_second_conntrack = (uint32_t)n;
+}
+
 Measures *
 measures_of_run(Cluster *cluster, ScenarioRun *run)
 {
@@ -277,8 +330,7 @@ measures_of_run(Cluster *cluster, ScenarioRun *run)
     for (size_t i = 0; i < n; i++) {
         count_outcomes(m, flows[i]);
         count_path(cluster, m, flows[i]);
-        if (flows[i]->outcome != FLOW_CONNECTED && flows[i]->outcome != FLOW_PENDING)
-            count_reason(&reasons, flows[i]);
+        count_reason(&reasons, flows[i]);
         if (flows[i]->has_server && flows[i]->server_pod) {
             PodShare *share = share_of(&shares, flows[i]->server_pod);
             share->connections++;
@@ -296,12 +348,13 @@ measures_of_run(Cluster *cluster, ScenarioRun *run)
     measure_inequality(m);
     measure_times(m, flows, n);
     measure_zones(m, scenario_run_zones(run), flows, n);
-    digest_flows(m, flows, n);
+    digest_flows(m, cluster, flows, n);
     m->windows = loss_windows(cluster, scenario_run_cloud(run), flows, n, &m->n_windows);
     for (uint32_t i = 0; i < m->n_windows; i++)
         m->lost_seconds += (double)(MAX(m->windows[i].closed, m->windows[i].end) - m->windows[i].start) / SIMTIME_SEC;
     note_health(m, scenario_run_cloud(run));
     m->conntrack_peak = conntrack_peak(cluster);
+    note_conntrack(m, run);
     m->expectations = (uint32_t)n_expected;
     for (size_t i = 0; i < n_expected; i++)
         m->failed += !expected[i].ok;
@@ -323,6 +376,7 @@ measures_free(Measures *m)
         g_free(m->flows[i].reason);
         g_free(m->flows[i].server);
         g_free(m->flows[i].blame);
+        g_free(m->flows[i].loss);
     }
     g_free(m->reasons);
     g_free(m->pods);
@@ -342,6 +396,7 @@ measures_free(Measures *m)
     g_free(m->zone_bytes);
     g_free(m->destination_bytes);
     g_free(m->second_bytes);
+    g_free(m->second_conntrack);
     loss_windows_free(m->windows, m->n_windows);
     g_free(m);
 }

@@ -24,8 +24,11 @@ typedef struct {
     char *name, *group;
     FlowOutcome outcome;
     char *reason, *server, *blame;
-    bool source_kept;
+    char *loss; /* As LossReason.reason; NULL: not lost. */
+    bool reached, source_kept;
     SimTime start;
+    SimTime connect, request; /* How long they took, as in Measures; -1: not counted there. */
+    uint32_t requests, retransmits, extra_hops;
 } FlowDigest;
 
 /* A load balancer's target over time, the state at the start included. */
@@ -76,6 +79,8 @@ typedef struct {
     uint32_t n_destination_bytes;
     uint64_t *second_bytes; /* Across zones, by second. */
     uint32_t n_second_bytes;
+    uint64_t *second_conntrack; /* Entries on the fullest node at each second. */
+    uint32_t n_second_conntrack;
     uint64_t conntrack_peak; /* Entries on the fullest node. */
     uint32_t expectations, failed;
 } Measures;

@@ -52,6 +52,11 @@ value_request_p50(const Measures *m)
     return (double)m->request_p50 / SIMTIME_MSEC;
 }
 static double
+value_request_p90(const Measures *m)
+{
+    return (double)m->request_p90 / SIMTIME_MSEC;
+}
+static double
 value_request_p99(const Measures *m)
 {
     return (double)m->request_p99 / SIMTIME_MSEC;
@@ -114,6 +119,7 @@ const Figure whatif_figures[] = {
     {"connect ms, 90 %", "connectMsP90", "%.2f", value_p90},
     {"connect ms, 99 %", "connectMsP99", "%.2f", value_p99},
     {"request ms, median", "requestMsP50", "%.2f", value_request_p50},
+    {"request ms, 90 %", "requestMsP90", "%.2f", value_request_p90},
     {"request ms, 99 %", "requestMsP99", "%.2f", value_request_p99},
     {"source IP kept", "sourceKeptPercent", "%.1f %%", value_source_kept},
     {"extra nodes a connection", "extraHops", "%.2f", value_extra_hops},

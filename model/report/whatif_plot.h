@@ -3,9 +3,10 @@
 
 /* Figures over time as SVG, drawn by gnuplot: what is told to it, not how it draws
  *
- * lost.svg, connections lost a second of every variant; zone-bytes.svg, bytes across zones a second, if any;
- * pods-NAME.svg, connections a second to each pod; targets-NAME.svg, which targets of load balancers were healthy. Data
- * are within the script. */
+ * Every variant a curve: tried, lost, retransmits, connect-p50, connect-p99, request-p50, request-p99, source-kept,
+ * extra-nodes (by the second in which connections began), conntrack and, if any, zone-bytes.  Of each variant: reasons
+ * of losses, connections (pods) and requests of each pod, and which targets of load balancers were healthy.  Data are
+ * within the script. */
 
 #include "model/report/whatif.h"
 

@@ -1,5 +1,7 @@
 #include "model/scenario/run_private.h"
 
+#include "sim/netfilter/conntrack.h"
+
 #include <stdlib.h>
 
 /* A run without a duration ends this long after the last step and the last traffic. */
@@ -136,6 +138,7 @@ scenario_run_free(ScenarioRun *run)
         g_free(run->expected.data[i].why);
     }
     vec_clear(&run->story);
+    vec_clear(&run->conntrack);
     vec_clear(&run->results);
     vec_clear(&run->expected);
     g_free(run);
@@ -153,6 +156,37 @@ is_quiet(const ScenarioRun *run)
     return true;
 }
 
+static uint64_t
+fullest_conntrack(const Cluster *cluster)
+{
+    size_t n;
+    ClusterNode *const *nodes = cluster_nodes(cluster, &n);
+    uint64_t most = 0;
+
+    for (size_t i = 0; i < n; i++) {
+        const Conntrack *ct = nf_stack_conntrack(host_netfilter(nodes[i]->host));
+        if (ct)
+            most = MAX(most, conntrack_entries(ct));
+    }
+    return most;
+}
+
+/* To that time, with a look around at every whole second on the way. */
+static bool
+run_on(ScenarioRun *run, SimTime until)
+{
+    Sim *sim = cluster_sim(run->cluster);
+
+    while (sim->now < until) {
+        SimTime second = (sim->now / SIMTIME_SEC + 1) * SIMTIME_SEC;
+        if (!sim_run_until(sim, MIN(until, second)))
+            return false;
+        if (second <= until)
+            vec_push(&run->conntrack, fullest_conntrack(run->cluster));
+    }
+    return sim_run_until(sim, until);
+}
+
 /* Without a duration: until all steps are done and traffic is over, and a little longer. */
 static bool
 run_until_quiet(ScenarioRun *run, SimTime until)
@@ -162,9 +196,9 @@ run_until_quiet(ScenarioRun *run, SimTime until)
     SimTime limit = MIN(until, last + LONGEST_TAIL);
 
     while (sim->now < limit && !is_quiet(run))
-        if (!sim_run_until(sim, MIN(limit, sim->now + SIMTIME_SEC)))
+        if (!run_on(run, MIN(limit, sim->now + SIMTIME_SEC)))
             return false;
-    return sim_run_until(sim, MIN(limit, sim->now + QUIET_TIME));
+    return run_on(run, MIN(limit, sim->now + QUIET_TIME));
 }
 
 bool
@@ -174,7 +208,7 @@ scenario_run_until(ScenarioRun *run, SimTime until)
     bool ok;
 
     if (run->spec->duration > 0)
-        ok = sim_run_until(cluster_sim(run->cluster), MIN(until, run->spec->duration));
+        ok = run_on(run, MIN(until, run->spec->duration));
     else
         ok = run_until_quiet(run, until);
     if (whole)
@@ -210,6 +244,13 @@ Cloud *
 scenario_run_cloud(const ScenarioRun *run)
 {
     return run->cloud;
+}
+
+const uint64_t *
+scenario_run_conntrack(const ScenarioRun *run, size_t *ret_n)
+{
+    *ret_n = run->conntrack.len;
+    return run->conntrack.data;
 }
 
 const ExpectResult *

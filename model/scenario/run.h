@@ -41,7 +41,9 @@ Cluster *scenario_run_cluster(const ScenarioRun *run);
 FlowBook *scenario_run_flows(const ScenarioRun *run);
 Controllers *scenario_run_controllers(const ScenarioRun *run);
 const ZoneMeter *scenario_run_zones(const ScenarioRun *run); /* NULL: not several zones. */
-Cloud *scenario_run_cloud(const ScenarioRun *run);           /* NULL: no load balancers. */
+/* Conntrack entries on the fullest node at each whole second that has passed. */
+const uint64_t *scenario_run_conntrack(const ScenarioRun *run, size_t *ret_n);
+Cloud *scenario_run_cloud(const ScenarioRun *run); /* NULL: no load balancers. */
 const LoadResult *scenario_run_loads(ScenarioRun *run, size_t *ret_n);
 /* Percentile (0..100) of sorted times; 0 of none. */
 SimTime percentile(const SimTime *sorted, size_t n, double p);

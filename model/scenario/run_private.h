@@ -37,6 +37,7 @@ struct ScenarioRun {
     VEC(LoadResult) results;
     VEC(ExpectResult) expected;
     VEC(TimedResult) timed;
+    VEC(uint64_t) conntrack; /* Entries on the fullest node, by second. */
     SimEntity expect_entity;
     Timer expect_timer;
     bool evaluated;

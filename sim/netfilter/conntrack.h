@@ -143,6 +143,8 @@ void conn_release_packet(Packet *pkt);
 /* Living, confirmed entries in order of creation. */
 void conntrack_each(Conntrack *ct, void (*each)(const Conn *conn, void *user), void *user);
 size_t conntrack_len(Conntrack *ct);
+/* What the table holds, entries that are over but not yet collected among them. */
+size_t conntrack_entries(const Conntrack *ct);
 /* `conntrack -L` line without the newline, e.g.
  * "tcp      6 431999 ESTABLISHED src=... dst=... sport=... dport=... src=... [ASSURED] mark=0 use=1". */
 char *conn_format(const Conntrack *ct, const Conn *conn); /* Caller frees. */

@@ -216,6 +216,12 @@ conntrack_len(Conntrack *ct)
 }
 
 size_t
+conntrack_entries(const Conntrack *ct)
+{
+    return ct->n_table;
+}
+
+size_t
 conntrack_delete(Conntrack *ct, bool (*match)(const Conn *conn, void *user), void *user)
 {
     Collection collection = collect(ct);

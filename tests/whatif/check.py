@@ -333,8 +333,11 @@ with tempfile.TemporaryDirectory() as folder:
     if shutil.which("gnuplot"):
         run(*args[:4], "--plot", folder)
         drawn = sorted(os.listdir(folder))
-        check(drawn == ["lost.svg", "pods-as-written.svg", "pods-gcp.svg", "targets-as-written.svg", "targets-gcp.svg"],
-              "figures", str(drawn))
+        both = ["as-written", "gcp"]
+        of_all = ["tried", "lost", "retransmits", "connect-p50", "connect-p99", "request-p50", "request-p99", "source-kept",
+                  "extra-nodes", "conntrack"]
+        want = [f"{x}.svg" for x in of_all] + [f"{x}-{v}.svg" for x in ("pods", "requests", "reasons", "targets") for v in both]
+        check(drawn == sorted(want), "figures", str(drawn))
         for name in drawn:
             with open(os.path.join(folder, name)) as f:
                 check("</svg>" in f.read(), f"{name} is whole")
