@@ -8,6 +8,7 @@
 
 #include "sim/engine/text_out.h"
 #include "sim/netfilter/ipt_print.h"
+#include "sim/netfilter/nf_chain.h"
 #include "sim/netfilter/nf_text.h"
 
 /* What chains are sorted by: built-in ones first, by hook, then by name.  Of a name the first bytes lie in the key, so
@@ -43,6 +44,7 @@ nf_print_iptables_save_counters(GString *out, const NfRuleset *rs, const NfState
         for (size_t i = 0; i < n_chains; i++)
             print_chain_line(out, rs, state, chains[i]);
         for (size_t i = 0; i < n_chains; i++) {
+            bool packed = nf_chain_is_packed(chains[i]);
             for (uint32_t r = 0; r < nf_chain_n_rules(chains[i]); r++) {
                 if (state) {
                     NfCounter counter = nf_state_counter(state, rs, nf_chain_spec(chains[i])->id, r);
@@ -52,6 +54,7 @@ nf_print_iptables_save_counters(GString *out, const NfRuleset *rs, const NfState
                 nf_print_iptables_rule(out, rs, chains[i], r);
                 g_string_append_c(out, '\n');
             }
+            nf_chain_leave(chains[i], packed);
         }
         g_string_append(out, "COMMIT\n");
     }

@@ -5,8 +5,10 @@
 #include "sim/engine/htable.h"
 #include "sim/engine/rng.h"
 #include "sim/engine/vec.h"
+#include "sim/netfilter/nf_pack.h"
 
 static bool array_equal(const void *a, uint32_t n_a, const void *b, uint32_t n_b, size_t size);
+static void body_free(NfBody *body);
 
 NfChain *
 nf_chain_ref(NfChain *chain)
@@ -20,7 +22,7 @@ nf_chain_unref(NfChain *chain)
 {
     if (!chain || --chain->refs)
         return;
-    nf_chain_index_free(chain);
+    body_free(chain->body);
     nf_names_unref(chain->names);
     g_free(chain);
 }
@@ -41,40 +43,60 @@ const NfRule *
 nf_chain_rule(const NfChain *chain, uint32_t index)
 {
     g_assert(index < chain->n_rules);
-    return &chain->rules[index];
+    return &nf_chain_body(chain)->rules[index];
 }
 
 const NfExpr *
 nf_chain_exprs(const NfChain *chain, const NfRule *rule)
 {
-    return &chain->exprs[rule->first];
+    return &nf_chain_body(chain)->exprs[rule->first];
 }
 
 const NfChoice *
 nf_chain_choices(const NfChain *chain, uint32_t first)
 {
-    return &chain->choices[first];
+    return &nf_chain_body(chain)->choices[first];
 }
 
 const NfPortList *
 nf_chain_ports(const NfChain *chain, uint32_t id)
 {
-    g_assert(id - 1 < chain->n_ports);
-    return &chain->ports[id - 1];
+    g_assert(id - 1 < nf_chain_body(chain)->n_ports);
+    return &nf_chain_body(chain)->ports[id - 1];
 }
 
 const NfLimit *
 nf_chain_limit(const NfChain *chain, uint32_t id)
 {
-    g_assert(id - 1 < chain->n_limits);
-    return &chain->limits[id - 1];
+    g_assert(id - 1 < nf_chain_body(chain)->n_limits);
+    return &nf_chain_body(chain)->limits[id - 1];
 }
 
 const NfAddrRange *
 nf_chain_range(const NfChain *chain, uint32_t id)
 {
-    g_assert(id - 1 < chain->n_ranges);
-    return &chain->ranges[id - 1];
+    g_assert(id - 1 < nf_chain_body(chain)->n_ranges);
+    return &nf_chain_body(chain)->ranges[id - 1];
+}
+
+/* Packed ones have equal bytes. */
+static bool
+body_equal(const NfChain *a, const NfChain *b)
+{
+    const NfBody *x, *y;
+
+    if (a->n_rules != b->n_rules)
+        return false;
+    if (a->n_packed && b->n_packed)
+        return array_equal(nf_chain_packed(a), a->n_packed, nf_chain_packed(b), b->n_packed, 1);
+    x = nf_chain_body(a);
+    y = nf_chain_body(b);
+    return array_equal(x->rules, x->n_rules, y->rules, y->n_rules, sizeof(NfRule)) &&
+           array_equal(x->exprs, x->n_exprs, y->exprs, y->n_exprs, sizeof(NfExpr)) &&
+           array_equal(x->choices, x->n_choices, y->choices, y->n_choices, sizeof(NfChoice)) &&
+           array_equal(x->ports, x->n_ports, y->ports, y->n_ports, sizeof(NfPortList)) &&
+           array_equal(x->limits, x->n_limits, y->limits, y->n_limits, sizeof(NfLimit)) &&
+           array_equal(x->ranges, x->n_ranges, y->ranges, y->n_ranges, sizeof(NfAddrRange));
 }
 
 bool
@@ -83,36 +105,41 @@ nf_chain_equal(const NfChain *a, const NfChain *b)
     return a == b ||
            (a->names == b->names && a->spec.id == b->spec.id && a->spec.is_base == b->spec.is_base &&
             a->spec.hook == b->spec.hook && a->spec.type == b->spec.type && a->spec.priority == b->spec.priority &&
-            a->spec.policy == b->spec.policy && a->spec.comment == b->spec.comment &&
-            array_equal(a->rules, a->n_rules, b->rules, b->n_rules, sizeof(NfRule)) &&
-            array_equal(a->exprs, a->n_exprs, b->exprs, b->n_exprs, sizeof(NfExpr)) &&
-            array_equal(a->choices, a->n_choices, b->choices, b->n_choices, sizeof(NfChoice)) &&
-            array_equal(a->ports, a->n_ports, b->ports, b->n_ports, sizeof(NfPortList)) &&
-            array_equal(a->limits, a->n_limits, b->limits, b->n_limits, sizeof(NfLimit)) &&
-            array_equal(a->ranges, a->n_ranges, b->ranges, b->n_ranges, sizeof(NfAddrRange)));
+            a->spec.policy == b->spec.policy && a->spec.comment == b->spec.comment && body_equal(a, b));
 }
 
+/* Equal chains are packed or not alike. */
 uint64_t
 nf_chain_content_hash(const NfChain *chain)
 {
-    uint64_t hash = rng_hash(chain->spec.id, chain->exprs, chain->n_exprs * sizeof(NfExpr));
+    const NfBody *body;
+    uint64_t hash;
 
-    hash = rng_hash(hash, chain->rules, chain->n_rules * sizeof(NfRule));
-    return rng_hash(hash, chain->choices, chain->n_choices * sizeof(NfChoice));
+    if (chain->n_packed)
+        return rng_hash(chain->spec.id, nf_chain_packed(chain), chain->n_packed);
+    body = nf_chain_body(chain);
+    hash = rng_hash(chain->spec.id, body->exprs, body->n_exprs * sizeof(NfExpr));
+    hash = rng_hash(hash, body->rules, body->n_rules * sizeof(NfRule));
+    return rng_hash(hash, body->choices, body->n_choices * sizeof(NfChoice));
 }
 
 uint64_t
 nf_chain_own_bytes(const NfChain *chain)
 {
-    uint64_t bytes = sizeof *chain + chain->n_rules * sizeof(NfRule) + chain->n_exprs * sizeof(NfExpr) +
-                     chain->n_choices * sizeof(NfChoice) + chain->n_ports * sizeof(NfPortList) +
-                     chain->n_limits * sizeof(NfLimit) + chain->n_ranges * sizeof(NfAddrRange) +
-                     (chain->n_targets + chain->n_sets + (chain->next ? chain->n_rules : 0)) * sizeof(uint32_t);
+    const NfBody *body = chain->body;
+    uint64_t bytes =
+        sizeof *chain + (chain->n_targets + (uint64_t)chain->n_sets) * sizeof *chain->ids + chain->n_packed;
 
     if (chain->refs > 1)
         return 0;
-    for (uint32_t i = 0; i < chain->n_runs; i++)
-        bytes += sizeof(NfRun) + (chain->runs[i].mask + 1) * sizeof(NfRunSlot);
+    if (!body)
+        return bytes;
+    bytes += sizeof *body + body->n_rules * sizeof(NfRule) + body->n_exprs * sizeof(NfExpr) +
+             body->n_choices * sizeof(NfChoice) + body->n_ports * sizeof(NfPortList) +
+             body->n_limits * sizeof(NfLimit) + body->n_ranges * sizeof(NfAddrRange) +
+             (body->next ? body->n_rules : 0) * sizeof *body->next;
+    for (uint32_t i = 0; i < body->n_runs; i++)
+        bytes += sizeof(NfRun) + (body->runs[i].mask + 1) * sizeof(NfRunSlot);
     return bytes;
 }
 
@@ -135,12 +162,15 @@ struct NfChainBuilder {
     VEC(NfAddrRange) ranges;
     VEC(uint32_t) targets;
     VEC(uint32_t) sets;
+    VEC(uint8_t) packed;
     HTable draws; /* Identities of draws so far, to tell equal rules of one chain apart. */
     uint32_t n_state;
     bool in_rule, uses_ct;
 };
 
 #define SPARE_RULES_MAX 1024
+/* Longer chains are few. */
+#define PACKED_RULES_MAX 256
 
 static char *place(char *at, const void *data, size_t size);
 static void builder_note_refs(NfChainBuilder *b, const NfExpr *expr);
@@ -201,6 +231,7 @@ nf_chain_builder_destroy(NfChainBuilder *b)
     vec_clear(&b->ranges);
     vec_clear(&b->targets);
     vec_clear(&b->sets);
+    vec_clear(&b->packed);
     htable_clear(&b->draws);
     g_free(b);
 }
@@ -285,9 +316,9 @@ nf_rule_end(NfChainBuilder *b)
     builder_name_draws(b, vec_last(&b->rules));
 }
 
-/* Moves an array of the builder to 'at', behind the chain. */
-#define PLACE(chain, b, field, at)                                                                                     \
-    ((chain)->n_##field = (uint32_t)(b)->field.len, (chain)->field = (void *)(at),                                     \
+/* Moves an array of the builder to 'at', behind the body. */
+#define PLACE(body, b, field, at)                                                                                      \
+    ((body)->n_##field = (uint32_t)(b)->field.len, (body)->field = (void *)(at),                                       \
      (at) = place((at), (b)->field.data, (b)->field.len * sizeof *(b)->field.data))
 #define ARRAY_SIZE(b, field) ((b)->field.len * sizeof *(b)->field.data)
 
@@ -299,37 +330,104 @@ place(char *at, const void *data, size_t size)
     return at + size;
 }
 
-/* One block: the chain, then its arrays, those of 64-bit words first. */
+/* One block: the struct, then its arrays, those of 64-bit words first. */
+static NfBody *
+body_new(const NfChainBuilder *b)
+{
+    size_t size = ARRAY_SIZE(b, exprs) + ARRAY_SIZE(b, choices) + ARRAY_SIZE(b, limits) + ARRAY_SIZE(b, ranges) +
+                  ARRAY_SIZE(b, rules) + ARRAY_SIZE(b, ports);
+    NfBody *body = g_malloc(sizeof *body + size);
+    char *at = (char *)(body + 1);
+
+    memset(body, 0, sizeof *body);
+    PLACE(body, b, exprs, at);
+    PLACE(body, b, choices, at);
+    PLACE(body, b, limits, at);
+    PLACE(body, b, ranges, at);
+    PLACE(body, b, rules, at);
+    PLACE(body, b, ports, at);
+    nf_body_index(body);
+    return body;
+}
+
+static void
+body_free(NfBody *body)
+{
+    if (!body)
+        return;
+    nf_body_index_free(body);
+    g_free(body);
+}
+
+const NfBody *
+nf_chain_unpack(NfChain *chain)
+{
+    const uint8_t *packed = nf_chain_packed(chain);
+    uint32_t n_exprs = nf_pack_n_exprs(packed, chain->n_rules);
+    NfBody *body = g_malloc(sizeof *body + n_exprs * sizeof(NfExpr) + chain->n_rules * sizeof(NfRule));
+
+    memset(body, 0, sizeof *body);
+    body->n_rules = chain->n_rules;
+    body->n_exprs = n_exprs;
+    body->exprs = (NfExpr *)(body + 1);
+    body->rules = (NfRule *)(body->exprs + n_exprs);
+    nf_unpack(packed, chain->n_rules, body->rules, body->exprs);
+    nf_body_index(body);
+    return chain->body = body;
+}
+
+void
+nf_chain_leave(const NfChain *chain, bool was_packed)
+{
+    if (was_packed && chain->body) {
+        body_free(chain->body);
+        ((NfChain *)chain)->body = NULL;
+    }
+}
+
+/* Fills in b->packed; false if the chain is better left as it is: base chains are walked by every packet. */
+static bool
+builder_pack(NfChainBuilder *b)
+{
+    b->packed.len = 0;
+    if (b->spec.is_base || !b->rules.len || b->rules.len > PACKED_RULES_MAX || b->choices.len || b->ports.len ||
+        b->limits.len || b->ranges.len)
+        return false;
+    vec_reserve(&b->packed, NF_PACK_MAX(b->rules.len, b->exprs.len));
+    b->packed.len = nf_pack(b->rules.data, (uint32_t)b->rules.len, b->exprs.data, b->packed.data);
+    return b->packed.len <= UINT16_MAX;
+}
+
 NfChain *
 nf_chain_seal(NfChainBuilder *b)
 {
+    NfBody *body = NULL;
     NfChain *chain;
     char *at;
-    size_t size;
 
     g_assert(!b->in_rule);
     b->targets.len = nf_ids_sort(b->targets.data, (uint32_t)b->targets.len);
     b->sets.len = nf_ids_sort(b->sets.data, (uint32_t)b->sets.len);
-    size = ARRAY_SIZE(b, exprs) + ARRAY_SIZE(b, choices) + ARRAY_SIZE(b, limits) + ARRAY_SIZE(b, ranges) +
-           ARRAY_SIZE(b, rules) + ARRAY_SIZE(b, ports) + ARRAY_SIZE(b, targets) + ARRAY_SIZE(b, sets);
-    chain = g_malloc(sizeof *chain + size);
+    if (!builder_pack(b)) {
+        b->packed.len = 0;
+        body = body_new(b);
+    }
+    chain = g_malloc(sizeof *chain + ARRAY_SIZE(b, targets) + ARRAY_SIZE(b, sets) + b->packed.len);
     memset(chain, 0, sizeof *chain);
     chain->refs = 1;
+    chain->n_rules = (uint32_t)b->rules.len;
+    chain->body = body;
     chain->names = nf_names_ref(b->names);
     chain->spec = b->spec;
     chain->n_state = b->n_state;
+    chain->n_targets = (uint32_t)b->targets.len;
+    chain->n_sets = (uint32_t)b->sets.len;
+    chain->n_packed = (uint16_t)b->packed.len;
     chain->uses_ct = b->uses_ct;
-    at = (char *)(chain + 1);
-    PLACE(chain, b, exprs, at);
-    PLACE(chain, b, choices, at);
-    PLACE(chain, b, limits, at);
-    PLACE(chain, b, ranges, at);
-    PLACE(chain, b, rules, at);
-    PLACE(chain, b, ports, at);
-    PLACE(chain, b, targets, at);
-    PLACE(chain, b, sets, at);
+    at = place((char *)chain->ids, b->targets.data, ARRAY_SIZE(b, targets));
+    at = place(at, b->sets.data, ARRAY_SIZE(b, sets));
+    place(at, b->packed.data, b->packed.len);
     nf_chain_builder_free(b);
-    nf_chain_index(chain);
     return chain;
 }
 

@@ -3,10 +3,10 @@
 
 /* A sealed chain, inside the room: what the evaluator reads
  *
- * A chain is one block of memory: this struct, then its arrays.  seal() adds to expressions what evaluation wants at
- * hand: c    of SADDR and DADDR: the prefix length in bits of the 16-byte form; b4   of stateful ones: their slot in
- * the chain's state block (nf_state.h); b2/3 of random ones: the identity of the draw, a hash of names and the rule's
- * content, thresholds aside, so that another endpoint elsewhere moves no draw.
+ * A chain is a header and a body; the body of a chain that nobody has walked is a string of bytes (nf_pack.h).  seal()
+ * adds to expressions what evaluation wants at hand: c    of SADDR and DADDR: the prefix length in bits of the 16-byte
+ * form; b4   of stateful ones: their slot in the chain's state block (nf_state.h); b2/3 of random ones: the identity of
+ * the draw, a hash of names and the rule's content, thresholds aside, so that another endpoint elsewhere moves no draw.
  *
  * Index: a run is a maximal sequence of rules that each require an exact (daddr, protocol, dport), or each an exact
  * (protocol, dport), with nothing stateful in front of these tests.  A run maps the hash of the packet's key to the
@@ -35,9 +35,8 @@ typedef struct {
     NfRunSlot *slots;
 } NfRun;
 
-struct NfChain {
-    uint32_t refs;
-    uint32_t n_rules;
+/* What a walk reads; one block, the arrays behind the struct. */
+typedef struct {
     NfRule *rules;
     NfExpr *exprs;
     uint32_t *next; /* NULL: no runs. */
@@ -46,22 +45,66 @@ struct NfChain {
     NfPortList *ports;
     NfLimit *limits;
     NfAddrRange *ranges;
-    uint32_t *targets; /* Chain ids that its rules name themselves, ascending, each once. */
-    uint32_t *sets;    /* Set ids, the same. */
+    uint32_t n_rules, n_exprs, n_runs, n_choices, n_ports, n_limits, n_ranges;
+} NfBody;
+
+struct NfChain {
+    uint32_t refs;
+    uint32_t n_rules;
+    NfBody *body; /* NULL: packed, see nf_chain_body(). */
     NfNames *names;
-    uint32_t n_exprs, n_runs, n_choices, n_ports, n_limits, n_ranges, n_targets, n_sets;
-    uint32_t n_state; /* Slots of stateful expressions. */
-    bool uses_ct;
     NfChainSpec spec;
+    uint32_t n_state; /* Slots of stateful expressions. */
+    uint32_t n_targets, n_sets;
+    uint16_t n_packed; /* Bytes; 0: of those that are not packed. */
+    bool uses_ct;
+    /* Ids of the chains that its rules name themselves, ascending, each once; of the sets, the same; then the packed
+     * rules, which stay when the body is made. */
+    uint32_t ids[];
 };
+
+static inline const uint32_t *
+nf_chain_targets(const NfChain *chain)
+{
+    return chain->ids;
+}
+
+static inline const uint32_t *
+nf_chain_sets(const NfChain *chain)
+{
+    return chain->ids + chain->n_targets;
+}
+
+static inline const uint8_t *
+nf_chain_packed(const NfChain *chain)
+{
+    return (const uint8_t *)(chain->ids + chain->n_targets + chain->n_sets);
+}
+
+/* Most chains of a large cluster are never walked: small ones are kept packed until the first walk or question. */
+const NfBody *nf_chain_unpack(NfChain *chain);
+
+/* For whoever goes through many chains: gives back the body that he caused, if there was none ('was_packed'). */
+static inline bool
+nf_chain_is_packed(const NfChain *chain)
+{
+    return !chain->body;
+}
+void nf_chain_leave(const NfChain *chain, bool was_packed);
+
+static inline const NfBody *
+nf_chain_body(const NfChain *chain)
+{
+    return G_LIKELY(chain->body) ? chain->body : nf_chain_unpack((NfChain *)chain);
+}
 
 /* Where 'names' keeps a builder that waits for the next chain; NULL: none. */
 void **nf_names_spare_builder(NfNames *names);
 void nf_chain_builder_destroy(NfChainBuilder *b);
 
 /* Builds runs and next[]. */
-void nf_chain_index(NfChain *chain);
-void nf_chain_index_free(NfChain *chain);
+void nf_body_index(NfBody *body);
+void nf_body_index_free(NfBody *body);
 uint64_t nf_chain_own_bytes(const NfChain *chain); /* 0 if it has several owners. */
 
 static inline uint32_t
@@ -88,18 +131,18 @@ nf_run_probe(const NfRun *run, const Packet *pkt)
 }
 
 static inline const NfRun *
-nf_chain_run(const NfChain *chain, uint32_t head)
+nf_body_run(const NfBody *body, uint32_t head)
 {
-    uint32_t low = 0, high = chain->n_runs - 1;
+    uint32_t low = 0, high = body->n_runs - 1;
 
     while (low < high) {
         uint32_t mid = (low + high + 1) / 2;
-        if (chain->runs[mid].first <= head)
+        if (body->runs[mid].first <= head)
             low = mid;
         else
             high = mid - 1;
     }
-    return &chain->runs[low];
+    return &body->runs[low];
 }
 
 #endif

@@ -14,13 +14,18 @@ static void trace_rule(NfWalk *walk, TraceKind kind, uint32_t depth);
 static inline uint32_t
 next_rule(const NfWalk *walk)
 {
-    return walk->linear || !walk->chain->next ? walk->index + 1 : walk->chain->next[walk->index];
+    return walk->linear || !walk->next ? walk->index + 1 : walk->next[walk->index];
 }
 
 static inline void
 enter(NfWalk *walk, const NfChain *chain, NfBlock *block, uint32_t index)
 {
+    const NfBody *body = nf_chain_body(chain);
+
     walk->chain = chain;
+    walk->rules = body->rules;
+    walk->exprs = body->exprs;
+    walk->next = body->next;
     walk->block = block;
     walk->index = index;
 }
@@ -42,18 +47,18 @@ nf_eval(NfWalk *walk, const NfChain *base, NfResult *ret_result)
 
         if (walk->index >= walk->chain->n_rules)
             goto chain_end;
-        rule = &walk->chain->rules[walk->index];
+        rule = &walk->rules[walk->index];
         if ((rule->flags & NF_RULE_RUN_HEAD) && !walk->linear) {
-            const NfRun *run = nf_chain_run(walk->chain, walk->index);
+            const NfRun *run = nf_body_run(walk->chain->body, walk->index);
 
             walk->index = nf_run_probe(run, walk->pkt);
             if (walk->index == run->end)
                 continue;
-            rule = &walk->chain->rules[walk->index];
+            rule = &walk->rules[walk->index];
         }
         if (walk->traced)
             walk->draw_n = walk->draw = walk->set_elem = 0;
-        expr = &walk->chain->exprs[rule->first];
+        expr = &walk->exprs[rule->first];
         end = expr + rule->n;
         while (expr < end && expr->op < NFX_FIRST_ACTION && quick_match(walk, expr))
             expr++;

@@ -30,6 +30,9 @@ typedef struct {
     bool traced; /* Some sink wants to hear of rules. */
     /* About the rule at hand, for the trace and for state: */
     const NfChain *chain;
+    const NfRule *rules; /* Of the chain's body, as the next two. */
+    const NfExpr *exprs;
+    const uint32_t *next;
     uint32_t index;
     NfBlock *block; /* Of 'chain'; NULL until needed. */
     uint32_t draw, draw_n, set_elem;

@@ -11,79 +11,79 @@ typedef struct {
     uint8_t proto;
 } RuleKey;
 
-static RuleKey rule_key(const NfChain *chain, const NfRule *rule);
+static RuleKey rule_key(const NfBody *body, const NfRule *rule);
 static bool is_pure(NfOp op);
-static void run_add(NfChain *chain, uint32_t first, uint32_t end, KeyKind kind);
+static void run_add(NfBody *body, uint32_t first, uint32_t end, KeyKind kind);
 
 void
-nf_chain_index(NfChain *chain)
+nf_body_index(NfBody *body)
 {
     uint32_t i = 0;
 
-    while (i < chain->n_rules) {
-        KeyKind kind = rule_key(chain, &chain->rules[i]).kind;
+    while (i < body->n_rules) {
+        KeyKind kind = rule_key(body, &body->rules[i]).kind;
         uint32_t end = i + 1;
 
         if (kind != KEY_NONE)
-            while (end < chain->n_rules && rule_key(chain, &chain->rules[end]).kind == kind)
+            while (end < body->n_rules && rule_key(body, &body->rules[end]).kind == kind)
                 end++;
         if (kind != KEY_NONE && end - i >= NF_RUN_MIN)
-            run_add(chain, i, end, kind);
+            run_add(body, i, end, kind);
         i = end;
     }
 }
 
 void
-nf_chain_index_free(NfChain *chain)
+nf_body_index_free(NfBody *body)
 {
-    for (uint32_t i = 0; i < chain->n_runs; i++)
-        g_free(chain->runs[i].slots);
-    g_free(chain->runs);
-    g_free(chain->next);
+    for (uint32_t i = 0; i < body->n_runs; i++)
+        g_free(body->runs[i].slots);
+    g_free(body->runs);
+    g_free(body->next);
 }
 
 static void
-run_add(NfChain *chain, uint32_t first, uint32_t end, KeyKind kind)
+run_add(NfBody *body, uint32_t first, uint32_t end, KeyKind kind)
 {
     uint32_t cap = 16;
     NfRun *run;
 
     while (cap < (end - first) * 2)
         cap *= 2;
-    if (!chain->next) {
-        chain->next = g_new(uint32_t, chain->n_rules);
-        for (uint32_t i = 0; i < chain->n_rules; i++)
-            chain->next[i] = i + 1;
+    if (!body->next) {
+        body->next = g_new(uint32_t, body->n_rules);
+        for (uint32_t i = 0; i < body->n_rules; i++)
+            body->next[i] = i + 1;
     }
-    chain->runs = g_renew(NfRun, chain->runs, chain->n_runs + 1);
-    run = &chain->runs[chain->n_runs++];
+    body->runs = g_renew(NfRun, body->runs, body->n_runs + 1);
+    run = &body->runs[body->n_runs++];
     *run = (NfRun){first, end, cap - 1, kind == KEY_ADDR_PORT, g_new(NfRunSlot, cap)};
     for (uint32_t i = 0; i < cap; i++)
         run->slots[i].rule = NF_NO_ID;
     /* Backwards, so that a slot comes to name the first rule of its hash and each rule the one after it. */
     for (uint32_t i = end; i-- > first;) {
-        RuleKey key = rule_key(chain, &chain->rules[i]);
+        RuleKey key = rule_key(body, &body->rules[i]);
         uint32_t hash = nf_run_hash(run->by_addr, &key.addr, key.proto, key.port);
         uint32_t s = hash & run->mask;
 
         while (run->slots[s].rule != NF_NO_ID && run->slots[s].hash != hash)
             s = (s + 1) & run->mask;
-        chain->next[i] = run->slots[s].rule == NF_NO_ID ? end : run->slots[s].rule;
+        body->next[i] = run->slots[s].rule == NF_NO_ID ? end : run->slots[s].rule;
         run->slots[s] = (NfRunSlot){hash, i};
-        chain->rules[i].flags |= NF_RULE_IN_RUN;
+        body->rules[i].flags |= NF_RULE_IN_RUN;
     }
-    chain->rules[first].flags |= NF_RULE_RUN_HEAD;
+    body->rules[first].flags |= NF_RULE_RUN_HEAD;
 }
 
 /* The key that a packet must have for the rule to do anything at all: exact tests with only pure tests in front. */
 static RuleKey
-rule_key(const NfChain *chain, const NfRule *rule)
+rule_key(const NfBody *body, const NfRule *rule)
 {
     RuleKey key = {.kind = KEY_NONE};
     bool have_addr = false, have_proto = false, have_port = false;
 
     for (uint32_t i = 0; i < rule->n; i++) {
-        const NfExpr *e = &chain->exprs[rule->first + i];
+        const NfExpr *e = &body->exprs[rule->first + i];
 
         if (e->op == NFX_DADDR && !e->neg && e->c == 128 && !have_addr) {
             have_addr = true;

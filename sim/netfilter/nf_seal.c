@@ -69,7 +69,7 @@ object_names(NfNode node, const void *obj, int k, uint32_t *ret_n)
     if (node.is_set)
         return nf_set_targets(obj, ret_n);
     *ret_n = k ? chain->n_sets : chain->n_targets;
-    return k ? chain->sets : chain->targets;
+    return k ? nf_chain_sets(chain) : nf_chain_targets(chain);
 }
 
 static int
@@ -452,16 +452,18 @@ node_name(const NfRuleset *rs, NfNode node)
 static uint32_t
 naming_rule(const NfChain *chain, NfNode named)
 {
+    const NfBody *body = nf_chain_body(chain);
+
     for (uint32_t r = 0; r < chain->n_rules; r++)
-        for (uint32_t i = 0; i < chain->rules[r].n; i++) {
-            const NfExpr *e = &chain->exprs[chain->rules[r].first + i];
+        for (uint32_t i = 0; i < body->rules[r].n; i++) {
+            const NfExpr *e = &body->exprs[body->rules[r].first + i];
             bool names_set = e->op == NFX_SET || e->op == NFX_LOOKUP || e->op == NFX_VMAP || e->op == NFX_SET_UPDATE;
             bool names_chain = e->op == NFX_JUMP || e->op == NFX_GOTO;
 
             if ((named.is_set ? names_set : names_chain) && e->a == named.id)
                 return r;
             for (uint32_t j = 0; e->op == NFX_NUMGEN_VMAP && !named.is_set && j < e->b; j++)
-                if (chain->choices[e->a + j].chain == named.id)
+                if (body->choices[e->a + j].chain == named.id)
                     return r;
         }
     return chain->n_rules;

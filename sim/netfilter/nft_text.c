@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "sim/netfilter/nf_chain.h"
 #include "sim/netfilter/nf_text.h"
 #include "sim/netfilter/nft_print.h"
 
@@ -175,6 +176,7 @@ print_chain(GString *out, const NfRuleset *rs, const NfChain *chain)
     static const char *const types[] = {"filter", "nat", "route"};
     const NfChainSpec *spec = nf_chain_spec(chain);
     const NfNames *names = nf_ruleset_names(rs);
+    bool packed;
 
     g_string_append_printf(out, "\tchain %s {\n", nf_chain_name(names, spec->id));
     if (spec->comment != NF_NO_ID)
@@ -185,11 +187,13 @@ print_chain(GString *out, const NfRuleset *rs, const NfChain *chain)
         print_priority(out, spec->hook, spec->priority);
         g_string_append_printf(out, "; policy %s;\n", spec->policy == NF_ACCEPT ? "accept" : "drop");
     }
+    packed = nf_chain_is_packed(chain);
     for (uint32_t i = 0; i < nf_chain_n_rules(chain); i++) {
         g_string_append(out, "\t\t");
         nft_print_rule(out, rs, chain, i, NFT_LIST);
         g_string_append_c(out, '\n');
     }
+    nf_chain_leave(chain, packed);
     g_string_append(out, "\t}\n");
 }
 

@@ -5,6 +5,7 @@
 
 #include <string.h>
 
+#include "sim/netfilter/nf_chain.h"
 #include "sim/netfilter/nf_text.h"
 #include "sim/netfilter/nft_print.h"
 
@@ -93,6 +94,7 @@ static void
 add_rules(const Transaction *t, const NfChain *chain)
 {
     uint32_t id = nf_chain_spec(chain)->id;
+    bool packed = nf_chain_is_packed(chain);
 
     for (uint32_t i = 0; i < nf_chain_n_rules(chain); i++) {
         g_string_append_printf(t->out, "add rule %s %s %s ", t->ip, nf_chain_table(t->names, id),
@@ -100,6 +102,7 @@ add_rules(const Transaction *t, const NfChain *chain)
         nft_print_rule(t->out, t->rs, chain, i, NFT_WRITTEN);
         g_string_append_c(t->out, '\n');
     }
+    nf_chain_leave(chain, packed);
 }
 
 static void
