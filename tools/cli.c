@@ -147,7 +147,7 @@ cli_no_such(const Command *command, const char *kind, const char *name, Store *s
 {
     g_autoptr(GPtrArray) names = g_ptr_array_new();
     const ApiObject *const *objects;
-    const char *near;
+    const char *near, *ns = "";
     size_t n;
 
     objects = store_list(store, api_kind, &n);
@@ -155,8 +155,13 @@ cli_no_such(const Command *command, const char *kind, const char *name, Store *s
         g_ptr_array_add(names, (gpointer)objects[i]->name);
     g_ptr_array_add(names, NULL);
     near = closest_word(name, (const char *const *)names->pdata);
-    return cli_usage_error(command, "no %s \"%s\" in the input%s%s%s", kind, name, near ? "; did you mean \"" : "",
-                           near ? near : "", near ? "\"?" : "");
+    if (!near)
+        return cli_usage_error(command, "no %s \"%s\" in the input", kind, name);
+    for (size_t i = 0; i < n; i++)
+        if (strcmp(objects[i]->name, near) == 0 && strcmp(objects[i]->ns, "default") != 0)
+            ns = objects[i]->ns;
+    return cli_usage_error(command, "no %s \"%s\" in the input; did you mean \"%s%s%s\"?", kind, name, ns,
+                           *ns ? "/" : "", near);
 }
 
 int

@@ -48,6 +48,12 @@ advise(const CommonOptions *common, const SearchRange *ranges, size_t n, uint64_
         if (isatty(STDERR_FILENO))
             fprintf(stderr, "\r\033[K");
         found &= result.verdict == SEARCH_SMALLEST || result.verdict == SEARCH_LARGEST || result.verdict == SEARCH_ALL;
+        for (uint32_t p = 0; p < result.n_points; p++)
+            if (result.points[p].limited)
+                fprintf(stderr,
+                        "svcsim advise: %s=%" G_GINT64_FORMAT ": stopped at the limit of %" G_GUINT64_FORMAT
+                        " events\n",
+                        ranges[i].field, result.points[p].value, SCENARIO_EVENT_LIMIT);
         for (uint32_t p = 0; p < result.n_points && !failed; p++)
             if (result.points[p].error) {
                 fprintf(stderr, "svcsim advise: %s\n", result.points[p].error);

@@ -14,8 +14,6 @@
 
 /* Whole frames: the largest that a link carries. */
 #define SNAPLEN 262144
-/* More events than any scenario that ends by itself needs (a loop of a careless scenario ends here, with a message). */
-#define DEFAULT_EVENT_LIMIT 2000000000
 
 typedef struct {
     char *out, *seed, *events, *until;
@@ -126,7 +124,7 @@ run_input(Input *input, const Options *o, const CommonOptions *common)
     int status;
 
     if (!parse_number(o->seed, "--seed", input->scenario.seed, &seed) ||
-        !parse_number(o->events, "--event-limit", DEFAULT_EVENT_LIMIT, &events))
+        !parse_number(o->events, "--event-limit", SCENARIO_EVENT_LIMIT, &events))
         return EXIT_USAGE;
     if (o->until && !simtime_parse(o->until, &until))
         return cli_usage_error(&command_run, "--until is a time such as 12s, not \"%s\"", o->until);

@@ -12,7 +12,7 @@
 
 typedef struct {
     char **variants;
-    char *seed, *repeat, *plot;
+    char *seed, *repeat, *plot, *events;
     gboolean serial;
 } Options;
 
@@ -95,7 +95,8 @@ plot(const WhatifColumn *columns, size_t n, const char *dir)
 }
 
 static int
-compare(const CommonOptions *common, const Variant *variants, size_t n, uint64_t seed, size_t repeat, const Options *o)
+compare(const CommonOptions *common, const Variant *variants, size_t n, uint64_t seed, size_t repeat,
+        uint64_t event_limit, const Options *o)
 {
     g_autofree VariantResult *results = g_new0(VariantResult, n * repeat);
     g_autofree WhatifColumn *columns = g_new0(WhatifColumn, n);
@@ -109,9 +110,19 @@ compare(const CommonOptions *common, const Variant *variants, size_t n, uint64_t
     signal(SIGINT, on_signal);
     signal(SIGTERM, on_signal);
     variants_run((const char *const *)common->files, g_strv_length(common->files), variants, n, seeds, repeat, results,
-                 &(VariantsOptions){.progress = show_progress, .stop = &stopped, .shares = true, .serial = o->serial});
+                 &(VariantsOptions){.progress = show_progress,
+                                    .stop = &stopped,
+                                    .shares = true,
+                                    .serial = o->serial,
+                                    .event_limit = event_limit});
     for (size_t v = 0; v < n; v++) {
         columns[v] = (WhatifColumn){&variants[v], &results[v * repeat], repeat};
+        for (size_t s = 0; s < repeat; s++)
+            if (results[v * repeat + s].limited)
+                fprintf(stderr,
+                        "svcsim whatif: variant %s: stopped at the limit of %" G_GUINT64_FORMAT
+                        " events (--event-limit raises it)\n",
+                        variants[v].name, event_limit);
         if (results[v * repeat].error) {
             fprintf(stderr, "svcsim whatif: variant %s: %s\n", variants[v].name, results[v * repeat].error);
             failed = true;
@@ -134,7 +145,7 @@ compare(const CommonOptions *common, const Variant *variants, size_t n, uint64_t
 static int
 run_options(const CommonOptions *common, const Options *o)
 {
-    guint64 seed, repeat = 1;
+    guint64 seed, repeat = 1, events = SCENARIO_EVENT_LIMIT;
     Input *input = cli_load(common);
     Variant *variants;
     size_t n;
@@ -148,10 +159,12 @@ run_options(const CommonOptions *common, const Options *o)
         return cli_usage_error(&command_whatif, "--seed is a number, not \"%s\"", o->seed);
     if (o->repeat && !g_ascii_string_to_unsigned(o->repeat, 10, 1, 10000, &repeat, NULL))
         return cli_usage_error(&command_whatif, "--repeat is a number from 1 to 10000, not \"%s\"", o->repeat);
+    if (o->events && !g_ascii_string_to_unsigned(o->events, 10, 1, G_MAXUINT64, &events, NULL))
+        return cli_usage_error(&command_whatif, "--event-limit is a number, not \"%s\"", o->events);
     variants = parse_variants(o->variants, &n);
     if (!variants)
         return EXIT_USAGE;
-    status = compare(common, variants, n, seed, repeat, o);
+    status = compare(common, variants, n, seed, repeat, events, o);
     variants_free(variants, n);
     return status;
 }
@@ -169,6 +182,7 @@ run(int argc, char **argv)
          "N"},
         {"plot", 0, 0, G_OPTION_ARG_FILENAME, &o.plot,
          "draw a figure over time of every measure there (SVG, by gnuplot)", "DIR"},
+        {"event-limit", 0, 0, G_OPTION_ARG_STRING, &o.events, "stop each run after so many events", "N"},
         {"serial", 0, 0, G_OPTION_ARG_NONE, &o.serial, "one run after the other instead of one on each processor",
          NULL},
         {0},
@@ -183,6 +197,7 @@ run(int argc, char **argv)
     g_free(o.seed);
     g_free(o.repeat);
     g_free(o.plot);
+    g_free(o.events);
     return status;
 }
 

@@ -3,9 +3,6 @@
 #include <stdio.h>
 #include <string.h>
 
-/* More events than a scenario that ends by itself needs. */
-#define EVENT_LIMIT 2000000000
-
 void
 view_options_clear(ViewOptions *options)
 {
@@ -62,7 +59,7 @@ build_world(View *view, uint64_t seed)
         diags_print(view->input->diags, stderr, DIAG_ERROR);
         return false;
     }
-    cluster_sim(view->cluster)->event_limit = EVENT_LIMIT;
+    cluster_sim(view->cluster)->event_limit = SCENARIO_EVENT_LIMIT;
     view->run = scenario_run_new(view->cluster, &view->input->scenario);
     return true;
 }

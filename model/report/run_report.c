@@ -136,6 +136,8 @@ json_summary(JsonOut *json, const ScenarioRun *run)
     json_kv_int(json, "timedOut", s.by_outcome[FLOW_TIMEOUT]);
     json_kv_int(json, "reset", s.by_outcome[FLOW_RESET]);
     json_kv_int(json, "unresolved", s.by_outcome[FLOW_UNRESOLVED]);
+    if (s.by_outcome[FLOW_PENDING] > 0)
+        json_kv_int(json, "pending", s.by_outcome[FLOW_PENDING]);
     json_object_end(json);
 }
 
@@ -402,6 +404,8 @@ text_summary(GString *out, ScenarioRun *run, uint64_t seed, const RunReportOptio
     g_string_append_printf(out, "\n%u flows: %u connected, %u refused, %u timed out, %u reset, %u unresolved", s.flows,
                            s.by_outcome[FLOW_CONNECTED], s.by_outcome[FLOW_REFUSED], s.by_outcome[FLOW_TIMEOUT],
                            s.by_outcome[FLOW_RESET], s.by_outcome[FLOW_UNRESOLVED]);
+    if (s.by_outcome[FLOW_PENDING] > 0)
+        g_string_append_printf(out, ", %u still under way", s.by_outcome[FLOW_PENDING]);
     if (n > 0)
         g_string_append_printf(out, "; %zu of %zu expectations met", n - failed, n);
     g_string_append_printf(out, " (seed %" G_GUINT64_FORMAT ")\n", seed);

@@ -211,7 +211,7 @@ scenario_run_until(ScenarioRun *run, SimTime until)
         ok = run_on(run, MIN(until, run->spec->duration));
     else
         ok = run_until_quiet(run, until);
-    if (whole)
+    if (whole && ok)
         traffic_finish_pending(run->traffic);
     return ok;
 }

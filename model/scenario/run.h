@@ -13,6 +13,9 @@
 
 typedef struct ScenarioRun ScenarioRun;
 
+/* More events than any scenario that ends by itself needs: a loop of a careless one ends here, with a message. */
+#define SCENARIO_EVENT_LIMIT UINT64_C(2000000000)
+
 typedef struct {
     char *text; /* As written, one line. Owned. */
     bool ok;

@@ -93,6 +93,7 @@ take_results(SearchPoint *point, VariantResult *results, size_t n)
         VariantResult *r = &results[i];
         bool worse = false;
         point->interrupted |= r->interrupted;
+        point->limited |= r->limited;
         if (r->error && !point->error)
             point->error = g_steal_pointer(&r->error);
         if (r->measures) {
@@ -129,7 +130,8 @@ run_values(Search *s, const int64_t *values, size_t n)
         variants[i].overrides = g_new0(char *, 2);
         variants[i].overrides[0] = g_strconcat(s->range->field, "=", value, NULL);
     }
-    variants_run(s->files, s->n_files, variants, n, s->seeds, s->n_seeds, results, &(VariantsOptions){.stop = s->stop});
+    variants_run(s->files, s->n_files, variants, n, s->seeds, s->n_seeds, results,
+                 &(VariantsOptions){.stop = s->stop, .event_limit = SCENARIO_EVENT_LIMIT});
     for (size_t i = 0; i < n; i++) {
         SearchPoint point = {.value = values[i]};
         take_results(&point, &results[i * s->n_seeds], s->n_seeds);

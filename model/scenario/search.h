@@ -23,10 +23,10 @@ char *search_value_text(const SearchRange *range, int64_t value);
 
 typedef struct {
     int64_t value;
-    uint32_t tried, lost; /* Over all seeds. */
-    char *error;          /* It could not run; or NULL. */
-    bool interrupted;
-    Measures *measures; /* Of the first seed that lost something, else of the first; NULL: none. */
+    uint32_t tried, lost;      /* Over all seeds. */
+    char *error;               /* It could not run; or NULL. */
+    bool interrupted, limited; /* Limited: by the number of events. */
+    Measures *measures;        /* Of the first seed that lost something, else of the first; NULL: none. */
 } SearchPoint;
 
 typedef enum {

@@ -5,6 +5,8 @@
 #include <string.h>
 
 #define DEFAULT_TIMEOUT (10 * SIMTIME_SEC)
+/* Who waits less than the first retransmission takes may still be answered when the run ends. */
+#define FIRST_RETRY SIMTIME_SEC
 
 struct Dial {
     Traffic *traffic;
@@ -444,12 +446,14 @@ traffic_active(const Traffic *traffic)
 void
 traffic_finish_pending(Traffic *traffic)
 {
+    SimTime now = cluster_sim(traffic->cluster)->now;
+
     for (Dial *d = traffic->first; d; d = d->next) {
         if (d->over)
             continue;
         if (d->flow->connected_at >= 0)
             report(d, FLOW_CONNECTED, NULL);
-        else
+        else if (d->flow->n_drops > 0 || now - d->flow->start >= FIRST_RETRY)
             report(d, d->resolving ? FLOW_UNRESOLVED : FLOW_TIMEOUT, "end-of-run");
     }
 }

@@ -94,9 +94,12 @@ run_scenario(Batch *batch, size_t index, Input *input)
         result->error = errors_text(input);
         return;
     }
+    cluster_sim(cluster)->event_limit = batch->options->event_limit;
     run = scenario_run_new(cluster, &input->scenario);
     set_running(batch, index, cluster_sim(cluster));
     result->interrupted = !scenario_run_until(run, SIMTIME_NEVER);
+    result->limited = result->interrupted && batch->options->event_limit &&
+                      cluster_sim(cluster)->n_events >= batch->options->event_limit;
     set_running(batch, index, NULL);
     if (diags_errors(input->diags) > 0)
         result->error = errors_text(input);

@@ -24,6 +24,7 @@ typedef struct {
     Measures *measures; /* NULL: it could not run. */
     char *error;
     bool interrupted; /* Ended early; the measures tell as much as was run. */
+    bool limited;     /* By the limit of events. */
 } VariantResult;
 
 typedef struct {
@@ -33,6 +34,7 @@ typedef struct {
     const volatile sig_atomic_t *stop; /* Turns true: end what runs, begin nothing more.  NULL: never. */
     bool shares;                       /* Also the exact shares of connections per pod. */
     bool serial;                       /* One after the other. */
+    uint64_t event_limit;              /* Of each run; 0: none. */
 } VariantsOptions;
 
 /* Runs every variant with every seed: results[v * n_seeds + s]. */
