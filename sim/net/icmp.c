@@ -161,7 +161,7 @@ limit_allows(Host *host, const Packet *pkt, uint8_t type, uint8_t code, const Ip
 static IpAddr
 error_source(Host *host, const Packet *pkt)
 {
-    const NetDev *dev = pkt->meta.in ? pkt->meta.in : pkt->meta.out;
+    const NetDev *dev = pkt->meta.in; /* None for what we sent ourselves. */
     const Route *back;
     IpAddr src;
     bool inner = ipaddr_is_loopback(&pkt->dst) && pkt->meta.in && pkt->meta.in->kind != DEV_LOOPBACK;

@@ -33,7 +33,7 @@ static const uint8_t transitions[2][6][10] = {
         {IV, IV, IV, IV, IV, IV, IV, IV, IV, IV},
     },
     {
-        {IV, S2, IV, IV, IV, IV, IV, IV, IV, S2}, /* SYN: simultaneous open. */
+        {IV, S2, IV, IV, IV, IV, IV, SS, IV, S2}, /* SYN: simultaneous open, or the server reopens what is over. */
         {IV, SR, IG, IG, IG, IG, IG, IG, IG, SR}, /* SYN-ACK */
         {IV, IV, FW, FW, LA, LA, LA, TW, CL, IV}, /* FIN */
         {IV, IG, SR, ES, CW, CW, TW, TW, CL, IG}, /* ACK: in SS a challenge to the SYN, maybe. */

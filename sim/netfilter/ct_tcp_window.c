@@ -120,7 +120,7 @@ ct_tcp_options(const Packet *pkt, uint8_t *scale, uint8_t *flags)
     if (!has_options(header))
         return;
     *scale = 0;
-    *flags = 0;
+    *flags &= CT_TCP_BE_LIBERAL;
     if (header->wscale) {
         *scale = header->wscale - 1 > MAX_WSCALE ? MAX_WSCALE : header->wscale - 1;
         *flags |= CT_TCP_WINDOW_SCALE;

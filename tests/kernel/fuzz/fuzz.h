@@ -8,6 +8,9 @@
  * with their counters, then the connections.  Lines that differ are a finding; the shrinker drops rules and steps while
  * a difference remains.
  *
+ * A case of the tracking kind has rules that only count the states of connections, random sysctls of conntrack, and
+ * segments around the edges of windows; its connections are compared after every step.
+ *
  * The router under test has five wires, on which nobody answers but us:
  *   c0  10.1.0.1/24, fd00:1::1/64    s0  10.2.0.1/24, fd00:2::1/64    t0  10.3.0.1/24, fd00:3::1/64, default route
  *   p0 (hairpin on), p1: ports of the bridge br0 10.4.0.1/24, fd00:4::1/64, whose frames netfilter sees
@@ -50,6 +53,7 @@ typedef enum {
     STEP_PACKET, /* As the fields say. */
     STEP_REPLY,  /* Turns a packet around that came out before. */
     STEP_ERROR,  /* An ICMP error about a packet that came out before. */
+    STEP_WAIT,   /* 'len' milliseconds. */
 } FuzzStepKind;
 
 typedef struct {
@@ -59,8 +63,13 @@ typedef struct {
     bool bad_checksum;
     IpAddr src, dst;
     uint16_t sport, dport, len;
-    uint16_t mss;  /* Option of a SYN; 0: none. */
-    uint8_t chunk; /* SCTP: 'seq' is the verification tag, 'ack' the tag that INIT and INIT ACK announce. */
+    uint16_t mss;    /* Option of a SYN; 0: none. */
+    uint16_t window; /* 0: some. */
+    bool no_window;  /* A window of 0. */
+    uint8_t wscale;  /* Shift + 1; 0: no option. */
+    bool sack_permitted;
+    uint32_t sack[2]; /* A block; both 0: none. */
+    uint8_t chunk;    /* SCTP: 'seq' is the verification tag, 'ack' the tag that INIT and INIT ACK announce. */
     uint32_t seq, ack;
     uint32_t ref; /* STEP_REPLY, STEP_ERROR: which one, counted from the last. */
 } FuzzStep;
@@ -69,6 +78,8 @@ typedef struct {
     uint64_t seed;
     FuzzDialect dialect;
     IpFamily family;
+    bool tracking;
+    GPtrArray *sysctls; /* Of char *: "net.netfilter.NAME=VALUE"; what they don't say is as by default. */
     NfNames *names;
     FuzzChain chains[48];
     uint32_t n_chains;
@@ -76,7 +87,8 @@ typedef struct {
     GArray *steps; /* Of FuzzStep. */
 } FuzzCase;
 
-FuzzCase *fuzz_case_new(uint64_t seed);
+typedef enum { FUZZ_ANY, FUZZ_RULES, FUZZ_TRACKING } FuzzKind;
+FuzzCase *fuzz_case_new(uint64_t seed, FuzzKind kind);
 void fuzz_case_free(FuzzCase *c);
 /* The rules as objects, sealed; NULL with *error set. */
 NfRuleset *fuzz_case_ruleset(const FuzzCase *c, GError **error);
@@ -88,6 +100,9 @@ bool fuzz_print_rules(GString *out, const FuzzCase *c, GError **error);
 void fuzz_make_iptables(FuzzCase *c, Rng *rng);
 void fuzz_make_nft(FuzzCase *c, Rng *rng);
 void fuzz_make_steps(FuzzCase *c, Rng *rng);
+void fuzz_make_tracking(FuzzCase *c, Rng *rng);
+/* NAME=VALUE of every sysctl that a tracking case may set, as by default; ended by NULL. */
+extern const char *const fuzz_sysctl_defaults[];
 bool fuzz_one_in(Rng *rng, uint32_t n);
 FuzzChain *fuzz_add_chain(FuzzCase *c, const char *table, const char *name, uint8_t family);
 /* A chain that 'from' may call, or NULL. */
@@ -138,7 +153,9 @@ void fuzz_view_free(FuzzView *view);
 void fuzz_view_add(FuzzView *view, const char *format, ...) G_GNUC_PRINTF(2, 3);
 /* Adds the lines of 'text', whichever side it comes from, in one form. */
 void fuzz_view_add_rules(FuzzView *view, const char *text, FuzzDialect dialect);
-void fuzz_view_add_connections(FuzzView *view, GPtrArray *lines);
+/* Lines as of `conntrack -L` or /proc/net/nf_conntrack (then only those of 'family' are taken); 'prefix' begins each.
+ */
+void fuzz_view_add_connections(FuzzView *view, const char *prefix, IpFamily family, GPtrArray *lines);
 void fuzz_format_frame(GString *out, const uint8_t *frame, uint32_t size);
 /* The packet of a step; 'seen' are the frames (GBytes, first byte: interface) that came out so far.  NULL: nothing to
  * answer.  *ret_from says from where it is sent. */

@@ -6,7 +6,7 @@ static NfChain *build_chain(const FuzzCase *c, uint32_t index);
 static void save_text(GString *out, const FuzzCase *c);
 
 FuzzCase *
-fuzz_case_new(uint64_t seed)
+fuzz_case_new(uint64_t seed, FuzzKind kind)
 {
     FuzzCase *c = g_new0(FuzzCase, 1);
     Rng rng = rng_stream(seed, "case", "kernel-fuzz");
@@ -17,6 +17,12 @@ fuzz_case_new(uint64_t seed)
     c->family = fuzz_one_in(&rng, 3) ? FAMILY_IPV6 : FAMILY_IPV4;
     c->rules = g_array_new(FALSE, TRUE, sizeof(FuzzRule));
     c->steps = g_array_new(FALSE, TRUE, sizeof(FuzzStep));
+    c->sysctls = g_ptr_array_new_with_free_func(g_free);
+    c->tracking = kind == FUZZ_ANY ? fuzz_one_in(&rng, 5) : kind == FUZZ_TRACKING;
+    if (c->tracking) {
+        fuzz_make_tracking(c, &rng);
+        return c;
+    }
     if (c->dialect == FUZZ_NFT)
         fuzz_make_nft(c, &rng);
     else
@@ -32,6 +38,7 @@ fuzz_case_free(FuzzCase *c)
         g_free(g_array_index(c->rules, FuzzRule, i).text);
     g_array_unref(c->rules);
     g_array_unref(c->steps);
+    g_ptr_array_unref(c->sysctls);
     nf_names_unref(c->names);
     g_free(c);
 }

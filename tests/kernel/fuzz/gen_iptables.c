@@ -259,7 +259,7 @@ add_nat(Gen *g)
         to = ADDR_LOOPBACK;
     ipaddr_format(fuzz_addr(g->c->family, to), addr);
     /* Ranges of addresses: the kernel picks by a hash that the simulator knows. */
-    if (fuzz_one_in(g->rng, 5) && to < ADDR_POD2) {
+    if (fuzz_one_in(g->rng, 5) && to < ADDR_POD2 && to != ADDR_CLIENT2) {
         g_strlcat(addr, "-", sizeof addr);
         g_strlcat(addr, ipaddr_format(fuzz_addr(g->c->family, to + 1), high), sizeof addr);
     }

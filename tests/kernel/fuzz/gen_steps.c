@@ -227,8 +227,14 @@ fuzz_step_packet(Sim *sim, const FuzzStep *step, GPtrArray *seen, uint8_t *ret_f
             pkt->tcp.flags = step->tcp_flags;
             pkt->tcp.seq = step->seq;
             pkt->tcp.ack = step->tcp_flags & TCP_ACK ? step->ack : 0;
-            pkt->tcp.window = 8192;
+            pkt->tcp.window = step->no_window ? 0 : step->window ? step->window : 8192;
             pkt->tcp.mss = step->mss;
+            pkt->tcp.wscale = step->wscale;
+            pkt->tcp.sack_permitted = step->sack_permitted;
+            if (step->sack[0] != step->sack[1]) {
+                pkt->tcp.n_sacks = 1;
+                memcpy(pkt->tcp.sacks, step->sack, sizeof step->sack);
+            }
         } else if (packet_is_icmp(pkt)) {
             pkt->icmp.type = step->icmp_type;
             pkt->icmp.id = step->sport;

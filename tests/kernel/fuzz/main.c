@@ -1,4 +1,4 @@
-/* kernel_fuzz [-n CASES] [-s SEED] [-v]: see fuzz.h
+/* kernel_fuzz [-n CASES] [-s SEED] [-k rules|tracking] [-v]: see fuzz.h
  *
  * Differences left on purpose, which the generator therefore does not make or the comparison masks:
  *   - ports drawn at random (--random, --random-fully, port ranges of SNAT, clashes) are compared as "some port";
@@ -34,6 +34,7 @@ main(int argc, char **argv)
 {
     Fuzz fuzz = {0};
     uint64_t seed = 1, n = 100, n_failed = 0, i;
+    FuzzKind kind = FUZZ_ANY;
     const char *why;
 
     prctl(PR_SET_PDEATHSIG, SIGKILL);
@@ -42,10 +43,12 @@ main(int argc, char **argv)
             n = g_ascii_strtoull(argv[++arg], NULL, 10);
         else if (strcmp(argv[arg], "-s") == 0 && arg + 1 < argc)
             seed = g_ascii_strtoull(argv[++arg], NULL, 10);
+        else if (strcmp(argv[arg], "-k") == 0 && arg + 1 < argc)
+            kind = strcmp(argv[++arg], "rules") == 0 ? FUZZ_RULES : FUZZ_TRACKING;
         else if (strcmp(argv[arg], "-v") == 0)
             fuzz.verbose = true;
         else
-            return fprintf(stderr, "usage: kernel_fuzz [-n CASES] [-s SEED] [-v]\n"), 2;
+            return fprintf(stderr, "usage: kernel_fuzz [-n CASES] [-s SEED] [-k rules|tracking] [-v]\n"), 2;
     }
     fuzz.kernel = fuzz_kernel_new(&why);
     if (!fuzz.kernel) {
@@ -53,7 +56,7 @@ main(int argc, char **argv)
         return 0;
     }
     for (i = 0; i < n && n_failed < 20; i++) {
-        FuzzCase *c = fuzz_case_new(seed + i);
+        FuzzCase *c = fuzz_case_new(seed + i, kind);
 
         if (fuzz.verbose)
             print_case(c);
@@ -99,7 +102,7 @@ differs(Fuzz *fuzz, const FuzzCase *c, bool print)
 static bool
 line_equal(const char *a, const char *b)
 {
-    const char *left_a = strncmp(a, "ct:", 3) == 0 ? strstr(a, " left ") : NULL, *left_b = strstr(b, " left ");
+    const char *left_a = strstr(a, "ct:") ? strstr(a, " left ") : NULL, *left_b = strstr(b, " left ");
 
     if (left_a && left_b)
         return left_a - a == left_b - b && strncmp(a, b, (size_t)(left_a - a)) == 0 &&
@@ -116,6 +119,8 @@ shrink(Fuzz *fuzz, FuzzCase *c)
         progress = 0;
         for (int a = 0; a < 2; a++) {
             GArray *array = arrays[a];
+            if (c->tracking && array == c->rules)
+                continue; /* They only count; without them nothing is tracked. */
             guint size = g_array_get_element_size(array);
             for (guint chunk = MAX(array->len / 2, 1);; chunk /= 2) {
                 for (guint at = array->len; at > 0;) {
@@ -158,16 +163,22 @@ print_case(const FuzzCase *c)
         g_string_append_printf(text, "%s\n", error ? error->message : "not read");
     g_clear_error(&error);
     print_text(text->str);
+    for (guint i = 0; i < c->sysctls->len; i++)
+        printf("  %s\n", (char *)c->sysctls->pdata[i]);
     for (guint i = 0; i < c->steps->len; i++) {
         const FuzzStep *s = &g_array_index(c->steps, FuzzStep, i);
         char src[IPADDR_STR_SIZE], dst[IPADDR_STR_SIZE];
 
-        if (s->kind == STEP_PACKET)
-            printf("  step %u: from %s: %s.%u > %s.%u proto %u ttl %u flags %02x chunk %u seq %u ack %u mss %u len %u "
-                   "icmp %u%s\n",
+        if (s->kind == STEP_WAIT)
+            printf("  step %u: wait %u ms\n", i, s->len);
+        else if (s->kind == STEP_PACKET)
+            printf("  step %u: from %s: %s.%u > %s.%u proto %u ttl %u flags %02x chunk %u seq %u ack %u win %u mss %u "
+                   "wscale "
+                   "%u sack %d %u-%u len %u icmp %u%s\n",
                    i, s->from == FUZZ_ROUTER ? "router" : fuzz_dev_names[s->from], ipaddr_format(s->src, src), s->sport,
                    ipaddr_format(s->dst, dst), s->dport, s->proto, s->ttl, s->tcp_flags, s->chunk, s->seq, s->ack,
-                   s->mss, s->len, s->icmp_type, s->bad_checksum ? " bad checksum" : "");
+                   s->no_window ? 0 : s->window, s->mss, s->wscale, s->sack_permitted, s->sack[0], s->sack[1], s->len,
+                   s->icmp_type, s->bad_checksum ? " bad checksum" : "");
         else
             printf("  step %u: %s of output -%u: flags %02x chunk %u seq %u ack %u len %u%s\n", i,
                    s->kind == STEP_REPLY ? "reply" : "error", s->ref + 1, s->tcp_flags, s->chunk, s->seq, s->ack,

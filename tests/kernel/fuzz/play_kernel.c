@@ -37,6 +37,8 @@ static bool run(const char *command, const char *input, char **ret_output);
 static bool load(const FuzzCase *c, FuzzView *view);
 static void play_step(FuzzKernel *k, const FuzzCase *c, uint32_t index, FuzzView *view, GPtrArray *seen);
 static void hear(FuzzKernel *k, uint32_t index, FuzzView *view, GPtrArray *seen);
+static void add_table(const FuzzCase *c, FuzzView *view, const char *prefix);
+static void set_sysctls(const FuzzCase *c);
 static void add_state(const FuzzCase *c, FuzzView *view);
 
 FuzzKernel *
@@ -89,6 +91,7 @@ fuzz_kernel_play(FuzzKernel *k, const FuzzCase *c)
         view->failed = true;
         return view;
     }
+    set_sysctls(c);
     seen = g_ptr_array_new_with_free_func((GDestroyNotify)g_bytes_unref);
     for (uint32_t i = 0; i < c->steps->len; i++)
         play_step(k, c, i, view, seen);
@@ -288,16 +291,37 @@ load(const FuzzCase *c, FuzzView *view)
 }
 
 static void
+set_sysctls(const FuzzCase *c)
+{
+    for (int pass = 0; pass < 2; pass++) {
+        char *const *settings = pass ? (char *const *)c->sysctls->pdata : (char *const *)fuzz_sysctl_defaults;
+        for (guint i = 0; pass ? i < c->sysctls->len : settings[i] != NULL; i++) {
+            g_auto(GStrv) setting = g_strsplit(settings[i], "=", 2);
+            g_autofree char *path = g_strconcat("/proc/sys/", g_strdelimit(setting[0], ".", '/'), NULL);
+            int fd = open(path, O_WRONLY | O_CLOEXEC);
+            if (fd < 0 || write(fd, setting[1], strlen(setting[1])) < 0)
+                fprintf(stderr, "%s: %s\n", path, g_strerror(errno));
+            close(fd);
+        }
+    }
+}
+
+static void
 play_step(FuzzKernel *k, const FuzzCase *c, uint32_t index, FuzzView *view, GPtrArray *seen)
 {
     static const uint8_t marker[60] = {2, 0, 0, 0, 0, 0, 2, 0, 0, 0, 1, 0, MARKER_TYPE >> 8, MARKER_TYPE & 0xff};
     const FuzzStep *step = &g_array_index(c->steps, FuzzStep, index);
     uint8_t frame[2048], from;
-    Packet *pkt = fuzz_step_packet(k->sim, step, seen, &from);
+    Packet *pkt;
     const char *result;
     uint32_t size;
     ssize_t sent = 0;
 
+    if (step->kind == STEP_WAIT) {
+        g_usleep(step->len * 1000u);
+        return;
+    }
+    pkt = fuzz_step_packet(k->sim, step, seen, &from);
     if (!pkt) {
         fuzz_view_add(view, "%u: nothing to answer", index);
         return;
@@ -328,6 +352,29 @@ play_step(FuzzKernel *k, const FuzzCase *c, uint32_t index, FuzzView *view, GPtr
     hear(k, index, view, seen);
     if (from == FUZZ_ROUTER)
         fuzz_view_add(view, "%u: send %s", index, result);
+    if (c->tracking) {
+        char prefix[16];
+        g_snprintf(prefix, sizeof prefix, "%u: ct:", index);
+        add_table(c, view, prefix);
+    }
+}
+
+/* The table itself: no program needs to start. */
+static void
+add_table(const FuzzCase *c, FuzzView *view, const char *prefix)
+{
+    g_autofree char *text = NULL;
+    g_auto(GStrv) lines = NULL;
+    GPtrArray *array = g_ptr_array_new();
+
+    if (g_file_get_contents("/proc/self/net/nf_conntrack", &text, NULL, NULL)) {
+        lines = g_strsplit(text, "\n", -1);
+        for (char **line = lines; *line; line++)
+            if (**line)
+                g_ptr_array_add(array, *line);
+    }
+    fuzz_view_add_connections(view, prefix, c->family, array);
+    g_ptr_array_unref(array);
 }
 
 static void
@@ -386,6 +433,6 @@ add_state(const FuzzCase *c, FuzzView *view)
     for (char **line = lines; *line; line++)
         if (**line)
             g_ptr_array_add(array, *line);
-    fuzz_view_add_connections(view, array);
+    fuzz_view_add_connections(view, "ct:", c->family, array);
     g_ptr_array_unref(array);
 }

@@ -20,6 +20,7 @@ static void world_free(World *world);
 static void world_record(TraceSink *sink, const TraceRecord *record);
 static void mute(Host *host, IpFamily family);
 static char *nft_text(const NfRuleset *rs, const NfState *state);
+static void add_connections(FuzzView *view, const char *prefix, IpFamily family, const NfStack *nf);
 static void add_line(const Conn *conn, void *user);
 
 FuzzView *
@@ -28,7 +29,6 @@ fuzz_sim_play(const FuzzCase *c, uint32_t attempt)
     FuzzView *view = fuzz_view_new();
     GError *error = NULL;
     NfRuleset *rs = fuzz_case_ruleset(c, &error);
-    GPtrArray *connections;
     NfStack *nf;
     World *world;
     char *text;
@@ -42,13 +42,22 @@ fuzz_sim_play(const FuzzCase *c, uint32_t attempt)
     world = world_new(c, attempt);
     world->view = view;
     nf = host_netfilter(world->router);
+    for (guint i = 0; i < c->sysctls->len; i++) {
+        g_auto(GStrv) setting = g_strsplit(c->sysctls->pdata[i], "=", 2);
+        g_assert(host_sysctl_set(world->router, setting[0], setting[1]));
+    }
     nf_stack_set_ruleset(nf, c->family, "fuzz", rs);
     for (; world->step < c->steps->len; world->step++) {
         const FuzzStep *step = &g_array_index(c->steps, FuzzStep, world->step);
         const char *sent = NULL;
         uint8_t from;
-        Packet *pkt = fuzz_step_packet(world->sim, step, world->seen, &from);
+        Packet *pkt;
 
+        if (step->kind == STEP_WAIT) {
+            sim_run_until(world->sim, world->sim->now + step->len * SIMTIME_MSEC);
+            continue;
+        }
+        pkt = fuzz_step_packet(world->sim, step, world->seen, &from);
         if (!pkt) {
             fuzz_view_add(view, "%u: nothing to answer", world->step);
             continue;
@@ -74,6 +83,11 @@ fuzz_sim_play(const FuzzCase *c, uint32_t attempt)
         sim_run_until(world->sim, world->sim->now + SIMTIME_MSEC);
         if (sent)
             fuzz_view_add(view, "%u: send %s", world->step, sent);
+        if (c->tracking) {
+            char prefix[16];
+            g_snprintf(prefix, sizeof prefix, "%u: ct:", world->step);
+            add_connections(view, prefix, c->family, nf);
+        }
     }
     if (c->dialect == FUZZ_NFT) {
         text = nft_text(rs, nf_stack_state(nf));
@@ -84,13 +98,7 @@ fuzz_sim_play(const FuzzCase *c, uint32_t attempt)
     }
     fuzz_view_add_rules(view, text, c->dialect);
     g_free(text);
-    connections = g_ptr_array_new_with_free_func(g_free);
-    if (nf_stack_conntrack(nf)) {
-        void *user[] = {nf_stack_conntrack(nf), connections};
-        conntrack_each(nf_stack_conntrack(nf), add_line, user);
-    }
-    fuzz_view_add_connections(view, connections);
-    g_ptr_array_unref(connections);
+    add_connections(view, "ct:", c->family, nf);
     world_free(world);
     nf_ruleset_unref(rs);
     return view;
@@ -227,6 +235,19 @@ nft_text(const NfRuleset *rs, const NfState *state)
     }
     g_string_append(out, at);
     return g_string_free(out, FALSE);
+}
+
+static void
+add_connections(FuzzView *view, const char *prefix, IpFamily family, const NfStack *nf)
+{
+    GPtrArray *lines = g_ptr_array_new_with_free_func(g_free);
+
+    if (nf_stack_conntrack(nf)) {
+        void *user[] = {nf_stack_conntrack(nf), lines};
+        conntrack_each(nf_stack_conntrack(nf), add_line, user);
+    }
+    fuzz_view_add_connections(view, prefix, family, lines);
+    g_ptr_array_unref(lines);
 }
 
 static void

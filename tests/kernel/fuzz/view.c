@@ -104,25 +104,36 @@ compare_text(gconstpointer a, gconstpointer b)
     return strcmp(*(char *const *)a, *(char *const *)b);
 }
 
-/* `conntrack -L`: without what differs by nature; the time left stays, last in the line. */
+/* Without what differs by nature; the time left stays, last in the line. */
 void
-fuzz_view_add_connections(FuzzView *view, GPtrArray *lines)
+fuzz_view_add_connections(FuzzView *view, const char *prefix, IpFamily family, GPtrArray *lines)
 {
+    const char *other = family == FAMILY_IPV6 ? "ipv4 " : "ipv6 ";
     g_autoptr(GPtrArray) sorted = g_ptr_array_new_with_free_func(g_free);
 
     for (guint i = 0; i < lines->len; i++) {
         g_auto(GStrv) words = g_strsplit_set(lines->pdata[i], " \t", -1);
-        GString *out = g_string_new("ct:");
+        GString *out = g_string_new(prefix);
         const char *left = "";
-        uint32_t n = 0;
+        bool in_proc = g_str_has_prefix(lines->pdata[i], "ipv");
+        uint32_t n = 0, n_skip = in_proc ? 2 : 0; /* There its family stands in front, by name and number. */
 
-        for (char **word = words; *word; word++) {
-            if (!**word || strncmp(*word, "use=", 4) == 0)
+        for (char **word = words; *word && !g_str_has_prefix(lines->pdata[i], other); word++) {
+            IpAddr addr;
+            if (!**word || strncmp(*word, "use=", 4) == 0 || strcmp(*word, "zone=0") == 0)
                 continue;
+            if (n_skip > 0) {
+                n_skip--;
+                continue;
+            }
             if (++n == 2)
                 continue; /* The protocol's number. */
             if (n == 3) {
                 left = *word;
+            } else if ((strncmp(*word, "src=", 4) == 0 || strncmp(*word, "dst=", 4) == 0) &&
+                       ipaddr_parse(*word + 4, &addr)) { /* /proc writes IPv6 in full. */
+                char text[IPADDR_STR_SIZE];
+                g_string_append_printf(out, " %.4s%s", *word, ipaddr_format(addr, text));
             } else if (strncmp(*word, "sport=", 6) == 0 || strncmp(*word, "dport=", 6) == 0) {
                 g_string_append_printf(out, " %.6s", *word);
                 append_port(out, (uint16_t)atoi(*word + 6));
