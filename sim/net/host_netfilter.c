@@ -5,6 +5,7 @@
 static uint32_t addr_type(Host *host, IpAddr addr, const NetDev *dev);
 static bool masquerade_addr(Host *host, const NetDev *out, IpAddr dst, IpAddr *ret_addr);
 static bool redirect_addr(Host *host, const NetDev *in, IpFamily family, IpAddr *ret_addr);
+static bool rpfilter6(Host *host, const Packet *pkt, uint32_t flags);
 static bool rpfilter(Host *host, const Packet *pkt, uint32_t flags);
 static const NetDev *dev_at(const Host *host, uint32_t index);
 
@@ -86,14 +87,33 @@ static bool
 rpfilter(Host *host, const Packet *pkt, uint32_t flags)
 {
     const NetDev *in = pkt->meta.in;
+    const Route *back;
+
     if (!in || in->kind == DEV_LOOPBACK)
         return true;
-    const Route *back = fib_lookup(host->fib, pkt->src);
+    if (!ipaddr_is_v4(&pkt->src))
+        return rpfilter6(host, pkt, flags);
+    back = fib_lookup(host->fib, pkt->src);
     if (!back)
         return false;
     if (back->type == ROUTE_LOCAL)
-        return (flags & RPF_ACCEPT_LOCAL) != 0;
+        return flags & RPF_ACCEPT_LOCAL && (flags & RPF_LOOSE || back->dev == in);
     if (back->type != ROUTE_UNICAST)
         return false;
     return (flags & RPF_LOOSE) || ip_validate_source(host, pkt->src, in, 1) == DROP_NONE;
+}
+
+/* ip6t_rpfilter.c asks for a route over that interface, even if others lead there better. */
+static bool
+rpfilter6(Host *host, const Packet *pkt, uint32_t flags)
+{
+    const NetDev *in = pkt->meta.in;
+    const Route *back;
+
+    if (ipaddr_is_any(&pkt->src))
+        return true;
+    if (fib_is_local(host->fib, pkt->src, flags & RPF_LOOSE ? NULL : in))
+        return (flags & RPF_ACCEPT_LOCAL) != 0;
+    back = flags & RPF_LOOSE ? fib_lookup(host->fib, pkt->src) : fib_lookup_dev(host->fib, pkt->src, in);
+    return back && back->type == ROUTE_UNICAST;
 }

@@ -261,7 +261,11 @@ match_place(Gen *g)
     static const char *const owners[] = {"--uid-owner 0", "--uid-owner 1000", "--gid-owner 0-10", "--socket-exists"};
     bool v6 = g->c->family == FAMILY_IPV6;
 
-    switch (rng_below(g->rng, 6)) {
+    if (gen_at_hook(g, NF_PREROUTING) && !gen_in_table(g, "nat") && fuzz_one_in(g->rng, 2)) {
+        gen_put(g, "-m rpfilter%s%s", PICK(g, ways), fuzz_one_in(g->rng, 3) ? " --invert" : "");
+        return;
+    }
+    switch (rng_below(g->rng, 5)) {
     case 0:
     case 1:
         gen_put(g, "-m addrtype %s--%s-type %s", gen_neg(g), fuzz_one_in(g->rng, 3) ? "src" : "dst",
@@ -274,10 +278,6 @@ match_place(Gen *g)
     case 2:
     case 3:
         match_physdev(g);
-        break;
-    case 4:
-        if (gen_at_hook(g, NF_PREROUTING) && !gen_in_table(g, "nat"))
-            gen_put(g, "-m rpfilter%s%s", PICK(g, ways), fuzz_one_in(g->rng, 3) ? " --invert" : "");
         break;
     default:
         if (gen_at_hook(g, NF_OUTPUT) || gen_at_hook(g, NF_POSTROUTING))
