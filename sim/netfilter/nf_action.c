@@ -139,7 +139,7 @@ set_mss(NfWalk *walk, const NfExpr *expr, NfResult *ret_result)
     uint32_t mss = expr->a, headers = v4 ? 40 : 60;
     TcpHeader *tcp = &walk->pkt->tcp;
 
-    if (walk->pkt->proto != IPPROTO_TCP_ || (nft && !mss && walk->hook == NF_PREROUTING)) /* No route yet. */
+    if (walk->pkt->proto != IPPROTO_TCP_)
         return nft ? STEP_MISS : STEP_ON;
     if (!mss) {
         uint32_t there = walk->ops->path_mtu(walk->host, walk->pkt->dst);

@@ -404,7 +404,8 @@ print_nat(const Printer *p, const NfExpr *e, const char *what)
         g_string_append_printf(p->out, " to %s", brackets ? "[" : "");
     if (has_addr && e->c) {
         const NfAddrRange *range = nf_chain_range(p->chain, e->c);
-        g_string_append_printf(p->out, "%s-%s", ipaddr_format(range->low, low), ipaddr_format(range->high, high));
+        g_string_append_printf(p->out, "%s%s%s", ipaddr_format(range->low, low), brackets ? "]-[" : "-",
+                               ipaddr_format(range->high, high));
     } else if (has_addr) {
         g_string_append(p->out, ipaddr_format(e->addr, low));
     }

@@ -105,7 +105,7 @@ nft_print_anonymous(GString *out, const NfRuleset *rs, const NfSet *set, bool ne
                 g_string_append_printf(out, "/%u", elems[i].addr_len);
         }
         g_string_append(out, " }");
-    } else if (n == 1) {
+    } else if (n == 1 && spec->n_fields == 1) {
         print_key(out, rs, spec, &elems[0]); /* nft makes a plain comparison of it. */
     } else if (spec->interval && spec->n_fields == 1) {
         print_merged(out, elems, n);

@@ -35,7 +35,9 @@ typedef struct {
     uint8_t n_exprs;
     NfExpr exprs[FUZZ_MAX_EXPRS]; /* nft. */
     NfChoice choice;              /* Of an NFX_NUMGEN_*. */
-    char *text;                   /* iptables: what follows "-A CHAIN "; owned. */
+    NfAddrRange range;            /* Of an NFX_DNAT or NFX_SNAT. */
+    bool has_range;
+    char *text; /* iptables: what follows "-A CHAIN "; owned. */
 } FuzzRule;
 
 typedef struct {
@@ -83,8 +85,9 @@ typedef struct {
     NfNames *names;
     FuzzChain chains[48];
     uint32_t n_chains;
-    GArray *rules; /* Of FuzzRule. */
-    GArray *steps; /* Of FuzzStep. */
+    GPtrArray *sets; /* Of NfSet *: nft's. */
+    GArray *rules;   /* Of FuzzRule. */
+    GArray *steps;   /* Of FuzzStep. */
 } FuzzCase;
 
 typedef enum { FUZZ_ANY, FUZZ_RULES, FUZZ_TRACKING } FuzzKind;
@@ -99,6 +102,7 @@ bool fuzz_print_rules(GString *out, const FuzzCase *c, GError **error);
 /* Parts of the generator. */
 void fuzz_make_iptables(FuzzCase *c, Rng *rng);
 void fuzz_make_nft(FuzzCase *c, Rng *rng);
+void fuzz_make_nft_sets(FuzzCase *c, Rng *rng, const char *table);
 void fuzz_make_steps(FuzzCase *c, Rng *rng);
 void fuzz_make_tracking(FuzzCase *c, Rng *rng);
 /* NAME=VALUE of every sysctl that a tracking case may set, as by default; ended by NULL. */

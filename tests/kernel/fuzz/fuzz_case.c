@@ -17,6 +17,7 @@ fuzz_case_new(uint64_t seed, FuzzKind kind)
     c->family = fuzz_one_in(&rng, 3) ? FAMILY_IPV6 : FAMILY_IPV4;
     c->rules = g_array_new(FALSE, TRUE, sizeof(FuzzRule));
     c->steps = g_array_new(FALSE, TRUE, sizeof(FuzzStep));
+    c->sets = g_ptr_array_new_with_free_func((GDestroyNotify)nf_set_unref);
     c->sysctls = g_ptr_array_new_with_free_func(g_free);
     c->tracking = kind == FUZZ_ANY ? fuzz_one_in(&rng, 5) : kind == FUZZ_TRACKING;
     if (c->tracking) {
@@ -39,6 +40,7 @@ fuzz_case_free(FuzzCase *c)
     g_array_unref(c->rules);
     g_array_unref(c->steps);
     g_ptr_array_unref(c->sysctls);
+    g_ptr_array_unref(c->sets);
     nf_names_unref(c->names);
     g_free(c);
 }
@@ -85,7 +87,8 @@ fuzz_case_ruleset(const FuzzCase *c, GError **error)
 {
     if (c->dialect == FUZZ_NFT) {
         NfRuleset *rs = nf_ruleset_new(c->names, NF_DIALECT_NFT, c->family);
-        fuzz_ipsets_put(rs);
+        for (guint i = 0; i < c->sets->len; i++)
+            nf_ruleset_put_set(rs, nf_set_ref(c->sets->pdata[i]));
         for (uint32_t i = 0; i < c->n_chains; i++)
             nf_ruleset_put_chain(rs, build_chain(c, i));
         if (nf_ruleset_seal(rs, error))
@@ -158,6 +161,8 @@ build_chain(const FuzzCase *c, uint32_t index)
         nf_rule_begin(b, 0);
         for (uint32_t j = 0; j < rule->n_exprs; j++) {
             NfExpr expr = rule->exprs[j];
+            if (rule->has_range && (expr.op == NFX_DNAT || expr.op == NFX_SNAT))
+                expr.c = (uint8_t)nf_rule_range(b, &rule->range);
             if (expr.op == NFX_NUMGEN_VMAP || expr.op == NFX_NUMGEN_DNAT)
                 expr.a = nf_rule_choices(b, &rule->choice, 1);
             nf_rule_expr(b, expr);
