@@ -249,14 +249,20 @@ want_endpoint(Lb *lb, const EndpointSlice *slice, const Endpoint *e)
     Cluster *c = lb->cloud->cluster;
     char addr[IPADDR_STR_SIZE];
     g_autofree char *name = g_strdup_printf("%s/%s", lb->ns, e->target ? e->target : ipaddr_format(e->addr, addr));
+    const LbTarget *known = targets_find(lb, name);
+    bool again = known && known->wanted; /* By the slice of the other family. */
     LbTarget *t = want_target(lb, name, e->node_name ? cluster_node(c, e->node_name) : NULL);
 
-    g_free(t->ports);
-    t->ports = g_new0(uint16_t, lb->service->n_ports);
+    if (!again) {
+        g_free(t->ports);
+        t->ports = g_new0(uint16_t, lb->service->n_ports);
+        t->n_addrs = 0;
+    }
     for (uint32_t p = 0; p < lb->service->n_ports; p++)
-        t->ports[p] = slice_port(slice, &lb->service->ports[p]);
-    t->addrs[0] = e->addr;
-    t->n_addrs = 1;
+        if (!t->ports[p])
+            t->ports[p] = slice_port(slice, &lb->service->ports[p]);
+    if (t->n_addrs == 0 || (t->n_addrs == 1 && ipaddr_family(&t->addrs[0]) != slice->family))
+        t->addrs[t->n_addrs++] = e->addr;
     t->weight = 1;
 }
 
