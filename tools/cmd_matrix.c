@@ -46,6 +46,7 @@ matrix_input(Input *input, const Options *o, const CommonOptions *common)
     MatrixOptions options = {.service = o->service, .client = client_of(o->client), .max_nodes = (uint32_t)o->nodes};
     uint64_t seed = input->scenario.seed;
     Cluster *cluster;
+    Cloud *cloud;
     Matrix matrix;
 
     if (options.client < -1 || !check_service(input, o->service) || !cli_set_mode(&command_matrix, input, o->mode))
@@ -60,12 +61,21 @@ matrix_input(Input *input, const Options *o, const CommonOptions *common)
         return EXIT_USAGE;
     }
     cli_warn_syncs(&command_matrix, cluster);
+    cloud = cloud_new(cluster);
+    if (diags_errors(input->diags) > 0) {
+        diags_print(input->diags, stderr, DIAG_ERROR);
+        cloud_free(cloud);
+        cluster_free(cluster);
+        return EXIT_USAGE;
+    }
+    options.cloud = cloud;
     matrix_make(cluster, &options, &matrix);
     if (common->json)
         matrix_print_json(out, &matrix);
     else
         matrix_print_text(out, cluster, &matrix);
     matrix_clear(&matrix);
+    cloud_free(cloud);
     cluster_free(cluster);
     return cli_output(out);
 }

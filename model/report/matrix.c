@@ -177,7 +177,7 @@ make_table(Cluster *cluster, MatrixHosts *hosts, const MatrixOptions *options, c
     t->nodes = g_ptr_array_new();
     choose_nodes(cluster, t, options->max_nodes ? options->max_nodes : DEFAULT_MAX_NODES);
     matrix_add_clients(hosts, t, options->client);
-    matrix_add_doors(cluster, t);
+    matrix_add_doors(cluster, options->cloud, t);
     t->cells = g_new0(MatrixCell, (size_t)t->n_doors * t->n_clients + 1);
     for (uint32_t d = 0; d < t->n_doors; d++)
         for (uint32_t c = 0; c < t->n_clients; c++)

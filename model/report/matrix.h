@@ -6,9 +6,11 @@
  * Each cell is a question to trace_connection() with all branches, in one Cluster.  Clients: a pod made for the purpose
  * on each shown node, an endpoint of the Service, the nodes themselves, a client outside (as the outside routes the
  * address, and with the address routed to each shown node in turn).  Doors: clusterIP, a port of it that no Service
- * has, external IPs, load balancer IPs, the node port on each shown node and on its 127.0.0.1, the health check port.
- * A Matrix borrows from its Cluster.  In big clusters some nodes stand for all: first those with endpoints. */
+ * has, external IPs, the load balancer's address (from outside: through it), the node port on each shown node and on
+ * its 127.0.0.1, the health check port. A Matrix borrows from its Cluster.  In big clusters some nodes stand for all:
+ * first those with endpoints. */
 
+#include "model/cloud/lb.h"
 #include "model/network/who.h"
 #include "model/report/trace_run.h"
 
@@ -53,6 +55,7 @@ typedef struct {
     double probability;
     FlowOutcome outcome;
     const char *reason;  /* Stable code or NULL. */
+    int status;          /* HTTP, or 0. */
     char *server;        /* "default/web-0", a host's name, or NULL if nobody was reached. */
     char *server_addr;   /* "10.244.0.10:8080", or NULL. */
     char *server_node;   /* Or NULL. */
@@ -86,6 +89,7 @@ typedef struct {
     const char *service; /* "[ns/]name", or NULL: all. */
     int client;          /* MatrixClientKind, or -1: all. */
     uint32_t max_nodes;  /* 0: 4. */
+    const Cloud *cloud;  /* The cluster's load balancers; NULL: there are none. */
 } MatrixOptions;
 
 typedef struct {

@@ -9,6 +9,7 @@ typedef VEC(MatrixDoor) Doors;
 
 typedef struct {
     Cluster *cluster;
+    const Cloud *cloud; /* Or NULL. */
     const MatrixTable *table;
     Doors doors;
 } Builder;
@@ -64,6 +65,28 @@ add_cluster_ips(Builder *b)
         }
 }
 
+static bool
+has_door(const Builder *b, MatrixDoorKind kind, IpAddr addr)
+{
+    for (size_t i = 0; i < b->doors.len; i++)
+        if (b->doors.data[i].kind == kind && ipaddr_eq(b->doors.data[i].addr, addr))
+            return true;
+    return false;
+}
+
+/* A load balancer whose status is a hostname has addresses, too. */
+static void
+add_hidden_vips(Builder *b)
+{
+    const Service *s = b->table->service;
+    const Lb *lb = cloud_lb(b->cloud, s->meta.ns, s->meta.name);
+    IpAddr addr;
+
+    for (IpFamily family = FAMILY_IPV4; lb && family <= FAMILY_IPV6; family++)
+        if (lb_address(lb, family, &addr) && !has_door(b, DOOR_LB_IP, addr))
+            add_door(b, DOOR_LB_IP, NULL, addr, b->table->port->port);
+}
+
 static void
 add_vips(Builder *b)
 {
@@ -76,6 +99,7 @@ add_vips(Builder *b)
     for (uint32_t i = 0; i < s->n_ingress; i++)
         if (s->ingress[i].ip && ipaddr_parse_sloppy(s->ingress[i].ip, &addr))
             add_door(b, DOOR_LB_IP, NULL, addr, b->table->port->port);
+    add_hidden_vips(b);
 }
 
 /* The families that the Service has. */
@@ -116,9 +140,9 @@ add_localhost(Builder *b, uint16_t port)
 }
 
 void
-matrix_add_doors(Cluster *cluster, MatrixTable *table)
+matrix_add_doors(Cluster *cluster, const Cloud *cloud, MatrixTable *table)
 {
-    Builder b = {.cluster = cluster, .table = table};
+    Builder b = {.cluster = cluster, .cloud = cloud, .table = table};
 
     add_cluster_ips(&b);
     add_vips(&b);

@@ -137,6 +137,7 @@ matrix_outcome(const Cluster *cluster, const TraceOutcome *o)
     MatrixOutcome m = {.probability = o->probability,
                        .outcome = flow->outcome,
                        .reason = flow->reason,
+                       .status = flow->status,
                        .n_nodes = flow->n_nodes,
                        .rule = deciding_rule(cluster, o),
                        .masquerade = masquerade_rule(cluster, o)};

@@ -18,7 +18,7 @@ void matrix_hosts_clear(MatrixHosts *hosts);
 /* matrix_hosts.c: the rows. */
 void matrix_add_clients(MatrixHosts *hosts, MatrixTable *table, int only);
 /* matrix_doors.c: the columns. */
-void matrix_add_doors(Cluster *cluster, MatrixTable *table);
+void matrix_add_doors(Cluster *cluster, const Cloud *cloud, MatrixTable *table);
 /* matrix_outcome.c */
 MatrixOutcome matrix_outcome(const Cluster *cluster, const TraceOutcome *traced);
 void matrix_outcome_clear(MatrixOutcome *outcome);

@@ -7,7 +7,7 @@
 
 /* 31 and 32 bit draws differ by less. */
 #define SAME_SHARE        1e-6
-#define MAX_CLIENTS_WIDTH 44
+#define MAX_CLIENTS_WIDTH 30
 
 /* --- One cell: outcomes that differ only in the endpoint
  * ------------------------------------------------------------------ */
@@ -29,6 +29,7 @@ typedef struct {
     Place place;
     GPtrArray *servers; /* Names. */
     double probability, least, most;
+    uint32_t least_nodes, most_nodes; /* They differ only where nobody answered. */
 } Group;
 
 typedef VEC(Group) Groups;
@@ -88,7 +89,8 @@ is_alike(const Group *g, const MatrixOutcome *o, const char *source, Place place
     const MatrixOutcome *x = g->first;
 
     return x->outcome == o->outcome && g_strcmp0(x->reason, o->reason) == 0 && strcmp(g->source, source) == 0 &&
-           g->place == place && x->n_nodes == o->n_nodes && (x->server == NULL) == (o->server == NULL);
+           x->status == o->status && g->place == place && (o->outcome != FLOW_CONNECTED || x->n_nodes == o->n_nodes) &&
+           (x->server == NULL) == (o->server == NULL);
 }
 
 static void
@@ -107,7 +109,9 @@ add_to_groups(Groups *groups, const Asked *a, const MatrixOutcome *o)
                                  .place = place,
                                  .servers = g_ptr_array_new(),
                                  .least = o->probability,
-                                 .most = o->probability});
+                                 .most = o->probability,
+                                 .least_nodes = o->n_nodes,
+                                 .most_nodes = o->n_nodes});
         g = vec_last(groups);
     }
     if (o->server)
@@ -115,6 +119,8 @@ add_to_groups(Groups *groups, const Asked *a, const MatrixOutcome *o)
     g->probability += o->probability;
     g->least = MIN(g->least, o->probability);
     g->most = MAX(g->most, o->probability);
+    g->least_nodes = MIN(g->least_nodes, o->n_nodes);
+    g->most_nodes = MAX(g->most_nodes, o->n_nodes);
 }
 
 /* Local endpoints first. */
@@ -162,6 +168,7 @@ short_name(const char *server)
     return g_str_has_prefix(server, "default/") ? server + 8 : server;
 }
 
+/* 'n_ready' 0: no endpoint answers there. */
 static char *
 share_text(const Group *g, uint32_t n_ready)
 {
@@ -171,7 +178,7 @@ share_text(const Group *g, uint32_t n_ready)
     bool certain = g->probability > 1 - SAME_SHARE;
 
     if (n == 0 || (n == 1 && n_ready <= 1)) {
-        if (n == 1)
+        if (n == 1 && n_ready == 1)
             g_string_append(out, short_name(g->servers->pdata[0]));
         if (!certain)
             g_string_append_printf(out, "%s%.4g %%", n ? ", " : "", 100 * g->probability);
@@ -185,12 +192,36 @@ share_text(const Group *g, uint32_t n_ready)
     return g_string_free(out, FALSE);
 }
 
-static char *
-outcome_text(const MatrixOutcome *o)
+/* Of a reason's code, what one line has room for. */
+static const char *
+short_reason(const MatrixOutcome *o)
 {
+    return g_str_has_prefix(o->reason, "icmp-") ? o->reason + 5 : o->reason;
+}
+
+static char *
+outcome_text(const MatrixOutcome *o, const MatrixDoor *door)
+{
+    if (o->outcome == FLOW_CONNECTED && o->status && (door->kind == DOOR_HEALTH_CHECK || o->status >= 400))
+        return g_strdup_printf("connected, HTTP %d", o->status);
     if (o->outcome == FLOW_CONNECTED || !o->reason || strcmp(o->reason, flow_outcome_name(o->outcome)) == 0)
         return g_strdup(flow_outcome_name(o->outcome));
-    return g_strdup_printf("%s (%s)", flow_outcome_name(o->outcome), o->reason);
+    return g_strdup_printf("%s (%s)", flow_outcome_name(o->outcome), short_reason(o));
+}
+
+/* Of whom the shares are. */
+static uint32_t
+n_sharing(const MatrixTable *table, const MatrixDoor *door)
+{
+    return door->kind == DOOR_HEALTH_CHECK ? 0 : MAX(table->n_ready, 1);
+}
+
+/* How many it passed: "2", or "2 to 3". */
+static char *
+nodes_text(const Group *g)
+{
+    return g->least_nodes == g->most_nodes ? g_strdup_printf("%u", g->most_nodes)
+                                           : g_strdup_printf("%u to %u", g->least_nodes, g->most_nodes);
 }
 
 void
@@ -201,11 +232,13 @@ matrix_describe_cell(GString *out, const MatrixTable *table, uint32_t door, uint
 
     for (size_t i = 0; i < groups.len; i++) {
         const Group *g = &groups.data[i];
-        g_autofree char *outcome = outcome_text(g->first), *share = share_text(g, table->n_ready);
+        g_autofree char *outcome = outcome_text(g->first, a.door);
+        g_autofree char *share = share_text(g, n_sharing(table, a.door));
         g_string_append_printf(out, "%*s%s%s%s", (int)margin, "", outcome, *share ? ", " : "", share);
         if (g->first->source != SOURCE_NONE)
             g_string_append_printf(out, ", source seen: %s", g->source);
-        g_string_append_printf(out, ", %u node%s\n", g->first->n_nodes, g->first->n_nodes == 1 ? "" : "s");
+        g_autofree char *nodes = nodes_text(g);
+        g_string_append_printf(out, ", %s node%s\n", nodes, g->most_nodes == 1 ? "" : "s");
     }
     groups_clear(&groups);
 }
@@ -292,11 +325,11 @@ wrap_names(const char *names)
 }
 
 static void
-add_row(Rows *rows, const char *indent, const char *first, const Group *g, uint32_t n_ready)
+add_row(Rows *rows, const char *indent, const char *first, const Group *g, uint32_t n_ready, const MatrixDoor *door)
 {
-    vec_push(rows, (Row){{g_strdup_printf("%s%s", indent, first), g ? outcome_text(g->first) : g_strdup(""),
+    vec_push(rows, (Row){{g_strdup_printf("%s%s", indent, first), g ? outcome_text(g->first, door) : g_strdup(""),
                           g ? share_text(g, n_ready) : g_strdup(""), g_strdup(g ? g->source : ""),
-                          g ? g_strdup_printf("%u", g->first->n_nodes) : g_strdup(""), NULL}});
+                          g ? nodes_text(g) : g_strdup(""), NULL}});
 }
 
 static void
@@ -308,7 +341,7 @@ add_rows(Rows *rows, const MatrixTable *table, uint32_t door, uint32_t client, c
 
     for (size_t i = 0; i < MAX(groups.len, lines->len); i++)
         add_row(rows, i > 0 && i < lines->len ? "    " : "  ", i < lines->len ? (const char *)lines->pdata[i] : "  or",
-                i < groups.len ? &groups.data[i] : NULL, table->n_ready);
+                i < groups.len ? &groups.data[i] : NULL, n_sharing(table, a.door), a.door);
     groups_clear(&groups);
 }
 
@@ -337,7 +370,7 @@ add_door_rows(Rows *rows, const MatrixTable *table, uint32_t door)
             }
         names = matrix_join_clients(table, same, n);
         if (!titled)
-            add_row(rows, "", table->doors[door].name, NULL, 0);
+            add_row(rows, "", table->doors[door].name, NULL, 0, &table->doors[door]);
         titled = true;
         add_rows(rows, table, door, c, names);
     }
@@ -422,6 +455,8 @@ matrix_json_outcome(JsonOut *json, const MatrixOutcome *o)
     json_kv_num(json, "probability", o->probability);
     json_kv_str(json, "outcome", flow_outcome_name(o->outcome));
     json_kv_str(json, "reason", o->reason);
+    if (o->status)
+        json_kv_int(json, "status", o->status);
     json_kv_str(json, "server", o->server);
     json_kv_str(json, "address", o->server_addr);
     json_kv_str(json, "source", sources[o->source]);

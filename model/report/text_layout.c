@@ -1,7 +1,19 @@
 #include "model/report/text_layout.h"
 
+#include <stdbool.h>
+
 /* Between columns of a table. */
 #define GAP 3
+
+/* Has a row a first cell only?  It may go on over the others. */
+static bool
+is_heading(char *const *cells)
+{
+    for (char *const *cell = cells + 1; *cells && *cell; cell++)
+        if (**cell)
+            return false;
+    return cells[0] && cells[1];
+}
 
 static glong *
 column_widths(const char *const *header, char *const *const *rows, size_t n_rows, guint n_columns)
@@ -11,7 +23,8 @@ column_widths(const char *const *header, char *const *const *rows, size_t n_rows
     for (guint c = 0; c < n_columns; c++) {
         widths[c] = g_utf8_strlen(header[c], -1);
         for (size_t r = 0; r < n_rows; r++)
-            widths[c] = MAX(widths[c], g_utf8_strlen(rows[r][c], -1));
+            if (c > 0 || !is_heading(rows[r]))
+                widths[c] = MAX(widths[c], g_utf8_strlen(rows[r][c], -1));
     }
     return widths;
 }

@@ -8,7 +8,8 @@
 /* Of paragraphs and folded tables. */
 #define TEXT_WIDTH 110
 
-/* 'header' ends with NULL; each row has as many cells.  Columns are as wide as their widest cell. */
+/* 'header' ends with NULL; each row has as many cells.  Columns are as wide as their widest cell; a row
+ * with nothing behind its first cell is a heading, which may be wider. */
 void text_table(GString *out, const char *const *header, char *const *const *rows, size_t n_rows);
 /* Columns that do not fit beside the first ones come in further tables below, each with the first column. */
 void text_table_folded(GString *out, const char *const *header, char *const *const *rows, size_t n_rows);

@@ -38,7 +38,8 @@ static GString *
 script_new(const char *title, const char *y_label)
 {
     GString *s = g_string_new("set terminal svg size 900,420 noenhanced font \"sans,11\" background \"white\"\n"
-                              "set key outside right top\nset grid ytics\nset xlabel \"seconds\"\nset yrange [0:*]\n");
+                              "set key outside right top\nset grid ytics\nset xlabel \"seconds\"\nset yrange [0:*]\n"
+                              "set offsets 0, 0, graph 0.06, 0\n");
 
     g_string_append(s, "set title ");
     append_quoted(s, title);
@@ -415,37 +416,103 @@ add_pods(FigureList *list, const WhatifColumn *column, bool requests)
     add_figure(list, file_name(requests ? "requests" : "pods", column->variant->name), s);
 }
 
-/* A line per target, on a level of its own: up by 0.6 while it is healthy. */
+/* States that are drawn, in this order. */
+static const struct {
+    LbTargetState state;
+    const char *colour;
+} drawn_states[] = {
+    {LB_TARGET_HEALTHY, "#2a9d3a"},
+    {LB_TARGET_INITIAL, "#a0a0a0"},
+    {LB_TARGET_UNHEALTHY, "#d62728"},
+    {LB_TARGET_DRAINING, "#ff9f1c"},
+};
+
+static bool
+same_target(const HealthChange *a, const HealthChange *b)
+{
+    return strcmp(a->lb, b->lb) == 0 && strcmp(a->target, b->target) == 0;
+}
+
+static uint32_t
+row_of(GPtrArray *rows, const HealthChange *change)
+{
+    for (guint i = 0; i < rows->len; i++)
+        if (same_target(rows->pdata[i], change))
+            return i;
+    g_ptr_array_add(rows, (gpointer)change);
+    return rows->len - 1;
+}
+
+/* The names of the rows, with their load balancer's if there are several. */
+static void
+append_row_names(GString *s, const GPtrArray *rows)
+{
+    bool several = false;
+
+    for (guint i = 1; i < rows->len; i++)
+        several |= strcmp(((const HealthChange *)rows->pdata[i])->lb, ((const HealthChange *)rows->pdata[0])->lb) != 0;
+    g_string_append(s, "set ytics (");
+    for (guint i = 0; i < rows->len; i++) {
+        const HealthChange *row = rows->pdata[i];
+        g_autofree char *name = several ? g_strdup_printf("%s, %s", row->target, row->lb) : g_strdup(row->target);
+        g_string_append(s, i ? ", " : "");
+        append_quoted(s, name);
+        g_string_append_printf(s, " %u", i);
+    }
+    g_string_append_printf(s, ")\nset yrange [%.1f:-0.6]\n", rows->len - 0.4);
+}
+
+/* Its bars, as "x y dx 0"; false: no target was ever in that state. */
+static bool
+append_bars(GString *s, const Measures *m, GPtrArray *rows, LbTargetState state)
+{
+    bool any = false;
+
+    for (uint32_t i = 0; i < m->n_health; i++) {
+        const HealthChange *from = &m->health[i];
+        double end = last_second(m), start = (double)from->at / SIMTIME_SEC;
+        if (from->state != state)
+            continue;
+        for (uint32_t k = m->n_health; --k > i;)
+            if (same_target(from, &m->health[k]))
+                end = (double)m->health[k].at / SIMTIME_SEC;
+        g_string_append_printf(s, "%s%.3f %u %.3f 0\n", any ? "" : "$BARS << EOD\n", start, row_of(rows, from),
+                               end - start);
+        any = true;
+    }
+    if (any)
+        g_string_append(s, "EOD\n");
+    return any;
+}
+
+/* A row per target: what the load balancer held of it. */
 static void
 add_targets(FigureList *list, const WhatifColumn *column)
 {
     const Measures *m = column->runs[0].measures;
-    g_autofree char *title = g_strdup_printf("Healthy targets of load balancers: %s", column->variant->name);
-    g_autofree const char **titles = g_new0(const char *, m->n_health + 1);
-    uint32_t n = 0;
+    g_autofree char *title = g_strdup_printf("Targets of load balancers: %s", column->variant->name);
+    g_autoptr(GPtrArray) rows = g_ptr_array_new();
+    g_autoptr(GString) plot = g_string_new("plot ");
     GString *s;
 
     if (m->n_health == 0)
         return;
-    s = script_new(title, "healthy (up) or not, each target on its level");
-    g_string_append(s, "unset ytics\n");
-    for (uint32_t i = 0; i < m->n_health; i++) {
-        double level = n;
-        bool seen = false;
-        for (uint32_t k = 0; k < n && !seen; k++)
-            seen = strcmp(titles[k], m->health[i].target) == 0;
-        if (seen)
+    s = script_new(title, "");
+    for (uint32_t i = 0; i < m->n_health; i++)
+        row_of(rows, &m->health[i]);
+    append_row_names(s, rows);
+    for (size_t i = 0; i < G_N_ELEMENTS(drawn_states); i++) {
+        g_autoptr(GString) bars = g_string_new(NULL);
+        g_autofree char *name = g_strdup_printf("$d%zu", i);
+        if (!append_bars(bars, m, rows, drawn_states[i].state))
             continue;
-        g_string_append_printf(s, "$d%u << EOD\n", n);
-        for (uint32_t k = i; k < m->n_health; k++)
-            if (strcmp(m->health[k].target, m->health[i].target) == 0) {
-                level = n + (m->health[k].state == LB_TARGET_HEALTHY ? 0.6 : 0);
-                g_string_append_printf(s, "%.3f %.1f\n", (double)m->health[k].at / SIMTIME_SEC, level);
-            }
-        g_string_append_printf(s, "%u %.1f\nEOD\n", last_second(m), level);
-        titles[n++] = m->health[i].target;
+        g_string_replace(bars, "$BARS", name, 1);
+        g_string_append(s, bars->str);
+        g_string_append_printf(plot, "%s%s using 1:2:3:4 with vectors nohead lw 9 lc rgb \"%s\" title \"%s\"",
+                               plot->len > 5 ? ", " : "", name, drawn_states[i].colour,
+                               lb_target_state_name(drawn_states[i].state));
     }
-    append_plot(s, titles, n);
+    g_string_append_printf(s, "%s\n", plot->str);
     add_figure(list, file_name("targets", column->variant->name), s);
 }
 
