@@ -37,7 +37,8 @@ typedef struct {
     CONTROL_CLOCKS(CLOCK_FIELD)
 #undef CLOCK_FIELD
 } ControlClocks;
-bool control_clocks_decode(Diags *diags, const DocNode *clocks, ControlClocks *ret_clocks); /* NULL tree: defaults. */
+/* NULL tree: the defaults of that version. */
+bool control_clocks_decode(Diags *diags, const DocNode *clocks, const KubeVersion *version, ControlClocks *ret_clocks);
 
 typedef struct Controllers Controllers;
 Controllers *controllers_new(Cluster *cluster, const ControlClocks *clocks);

@@ -117,10 +117,11 @@ tell_deregistration(const LossWorld *w, LossGroup *g, const LbHealthEvent *event
 
     g->window.closed = event->at;
     if (g->down || g->kind == LOSS_NODE_DOWN) {
-        g->window.clock = g_strdup_printf("node lifecycle: the pods of a silent node stop being endpoints after "
-                                          "nodeMonitorGracePeriod (50 s by default); %g s later, at %.3f s, the load "
-                                          "balancer's controller had taken %s out",
-                                          seconds(p->target_sync + p->deregister), seconds(event->at), event->target);
+        g->window.clock = g_strdup_printf(
+            "node lifecycle: the pods of a silent node stop being endpoints after "
+            "nodeMonitorGracePeriod (50 s by default, 40 s before Kubernetes 1.32); %g s later, at %.3f s, the load "
+            "balancer's controller had taken %s out",
+            seconds(p->target_sync + p->deregister), seconds(event->at), event->target);
         g->window.fix = g_strdup("a load balancer that probes its targets faster, or a shorter "
                                  "node-monitor-grace-period");
         return;
@@ -156,7 +157,8 @@ loss_tell_sync(const LossWorld *w, LossGroup *g, const char *node, const ProxySy
         return;
     if (g->down) {
         win->clock = g_strdup_printf("node lifecycle: a silent node's endpoints are taken out after "
-                                     "nodeMonitorGracePeriod (50 s by default); kube-proxy on %s had the new rules at "
+                                     "nodeMonitorGracePeriod (50 s by default, 40 s before Kubernetes 1.32); "
+                                     "kube-proxy on %s had the new rules at "
                                      "%.3f s",
                                      node, seconds(sync->done));
         win->fix =

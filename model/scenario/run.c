@@ -95,7 +95,8 @@ scenario_run_new(Cluster *cluster, const ScenarioSpec *spec)
     run->book = flow_book_new(cluster);
     run->zones = zone_meter_new(cluster, run->book);
     run->traffic = traffic_new(cluster, run->book);
-    control_clocks_decode(cluster_input(cluster)->diags, spec->clocks, &clocks);
+    control_clocks_decode(cluster_input(cluster)->diags, spec->clocks, &cluster_input(cluster)->cluster.version,
+                          &clocks);
     run->controllers = controllers_new(cluster, &clocks);
     run->loads = g_ptr_array_new_with_free_func(load_free);
     run->dials = g_ptr_array_new_with_free_func(run_series_free);

@@ -123,6 +123,13 @@ with tempfile.TemporaryDirectory() as folder:
     check(len(windows) == 1 and 40 <= windows[0]["closed"] - DRAIN <= 52, "node grace period",
           str(cluster["lossWindows"])[:800])
 
+    # 40 s it was before Kubernetes 1.32.
+    older = whatif(changed("older.yaml", ("drain: {node: node-c}", "fail: {node: node-c}"),
+                           ("externalTrafficPolicy: Local", "externalTrafficPolicy: Cluster"),
+                           ("  nodes: [{name: node-a}", "  kubernetesVersion: \"1.31\"\n  nodes: [{name: node-a}")))["as written"]
+    closed = [w["closed"] for w in older["lossWindows"] if w["clock"].startswith("node lifecycle")]
+    check(len(closed) == 1 and 30 <= closed[0] - DRAIN <= 42, "node grace period of 1.31", str(closed))
+
     # Pods as targets: the load balancer itself sends to a dead node's pod, until its probes fail.  Announced addresses:
     # nobody probes, peers and router wait for their failover time, and a dead speaker withdraws no BGP route, though
     # its pods stop being endpoints much sooner (50 s).  A proxy's targets never see a client's address, not even that

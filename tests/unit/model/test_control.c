@@ -86,7 +86,7 @@ world_new(const char *text)
     w->cluster = cluster_new(w->input, &options);
     w->sim = cluster_sim(w->cluster);
     w->story = g_string_new(NULL);
-    control_clocks_decode(w->input->diags, NULL, &clocks);
+    control_clocks_decode(w->input->diags, NULL, &w->input->cluster.version, &clocks);
     w->c = controllers_new(w->cluster, &clocks);
     cluster_set_storyteller(w->cluster, tell, w);
     count(w, &w->least_ready, &w->most_pods);

@@ -56,7 +56,7 @@ world_new(const char *cluster, const char *kind, const char *spec)
     T_TRUE(control_fill(w->input));
     T_EQ_U64(diags_errors(w->input->diags), 0);
     w->cluster = cluster_new(w->input, &(ClusterOptions){.seed = 1});
-    control_clocks_decode(w->input->diags, NULL, &clocks);
+    control_clocks_decode(w->input->diags, NULL, &w->input->cluster.version, &clocks);
     w->c = controllers_new(w->cluster, &clocks);
     w->order = g_string_new(NULL);
     w->least_ready = UINT32_MAX;
