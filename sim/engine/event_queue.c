@@ -25,6 +25,9 @@
 #define SLAB_CHUNKS  32
 /* Slots of up to so many events are sorted at once: between 8 and 48 the cost is flat. */
 #define SMALL_SLOT 24
+/* In a long queue the next slot is opened when fewer are left in the front: event_queue_ahead() then sees as far. */
+#define FRONT_MIN  12
+#define LONG_QUEUE 1024
 /* A longer front gives its later part back to the slots: bounds what an insertion shifts. */
 #define FRONT_MAX 96
 
@@ -139,7 +142,15 @@ event_queue_pop(EventQueue *queue, Event *ret_event)
     *ret_event = *first;
     queue->head++;
     queue->len--;
+    if (queue->tail - queue->head < FRONT_MIN && queue->len > LONG_QUEUE)
+        open_first_slot(queue);
     return true;
+}
+
+const Event *
+event_queue_ahead(const EventQueue *queue, size_t n)
+{
+    return queue->head + n < queue->tail ? &queue->front[queue->head + n] : NULL;
 }
 
 size_t

@@ -7,6 +7,8 @@
 #include <glib.h>
 #include <string.h>
 
+#include "sim/engine/prefetch.h"
+
 enum { HASH_FREE, HASH_TOMB, HASH_MIN };
 
 #define MIN_LOG2_CAP 3
@@ -68,6 +70,18 @@ htable_empty(HTable *table)
     if (table->len + table->n_tombs > 0)
         memset(table->hashes, 0, capacity(table) * sizeof *table->hashes);
     table->len = table->n_tombs = 0;
+}
+
+void
+htable_prefetch(const HTable *table, const void *key)
+{
+    size_t slot;
+
+    if (!table->data)
+        return;
+    slot = home_slot(table, key_hash(table, key));
+    cache_prefetch(&table->hashes[slot], sizeof *table->hashes);
+    cache_prefetch(entry_at(table, slot), table->stride);
 }
 
 void *

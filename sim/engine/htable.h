@@ -20,7 +20,8 @@ typedef struct {
 
 void htable_init(HTable *table, size_t key_size, size_t value_size);
 void htable_clear(HTable *table);
-void htable_empty(HTable *table); /* The same, but keeps its memory. */
+void htable_empty(HTable *table);                           /* The same, but keeps its memory. */
+void htable_prefetch(const HTable *table, const void *key); /* Asks the caches for what htable_find() will read. */
 void *htable_find(const HTable *table, const void *key);
 /* The value of 'key'; a new one is zeroed.  'ret_new' may be NULL. */
 void *htable_insert(HTable *table, const void *key, bool *ret_new);

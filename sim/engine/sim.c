@@ -104,6 +104,23 @@ sim_run_until(Sim *sim, SimTime until)
     return true;
 }
 
+/* Worlds with fewer pending events than this stay in the caches by themselves. */
+#define LARGE_WORLD 1024u
+
+static void
+prepare_next(const Sim *sim)
+{
+    if (event_queue_len(sim->queue) < LARGE_WORLD)
+        return;
+    for (uint32_t ahead = 0; ahead < SIM_PREPARE_STEPS; ahead++) {
+        const Event *event = event_queue_ahead(sim->queue, ahead);
+        if (!event)
+            return;
+        if (event->type->prepare)
+            event->type->prepare(event->arg, ahead);
+    }
+}
+
 bool
 sim_step(Sim *sim, SimTime until)
 {
@@ -120,6 +137,7 @@ sim_step(Sim *sim, SimTime until)
     assert(event.at >= sim->now);
     sim->now = event.at;
     sim->n_events++;
+    prepare_next(sim);
     event.type->fire(sim, event.arg);
     return true;
 }

@@ -27,7 +27,12 @@ struct EventType {
     const char *name; /* "link.arrive": for profiles, digests and messages. */
     EventPhase phase;
     void (*fire)(Sim *sim, uint64_t arg);
+    /* May be NULL.  In a large world, asks the caches for what firing will touch: called with SIM_PREPARE_STEPS - 1
+     * when so many events come before this one, and then with every lower number down to 0, so that each step may read
+     * what the step before has asked for.  A hint: it changes nothing, and steps may be missed or repeated. */
+    void (*prepare)(uint64_t arg, uint32_t ahead);
 };
+#define SIM_PREPARE_STEPS 8u
 
 /* An entity's place among events of the same instant.  Embedded in hosts, links, controllers. */
 typedef struct {

@@ -34,7 +34,7 @@ static Slot *slot_of(const Sim *sim, Timer timer);
 static void queue_event(Sim *sim, uint32_t index);
 static void on_event(Sim *sim, uint64_t arg);
 
-static const EventType timer_event = {"timer", PHASE_TIMER, on_event};
+static const EventType timer_event = {.name = "timer", .phase = PHASE_TIMER, .fire = on_event};
 
 TimerPool *
 timer_pool_new(void)

@@ -1,3 +1,4 @@
+#include "sim/engine/prefetch.h"
 #include "sim/engine/vec.h"
 #include "sim/net/host_private.h"
 
@@ -19,9 +20,13 @@ typedef struct {
 struct Bridge {
     VEC(NetDev *) ports;  /* By index: the order does not tell when they joined. */
     HTable fdb;           /* MacKey to index of the port. */
-    HTable owners;        /* IpAddr to index of the port behind which it answered last: a hint, verified at each use. */
+    HTable owners;        /* IpAddr to index of the port behind which it may answer: a hint, verified at each use. */
+    bool owners_stale;    /* Ports or addresses behind them came since the hints were last filled in. */
     int8_t call_iptables; /* -1: as the host's sysctls say. */
 };
+
+/* With more ports an unknown address is looked up among the addresses behind all of them, not asked for at each. */
+#define ASK_EACH_PORT_MAX 32u
 
 static bool is_steered(NetDev *bridge, Packet *pkt);
 static bool calls_netfilter(const NetDev *bridge, const Packet *pkt);
@@ -30,6 +35,8 @@ static void frame_finish(NetDev *bridge, NetDev *port, Packet *pkt);
 static void pass_up(NetDev *bridge, Packet *pkt);
 static void forward(NetDev *bridge, NetDev *from, NetDev *to, Packet *pkt);
 static void flood(NetDev *bridge, const NetDev *except, const Packet *pkt);
+static bool ask_hinted_port(NetDev *bridge, const NetDev *except, IpAddr addr, uint32_t depth, MacAddr *ret_mac);
+static void fill_owners(Bridge *state);
 static NetDev *port_by_index(const NetDev *bridge, const uint32_t *index);
 static NetDev *fdb_find(NetDev *bridge, MacAddr mac);
 static void fdb_learn(NetDev *bridge, const NetDev *port, MacAddr mac);
@@ -67,6 +74,7 @@ bridge_add_port(NetDev *bridge, NetDev *port, bool hairpin)
     for (; at > 0 && bridge->bridge->ports.data[at - 1]->index > port->index; at--)
         bridge->bridge->ports.data[at] = bridge->bridge->ports.data[at - 1];
     bridge->bridge->ports.data[at] = port;
+    bridge->bridge->owners_stale = true;
     port->master = bridge;
     port->hairpin = hairpin;
 }
@@ -96,6 +104,26 @@ void
 bridge_set_call_iptables(NetDev *bridge, bool on)
 {
     bridge->bridge->call_iptables = on;
+}
+
+void
+bridge_prepare(const NetDev *bridge, const Packet *pkt, uint32_t step)
+{
+    MacKey key = {.mac = pkt->eth_dst};
+
+    if (step == 2) {
+        cache_prefetch(bridge->bridge, sizeof(Bridge));
+        return;
+    }
+    if (mac_is_group(pkt->eth_dst) || mac_eq(pkt->eth_dst, bridge->mac))
+        return;
+    if (step == 1) {
+        htable_prefetch(&bridge->bridge->fdb, &key);
+        return;
+    }
+    const NetDev *port = port_by_index(bridge, htable_find(&bridge->bridge->fdb, &key));
+    if (port)
+        cache_prefetch(port, sizeof *port);
 }
 
 void
@@ -175,10 +203,12 @@ bridge_find_owner(NetDev *bridge, const NetDev *except, IpAddr addr, uint32_t de
     }
     if (bridge->host->latent)
         bridge->host->latent->addr(bridge->host->latent_user, addr);
-    NetDev *hint = port_by_index(bridge, htable_find(&state->owners, &addr));
-    if (hint && hint != except && neigh_segment_find(hint, addr, depth + 1, ret_mac)) {
-        fdb_learn(bridge, hint, *ret_mac);
+    if (ask_hinted_port(bridge, except, addr, depth, ret_mac))
         return true;
+    if (state->owners_stale && state->ports.len > ASK_EACH_PORT_MAX) {
+        fill_owners(state);
+        if (ask_hinted_port(bridge, except, addr, depth, ret_mac))
+            return true;
     }
     for (size_t i = 0; i < state->ports.len; i++) {
         NetDev *port = state->ports.data[i];
@@ -189,6 +219,35 @@ bridge_find_owner(NetDev *bridge, const NetDev *except, IpAddr addr, uint32_t de
         return true;
     }
     return false;
+}
+
+static bool
+ask_hinted_port(NetDev *bridge, const NetDev *except, IpAddr addr, uint32_t depth, MacAddr *ret_mac)
+{
+    NetDev *hint = port_by_index(bridge, htable_find(&bridge->bridge->owners, &addr));
+
+    if (!hint || hint == except || !neigh_segment_find(hint, addr, depth + 1, ret_mac))
+        return false;
+    fdb_learn(bridge, hint, *ret_mac);
+    return true;
+}
+
+static void
+fill_owners(Bridge *state)
+{
+    state->owners_stale = false;
+    for (size_t i = 0; i < state->ports.len; i++) {
+        const NetDev *port = state->ports.data[i], *peer = port->peer;
+        for (uint32_t a = 0; peer && a < peer->n_addrs; a++)
+            *(uint32_t *)htable_insert(&state->owners, &peer->addrs[a].prefix.addr, NULL) = port->index;
+    }
+}
+
+void
+bridge_port_changed(NetDev *port)
+{
+    if (port && port->master)
+        port->master->bridge->owners_stale = true;
 }
 
 void

@@ -4,6 +4,7 @@
 #include <stdlib.h>
 
 #include "sim/engine/htable.h"
+#include "sim/engine/prefetch.h"
 #include "sim/engine/rng.h"
 #include "sim/engine/vec.h"
 #include "sim/net/netdev.h"
@@ -55,9 +56,11 @@ struct Fib {
     void *before_user;
 };
 
-/* Few routes: a host at the edge, which talks to few others. */
+/* Few routes: a host at the edge, which talks to few others.  Else as many slots as routes of its own, within limits.
+ */
 #define CACHE_BITS_FEW  3
 #define CACHE_BITS_MANY 7
+#define CACHE_BITS_MAX  15
 
 static void table_add(Table *table, const Route *route, bool replace);
 static bool table_remove(Table *table, const IpPrefix *prefix, const NetDev *dev, bool any_dev);
@@ -67,6 +70,8 @@ static const Route *table_choose(const Table *table, const Route *route, const P
 static void table_prepare(Table *table);
 static void table_changed(Table *table, bool changed);
 static const Route *lookup_main(const Fib *fib, const IpAddr *dst, IpFamily family, const Table **ret_table);
+static uint64_t changes_of(const Fib *fib);
+static CacheSlot *cache_slot(const Fib *fib, const IpAddr *dst);
 static const CacheSlot *ask(Fib *fib, const IpAddr *dst);
 static bool route_is_local_table(const Route *route);
 
@@ -217,6 +222,30 @@ fib_is_local(const Fib *fib, IpAddr addr, const NetDev *dev)
     return route && route->type == ROUTE_LOCAL && (!dev || route->dev == dev);
 }
 
+void
+fib_prefetch(const Fib *fib)
+{
+    cache_prefetch(fib, sizeof *fib);
+}
+
+void
+fib_prefetch_slot(const Fib *fib, const IpAddr *dst)
+{
+    if (fib->cache)
+        cache_prefetch(cache_slot(fib, dst), sizeof(CacheSlot));
+    cache_prefetch(fib->table, sizeof *fib->table);
+}
+
+const Route *
+fib_peek(const Fib *fib, const IpAddr *dst)
+{
+    const CacheSlot *slot = fib->cache ? cache_slot(fib, dst) : NULL;
+
+    if (!slot || slot->changes != changes_of(fib) || !ipaddr_eq(slot->dst, *dst))
+        return NULL;
+    return slot->local ? slot->local : slot->main;
+}
+
 size_t
 fib_bytes(const Fib *fib)
 {
@@ -266,7 +295,11 @@ table_changed(Table *table, bool changed)
 static void
 cache_fit(Fib *fib)
 {
-    uint32_t bits = fib->base || fib->table->routes.len > INDEX_ABOVE ? CACHE_BITS_MANY : CACHE_BITS_FEW;
+    size_t n = fib->table->routes.len;
+    uint32_t bits = fib->base || n > INDEX_ABOVE ? CACHE_BITS_MANY : CACHE_BITS_FEW;
+
+    while (bits >= CACHE_BITS_MANY && bits < CACHE_BITS_MAX && (size_t)1 << bits < n)
+        bits++;
 
     if (fib->cache && fib->cache_bits == bits)
         return;
@@ -275,23 +308,31 @@ cache_fit(Fib *fib)
     fib->cache_bits = bits;
 }
 
+/* Never 0. */
 static uint64_t
 changes_of(const Fib *fib)
 {
     return fib->table->changes + (fib->base ? fib->base->table.changes : 0) + 1;
 }
 
+static CacheSlot *
+cache_slot(const Fib *fib, const IpAddr *dst)
+{
+    /* The last bytes of an address are the highest of its words, and so are the hash's. */
+    uint64_t hash = (dst->w[0] ^ dst->w[1]) * UINT64_C(0x9e3779b97f4a7c15);
+
+    return &fib->cache[hash >> (64 - fib->cache_bits)];
+}
+
 /* Both answers of an address, from the cache if it has them. */
 static const CacheSlot *
 ask(Fib *fib, const IpAddr *dst)
 {
-    /* The last bytes of an address are the highest of its words, and so are the hash's. */
-    uint64_t hash = (dst->w[0] ^ dst->w[1]) * UINT64_C(0x9e3779b97f4a7c15);
     uint64_t changes = changes_of(fib);
     CacheSlot *slot;
 
     if (fib->cache) {
-        slot = &fib->cache[hash >> (64 - fib->cache_bits)];
+        slot = cache_slot(fib, dst);
         if (slot->changes == changes && ipaddr_eq(slot->dst, *dst))
             return slot;
     }
@@ -300,7 +341,7 @@ ask(Fib *fib, const IpAddr *dst)
         changes = changes_of(fib);
     }
     cache_fit(fib);
-    slot = &fib->cache[hash >> (64 - fib->cache_bits)];
+    slot = cache_slot(fib, dst);
     slot->dst = *dst;
     slot->changes = changes;
     slot->local = table_lookup(fib->table, dst, ipaddr_family(dst), true);

@@ -66,6 +66,11 @@ const Route *fib_lookup_dev(const Fib *fib, IpAddr dst, const NetDev *dev);
 const Route *fib_lookup_local(const Fib *fib, IpAddr dst);
 /* True if 'addr' is one of the host's own (type local), on 'dev' if not NULL. */
 bool fib_is_local(const Fib *fib, IpAddr addr, const NetDev *dev);
+/* Ask the caches for the table, and, when that is there, for the answer about 'dst'. */
+void fib_prefetch(const Fib *fib);
+void fib_prefetch_slot(const Fib *fib, const IpAddr *dst);
+/* The route that fib_lookup() would give if it is known without work, else NULL. */
+const Route *fib_peek(const Fib *fib, const IpAddr *dst);
 size_t fib_bytes(const Fib *fib); /* Memory of the own table. */
 /* Own routes in order of prefix length, for `ip route`. */
 void fib_each(const Fib *fib, void (*each)(const Route *route, void *user), void *user);

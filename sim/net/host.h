@@ -150,6 +150,8 @@ typedef struct {
     void (*error)(Host *host, const Packet *pkt);
     void (*host_down)(Host *host);
     void (*destroy)(Host *host);
+    /* Of EventType.prepare(), for a packet that is likely to be delivered here: steps 2 to 0. */
+    void (*prepare)(const Host *host, const Packet *pkt, uint32_t step);
 } TransportOps;
 void host_set_transport(Host *host, const TransportOps *ops, void *sockets);
 void *host_transport(const Host *host);

@@ -82,13 +82,22 @@ bool netdev_has_addr(const NetDev *dev, IpAddr addr);
 bool mac_eq(MacAddr a, MacAddr b);
 bool mac_is_group(MacAddr mac);
 
+/* --- host_prepare.c --- */
+/* EventType.prepare() for a packet that is about to arrive at 'dev', from SIM_PREPARE_STEPS - 3 on. */
+void host_prepare(const NetDev *dev, const Packet *pkt, uint32_t ahead);
+
 /* --- bridge.c --- */
 enum { NFBR_NONE, NFBR_PREROUTED, NFBR_DNAT }; /* PacketMeta.nf_bridge; DNAT: kernel's bridged_dnat. */
 Bridge *bridge_new(void);
 void bridge_free(NetDev *dev);
 void bridge_remove_port(NetDev *port);
+/* What is behind a port got an address or was just connected; 'port' may be NULL or no port. */
+void bridge_port_changed(NetDev *port);
 void bridge_port_receive(NetDev *port, Packet *pkt); /* A frame from a port's wire. */
-void bridge_transmit(NetDev *bridge, Packet *pkt);   /* A frame from the host's stack. */
+/* Of EventType.prepare(), for a frame that a port will receive: steps 2 (tables), 1 (place) and 0 (the port it leaves
+ * by). */
+void bridge_prepare(const NetDev *bridge, const Packet *pkt, uint32_t step);
+void bridge_transmit(NetDev *bridge, Packet *pkt); /* A frame from the host's stack. */
 /* Who on the bridge's segment (not behind 'except') answers for 'addr'; learns the way to it. */
 bool bridge_find_owner(NetDev *bridge, const NetDev *except, IpAddr addr, uint32_t depth, MacAddr *ret_mac);
 
@@ -124,7 +133,8 @@ bool neigh_segment_find(const NetDev *dev, IpAddr addr, uint32_t depth, MacAddr 
 void neigh_announce_behind(const NetDev *dev, IpAddr addr, MacAddr mac, uint32_t depth);
 /* Updates an entry that exists (arp_accept 0). */
 void neigh_learn(NetDev *dev, IpAddr addr, MacAddr mac);
-#define NEIGH_MAX_DEPTH 8u /* Bridges in a row. */
+void neigh_prefetch(const NetDev *dev, IpAddr addr); /* For neigh_output(). */
+#define NEIGH_MAX_DEPTH 8u                           /* Bridges in a row. */
 
 /* --- ip_route.c --- */
 typedef struct {

@@ -1,13 +1,15 @@
 #include "sim/net/link.h"
 
+#include "sim/engine/prefetch.h"
 #include "sim/net/host_private.h"
 
 #define LOSS_SCALE 1000000u
-#define FIRST_RING 4u
 
 static void lane_arrive(Sim *sim, uint64_t arg);
 
-static const EventType link_arrive = {"link.arrive", PHASE_DELIVER, lane_arrive};
+static void lane_prepare(uint64_t arg, uint32_t ahead);
+
+static const EventType link_arrive = {"link.arrive", PHASE_DELIVER, lane_arrive, lane_prepare};
 
 static LinkSlot *lane_slot(const LinkLane *lane, uint32_t i);
 static void lane_grow(LinkLane *lane);
@@ -31,6 +33,8 @@ link_send(NetDev *dev, Packet *pkt)
         netdev_drop(dev, pkt, DROP_LINK_LOSS);
         return;
     }
+    if (dev->kind != DEV_LOOPBACK)
+        packet_leave_host(sim, pkt);
     /* A latency that was lowered in flight must not let this packet overtake. */
     lane->last_at = MAX(lane->last_at, lane->busy_until + lane->params.latency);
 
@@ -60,7 +64,8 @@ link_clear(NetDev *dev)
         event_queue_filter(sim->queue, event_is_of_others, dev);
     for (uint32_t i = 0; i < lane->len; i++)
         packet_free(sim, lane_slot(lane, i)->pkt);
-    g_free(lane->ring);
+    if (lane->ring != &lane->only)
+        g_free(lane->ring);
     g_free(lane->loss);
     lane->ring = NULL;
     lane->loss = NULL;
@@ -102,6 +107,22 @@ lane_arrive(Sim *sim, uint64_t arg)
     netdev_arrive(dev, pkt);
 }
 
+/* An arriving packet on a host that was not busy lately finds nothing in the caches; see EventType. */
+static void
+lane_prepare(uint64_t arg, uint32_t ahead)
+{
+    const NetDev *dev = (const NetDev *)(uintptr_t)arg;
+
+    if (ahead == SIM_PREPARE_STEPS - 1) {
+        cache_prefetch(dev, offsetof(NetDev, stats));
+    } else if (ahead == SIM_PREPARE_STEPS - 2) {
+        cache_prefetch(lane_slot(&dev->lane, 0), sizeof(LinkSlot));
+        cache_prefetch(dev->peer, sizeof(NetDev));
+    } else {
+        host_prepare(dev->peer, lane_slot(&dev->lane, 0)->pkt, ahead);
+    }
+}
+
 static bool
 lane_has_room(const LinkLane *lane, SimTime now, uint32_t bytes)
 {
@@ -136,12 +157,13 @@ lane_slot(const LinkLane *lane, uint32_t i)
 static void
 lane_grow(LinkLane *lane)
 {
-    uint32_t cap = lane->cap ? lane->cap * 2 : FIRST_RING;
-    LinkSlot *ring = g_new(LinkSlot, cap);
+    uint32_t cap = lane->cap ? lane->cap * 2 : 1;
+    LinkSlot *ring = cap == 1 ? &lane->only : g_new(LinkSlot, cap);
 
     for (uint32_t i = 0; i < lane->len; i++)
         ring[i] = *lane_slot(lane, i);
-    g_free(lane->ring);
+    if (lane->ring != &lane->only)
+        g_free(lane->ring);
     lane->ring = ring;
     lane->head = 0;
     lane->cap = cap;

@@ -23,8 +23,9 @@ typedef struct {
     SimEntity entity;   /* id 0: none yet. */
     SimTime busy_until; /* The last bit queued so far leaves the sender then. */
     SimTime last_at;    /* Arrival of the last packet: none may arrive before it. */
-    LinkSlot *ring;     /* Capacity is a power of two; made at the first packet. */
+    LinkSlot *ring;     /* Capacity is a power of two; 'only' until two packets are in flight. */
     uint32_t head, len, cap;
+    LinkSlot only;
     Rng *loss; /* Made at the first draw. */
 } LinkLane;
 

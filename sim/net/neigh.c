@@ -196,6 +196,15 @@ neigh_learn(NetDev *dev, IpAddr addr, MacAddr mac)
     dev->neigh_hint.until = 0;
 }
 
+void
+neigh_prefetch(const NetDev *dev, IpAddr addr)
+{
+    Key key = {.addr = addr, .dev = dev->index};
+
+    if (dev->host->neigh && !hint_valid(dev, addr))
+        htable_prefetch(&dev->host->neigh->entries, &key);
+}
+
 /* The entry of 'addr', asked for on the segment if it is not known or stale; NULL if nobody answers. */
 static Entry *
 entry_use(NetDev *dev, IpAddr addr)

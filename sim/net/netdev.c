@@ -164,6 +164,7 @@ netdev_add_addr(NetDev *dev, IpPrefix prefix)
     }
     dev->addrs = g_renew(NetDevAddr, dev->addrs, dev->n_addrs + 1);
     dev->addrs[dev->n_addrs++] = addr;
+    bridge_port_changed(dev->peer);
     add_addr_routes(dev, prefix);
 }
 
@@ -197,6 +198,8 @@ netdev_connect(NetDev *a, NetDev *b, const LinkParams *params)
     b->peer = a;
     if (params)
         a->lane.params = b->lane.params = *params;
+    bridge_port_changed(a);
+    bridge_port_changed(b);
 }
 
 NetDev *

@@ -96,6 +96,9 @@ CtSysctls *conntrack_sysctls(Conntrack *ct);
 /* The conntrack entry of PREROUTING and OUTPUT: finds or makes the connection, runs the protocol tracker, sets
  * pkt->meta.ct, ctinfo, ct_reply.  ICMP errors become RELATED to the quoted connection. */
 NfVerdict conntrack_in(Conntrack *ct, NfHook hook, Packet *pkt, uint16_t zone, DropReason *ret_reason);
+/* Of EventType.prepare(), for a packet that will come in: steps 2 (the table), 1 (its place in it) and 0 (its entry).
+ */
+void conntrack_prepare(const Conntrack *ct, const Packet *pkt, uint32_t step);
 /* The last entry of INPUT and POSTROUTING. */
 NfVerdict conntrack_confirm(Conntrack *ct, NfHook hook, Packet *pkt, DropReason *ret_reason);
 

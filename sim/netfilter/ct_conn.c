@@ -272,7 +272,9 @@ conn_release_packet(Packet *pkt)
     if (!conn)
         return;
     pkt->meta.ct = NULL;
-    conn_unref(conn_table(conn), conn);
+    g_assert(conn->refs > 0);
+    if (--conn->refs == 0)
+        conn_destroy(conn_table(conn), conn);
 }
 
 /* --- Storage ----------------------------------------------------------------------------------------------------- */

@@ -4,6 +4,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "sim/engine/prefetch.h"
+
 /* A sweep is due at the latest this long after the first entry died. */
 #define SWEEP_SLACK    (30 * SIMTIME_SEC)
 #define EVICTION_RANGE 8u
@@ -44,6 +46,31 @@ ct_table_find(Conntrack *ct, const CtTuple *tuple, CtDir *ret_dir)
         return conn;
     }
     return NULL;
+}
+
+void
+conntrack_prepare(const Conntrack *ct, const Packet *pkt, uint32_t step)
+{
+    const CtIndex *index = &ct->tuples;
+    CtTuple tuple;
+    uint32_t hash, pos;
+
+    if (step == 2)
+        cache_prefetch(ct, sizeof *ct);
+    if (step >= 2 || index->len == 0 || !ct_tuple_of_packet(pkt, 0, &tuple))
+        return;
+    hash = ct_tuple_hash(&tuple);
+    pos = ct_index_home(index, hash);
+    if (step == 1) {
+        cache_prefetch(&index->entries[pos], 2 * sizeof(CtIndexEntry));
+        return;
+    }
+    for (; index->entries[pos].ref != 0; pos = ct_index_next(index, pos)) {
+        if (index->entries[pos].hash == hash) {
+            cache_prefetch(conn_of_index_ref(ct, index->entries[pos].ref), sizeof(Conn));
+            return;
+        }
+    }
 }
 
 bool

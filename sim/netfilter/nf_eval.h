@@ -34,7 +34,8 @@ typedef struct {
     const NfExpr *exprs;
     const uint32_t *next;
     uint32_t index;
-    NfBlock *block; /* Of 'chain'; NULL until needed. */
+    NfBlock *block;   /* Of 'chain'; NULL until needed. */
+    NfBlock *counted; /* The block looked up last. */
     uint32_t draw, draw_n, set_elem;
 } NfWalk;
 
@@ -67,9 +68,19 @@ NfStep nf_action(NfWalk *walk, const NfExpr *expr, uint32_t *ret_chain, NfResult
 static inline NfBlock *
 nf_walk_block(NfWalk *walk)
 {
-    if (!walk->block)
+    NfBlock *last = walk->counted;
+
+    if (walk->block)
+        return walk->block;
+    /* Most packets go the way of the one before. */
+    if (last && last->then && last->then->chain == walk->chain) {
+        walk->block = last->then;
+    } else {
         walk->block = nf_state_block(walk->state, walk->chain);
-    return walk->block;
+        if (last)
+            last->then = walk->block;
+    }
+    return walk->counted = walk->block;
 }
 
 /* A draw of this rule on this host. */

@@ -61,6 +61,9 @@ typedef struct {
 /* Walks a hook.  pkt->meta.in / out say the interfaces.  May rewrite the packet (NAT).  On DROP and REJECT the packet
  * is still the caller's. */
 NfResult nf_stack_hook(NfStack *nf, NfHook hook, Packet *pkt);
+/* EventType.prepare() of a packet that will come to PREROUTING: called with 'step' from NF_PREPARE_STEPS - 1 to 0. */
+#define NF_PREPARE_STEPS 5u
+void nf_stack_prepare(const NfStack *nf, const Packet *pkt, uint32_t step);
 /* The same in two parts: POSTROUTING up to the entry of a new connection into the table, and that entry, later. */
 NfResult nf_stack_postrouting_unconfirmed(NfStack *nf, Packet *pkt);
 NfResult nf_stack_confirm(NfStack *nf, Packet *pkt);

@@ -2,6 +2,8 @@
 
 #include <string.h>
 
+#include "sim/engine/prefetch.h"
+
 typedef struct {
     char *name;
     HTable buckets; /* NfKey -> NfAux. */
@@ -84,8 +86,9 @@ nf_state_replaced(NfState *state, const NfRuleset *from, const NfRuleset *to)
             !(to && nf_ruleset_chain(to, id) == block->chain)) {
             block_free(block);
             state->blocks[i] = NULL;
-        } else {
-            n_kept += block != NULL;
+        } else if (block) {
+            block->then = NULL;
+            n_kept++;
         }
     }
     state->n_blocks = n_kept;
@@ -105,7 +108,9 @@ nf_state_zero(NfState *state)
 {
     for (uint32_t i = 0; state->blocks && i <= state->block_mask; i++) {
         NfBlock *block = state->blocks[i];
-        for (uint32_t p = 0; block && p < n_pages(block->chain); p++)
+        if (block && n_pages(block->chain) == 1)
+            memset(block->pages[0], 0, (block->chain->n_rules + 1) * sizeof(NfCounter));
+        for (uint32_t p = 0; block && p < n_pages(block->chain) && n_pages(block->chain) > 1; p++)
             g_clear_pointer(&block->pages[p], g_free);
     }
 }
@@ -129,6 +134,21 @@ nf_state_dynamic_set(const NfState *state, uint32_t set_id, void (*each)(const N
 {
     if (state->dynsets)
         nf_dynsets_each(state->dynsets, state->sim->now, set_id, each, user);
+}
+
+void
+nf_state_prepare(const NfState *state, const NfChain *chain, uint32_t step)
+{
+    uint32_t home = nf_hash_words((uintptr_t)chain, 0) & state->block_mask;
+
+    if (!state->blocks)
+        return;
+    if (step == 2)
+        cache_prefetch(&state->blocks[home], sizeof *state->blocks);
+    else if (step == 1 && state->blocks[home])
+        cache_prefetch(state->blocks[home], 2 * CACHE_LINE);
+    else if (step == 0 && state->blocks[home] && state->blocks[home]->then)
+        cache_prefetch(state->blocks[home]->then, 2 * CACHE_LINE);
 }
 
 /* --- For the evaluator -------------------------------------------------------------------------------------------- */
@@ -224,7 +244,7 @@ block_free(NfBlock *block)
 {
     if (!block)
         return;
-    for (uint32_t p = 0; p < n_pages(block->chain); p++)
+    for (uint32_t p = 0; p < n_pages(block->chain) && n_pages(block->chain) > 1; p++)
         g_free(block->pages[p]);
     g_free(block->aux);
     nf_chain_unref(block->chain);
@@ -244,8 +264,12 @@ block_slot(const NfState *state, const NfChain *chain)
 static NfBlock *
 block_add(NfState *state, const NfChain *chain)
 {
-    NfBlock *block = g_malloc0(sizeof *block + n_pages(chain) * sizeof(NfCounter *));
+    uint32_t pages = n_pages(chain);
+    size_t head = sizeof(NfBlock) + pages * sizeof(NfCounter *);
+    NfBlock *block = g_malloc0(head + (pages == 1 ? (chain->n_rules + 1) * sizeof(NfCounter) : 0));
 
+    if (pages == 1)
+        block->pages[0] = (NfCounter *)(void *)((uint8_t *)block + head);
     /* A state keeps the chain alive, so that its address names it for good; nothing in it is written. */
     block->chain = nf_chain_ref((NfChain *)chain);
     if (!state->blocks || (state->n_blocks + 1) * 2 > state->block_mask + 1)

@@ -19,14 +19,18 @@ typedef struct {
 #define NF_COUNTER_PAGE 64
 
 /* Of one chain that was hit; keyed by the chain object, so that a replaced chain begins at zero. */
-typedef struct {
-    NfChain *chain; /* Holds a reference. */
-    NfAux *aux;     /* chain->n_state of them, or NULL. */
-    NfCounter *pages[];
+typedef struct NfBlock {
+    NfChain *chain;       /* Holds a reference. */
+    NfAux *aux;           /* chain->n_state of them, or NULL. */
+    struct NfBlock *then; /* The block that the last packet came to after this one, or NULL. */
+    NfCounter *pages[];   /* A single page stands behind them in the same memory. */
 } NfBlock;
 
 /* The block of a chain; made on first call. */
 NfBlock *nf_state_block(NfState *state, const NfChain *chain);
+/* Of EventType.prepare(), for a chain that a packet will enter: steps 2 (its place), 1 (its block), 0 (the next one).
+ */
+void nf_state_prepare(const NfState *state, const NfChain *chain, uint32_t step);
 /* Slow part of nf_block_count(). */
 void nf_block_add_page(NfBlock *block, uint32_t page);
 

@@ -238,6 +238,13 @@ packet_enter_host(Sim *sim, Packet *pkt)
     pkt->meta = (PacketMeta){0};
 }
 
+void
+packet_leave_host(Sim *sim, Packet *pkt)
+{
+    release_conn(sim, pkt);
+    pkt->meta.ct = NULL;
+}
+
 uint32_t
 packet_l4_header_size(const Packet *pkt)
 {

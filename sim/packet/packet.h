@@ -229,6 +229,9 @@ void packet_set_quote(Packet *icmp, const Packet *offender);
 /* Resets 'meta' as a new host receives the packet; drops the conntrack reference. */
 void packet_enter_host(Sim *sim, Packet *pkt);
 
+/* Lets go of what the host that sends it away keeps for it (nf_reset_ct()). */
+void packet_leave_host(Sim *sim, Packet *pkt);
+
 /* Sizes in bytes on the wire. */
 #define VXLAN_PORT        4789 /* A UDP packet to it with 'inner' is VXLAN. */
 #define VXLAN_HEADER_SIZE 8

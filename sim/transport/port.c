@@ -12,6 +12,14 @@ port_key(uint8_t proto, uint16_t port)
     return (uint32_t)proto << 16 | port;
 }
 
+void
+port_prefetch(const SocketTable *table, uint8_t proto, uint16_t port)
+{
+    uint32_t key = port_key(proto, port);
+
+    htable_prefetch(&table->by_port, &key);
+}
+
 static Socket *
 first_bound(const SocketTable *table, uint8_t proto, uint16_t port)
 {

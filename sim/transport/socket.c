@@ -1,6 +1,7 @@
 /* Sockets of a host: life, demultiplexing, errors; see socket_table.h.  Ports are in port.c. */
 
 #include "sim/transport/socket.h"
+#include "sim/engine/prefetch.h"
 
 #include "sim/transport/socket_table.h"
 
@@ -15,6 +16,7 @@ static void transport_input(Host *host, Packet *pkt);
 static void transport_error(Host *host, const Packet *pkt);
 static void transport_host_down(Host *host);
 static void transport_destroy(Host *host);
+static void transport_prepare(const Host *host, const Packet *pkt, uint32_t step);
 static void input_now(SocketTable *table, Packet *pkt);
 static void error_now(SocketTable *table, const Packet *pkt);
 static void backlog_push(SocketTable *table, Packet *pkt);
@@ -26,9 +28,10 @@ static const TransportOps transport_ops = {
     .error = transport_error,
     .host_down = transport_host_down,
     .destroy = transport_destroy,
+    .prepare = transport_prepare,
 };
 
-static const EventType backlog_event = {"socket.backlog", PHASE_DELIVER, backlog_run};
+static const EventType backlog_event = {.name = "socket.backlog", .phase = PHASE_DELIVER, .fire = backlog_run};
 
 const char *
 socket_error_code(SocketError error)
@@ -521,6 +524,35 @@ error_now(SocketTable *table, const Packet *pkt)
         return;
     default:
         return;
+    }
+}
+
+static void
+transport_prepare(const Host *host, const Packet *pkt, uint32_t step)
+{
+    const SocketTable *table = host_transport(host);
+    SocketKey key = {.local = pkt->dst,
+                     .remote = pkt->src,
+                     .local_port = pkt->dport,
+                     .remote_port = pkt->sport,
+                     .proto = pkt->proto};
+    const Socket *s;
+
+    switch (step) {
+    case 2:
+        cache_prefetch(table, sizeof *table);
+        break;
+    case 1:
+        htable_prefetch(&table->by_key, &key);
+        port_prefetch(table, pkt->proto, pkt->dport);
+        break;
+    default:
+        s = socket_find((SocketTable *)table, &key);
+        if (!s)
+            s = socket_find_bound((SocketTable *)table, pkt->proto, pkt->dst, pkt->dport);
+        if (s)
+            cache_prefetch(s, sizeof *s);
+        break;
     }
 }
 

@@ -87,6 +87,7 @@ void socket_hash(Socket *s);
 void socket_unhash(Socket *s);
 
 Socket *socket_find(SocketTable *table, const SocketKey *key);
+void port_prefetch(const SocketTable *table, uint8_t proto, uint16_t port); /* For socket_find_bound(). */
 /* The socket bound to the port: exact address before wildcard. */
 Socket *socket_find_bound(SocketTable *table, uint8_t proto, IpAddr local, uint16_t port);
 

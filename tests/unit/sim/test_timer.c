@@ -36,8 +36,8 @@ static World *naive_world; /* Events of the twin carry cell and arming in their 
 static void on_naive_timer(Sim *sim, uint64_t arg);
 static void on_tick(Sim *sim, uint64_t arg);
 static void on_soft_timer(Sim *sim, void *owner);
-static const EventType naive_timer = {"test.timer", PHASE_TIMER, on_naive_timer};
-static const EventType tick = {"test.tick", PHASE_DELIVER, on_tick};
+static const EventType naive_timer = {.name = "test.timer", .phase = PHASE_TIMER, .fire = on_naive_timer};
+static const EventType tick = {.name = "test.tick", .phase = PHASE_DELIVER, .fire = on_tick};
 
 static void
 make_timer(World *world, Cell *cell)
