@@ -216,28 +216,28 @@ void
 nf_stack_prepare(const NfStack *nf, const Packet *pkt, uint32_t step)
 {
     static const NfHook way[] = {NF_PREROUTING, NF_FORWARD, NF_POSTROUTING};
-    const HookList *hooks = nf->hooks[family_index(packet_family(pkt))];
+    uint32_t family = family_index(packet_family(pkt));
+    const HookList *hooks = nf->hooks[family];
 
     if (step == 4) {
-        cache_prefetch(nf, offsetof(NfStack, slots));
-        cache_prefetch(hooks, sizeof nf->hooks[0]);
+        cache_prefetch(nf, sizeof *nf);
         return;
     }
     if (step == 3) {
         cache_prefetch(nf->state, CACHE_LINE);
         for (size_t h = 0; h < G_N_ELEMENTS(way); h++)
-            cache_prefetch(hooks[way[h]].entries, hooks[way[h]].n * sizeof(Entry));
+            cache_prefetch(nf->entries[family] + hooks[way[h]].first, hooks[way[h]].n * sizeof(Entry));
     }
     if (nf->ct && step > 0)
         conntrack_prepare(nf->ct, pkt, step - 1);
     for (size_t h = 0; step < 3 && h < G_N_ELEMENTS(way); h++) {
-        const HookList *list = &hooks[way[h]];
-        for (uint32_t i = 0; i < list->n; i++) {
-            if (list->entries[i].kind != ENTRY_CHAIN)
+        const Entry *entry = nf->entries[family] + hooks[way[h]].first, *end = entry + hooks[way[h]].n;
+        for (; entry < end; entry++) {
+            if (entry->kind != ENTRY_CHAIN)
                 continue;
-            nf_state_prepare(nf->state, list->entries[i].chain, step);
+            nf_state_prepare(nf->state, entry->chain, step);
             if (step == 2)
-                cache_prefetch(list->entries[i].rs, CACHE_LINE);
+                cache_prefetch(entry->rs, CACHE_LINE);
         }
     }
 }
