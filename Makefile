@@ -143,8 +143,12 @@ $(BUILD)/kernel_fuzz: $(patsubst %.c,$(BUILD)/%.o,$(wildcard tests/kernel/fuzz/*
 	$(call say,LD,$@)
 	$(Q)$(CC) $(CFLAGS) $(EXTRA) $(LDFLAGS) -o $@ $^ $(PKG_LIBS) -lm
 
+$(BUILD)/tcp_script: $(BUILD)/tests/kernel/tcp/tcp_script.o $(BUILD)/libsim.a
+	$(call say,LD,$@)
+	$(Q)$(CC) $(CFLAGS) $(EXTRA) $(LDFLAGS) -o $@ $^ $(PKG_LIBS) -lm
+
 .PHONY: kernel-fuzz kernel-twin
-programs: $(BUILD)/kernel_fuzz
+programs: $(BUILD)/kernel_fuzz $(BUILD)/tcp_script
 kernel-fuzz: $(BUILD)/kernel_fuzz ## random rules and packets in the kernel and in the simulator; N=cases SEED=first
 	$(Q)$(BUILD)/kernel_fuzz -n $(or $(N),200) -s $(or $(SEED),1)
 

@@ -106,6 +106,7 @@ tcp_connect(Host *host, IpAddr to, uint16_t port, const SocketOptions *options, 
         c->misc_at = table->sim->now + options->connect_timeout;
     tcp_init_sequence(c, 0);
     tcp_sync_mss(c, ip_path_mtu(host, to));
+    c->rtx_since = table->sim->now;
     c->rtx_at = table->sim->now + TCP_RTO_INIT_US * SIMTIME_USEC;
     sent = tcp_send_syn(c);
     /* tcp_connect() of the kernel ignores EPERM: a SYN that an OUTPUT rule drops is tried again until the ladder ends

@@ -6,8 +6,8 @@
  * tcp.c the calls of the owner; tcp_input.c a segment arrives; tcp_ack.c acknowledgements, SACK, congestion and round
  * trip times; tcp_output.c segments leave; tcp_timer.c retransmission, delayed ACK, keep-alive; tcp_timewait.c.
  *
- * Not modelled: Nagle (owners write whole messages), tail loss probes, urgent data, ECN, window probes (a receiver's
- * window never closes: the owner takes data at once).
+ * Not modelled: Nagle (owners write whole messages), merging of segments that are sent again, urgent data, ECN, window
+ * probes (a receiver's window never closes: the owner takes data at once).
  *
  * Send queue: slices of shared buffers for [tx_seq, write_seq), the FIN at write_seq.  snd_una <= snd_nxt.
  * Retransmission: what lies in [rtx_nxt, rtx_end) and is not sacked waits to be sent again. */
@@ -59,7 +59,8 @@ typedef struct TcpConn {
     SimTime rtx_at, delack_at,
         misc_at;       /* Deadlines; misc: keep-alive, FIN_WAIT2, the connect timeout, a failed send. */
     SimTime rtt_at;    /* When the timed segment left. */
-    SimTime rtx_since; /* First retransmission without an answer; 0: none. */
+    SimTime rto_at;    /* When rtx_at would be without a loss probe. */
+    SimTime rtx_since; /* First retransmission without an answer; 0: none.  SYN_SENT: the first SYN. */
     SimTime rcv_at;    /* Last data. */
     TxSlice *tx_head, *tx_tail;
     RxSlice *rx_head;      /* Out of order, or waiting for accept. */
@@ -70,7 +71,8 @@ typedef struct TcpConn {
     uint32_t fin_seq;                                 /* Of the peer, if fin_known. */
     uint32_t ts_recent, ts_offset;
     uint32_t cwnd, ssthresh, cwnd_count; /* Segments. */
-    uint32_t recover, rtx_nxt, rtx_end, rtt_seq, var_seq;
+    uint32_t recover;                    /* snd_nxt when the present loss, or the last loss probe, began. */
+    uint32_t rtx_nxt, rtx_end, rtt_seq, var_seq;
     uint32_t srtt_us, mdev_us, mdev_max_us, rttvar_us, rto_us;
     uint32_t n_retransmits;
     uint32_t oow_ms;                 /* Last ACK for a segment out of window (rate limit). */
@@ -84,7 +86,9 @@ typedef struct TcpConn {
     uint8_t soft_error, send_error; /* SocketError. */
     bool wscale_ok : 1, sack_ok : 1, ts_ok : 1, fin_queued : 1, fin_sent : 1, fin_known : 1, fin_done : 1;
     bool pingpong : 1, rtt_timed : 1, ack_now : 1, closed_by_owner : 1, accepted : 1, keepalive : 1, connected : 1;
-    bool rx_seen : 1; /* Data came: the ACK time-out estimate is set. */
+    bool rx_seen : 1;     /* Data came: the ACK time-out estimate is set. */
+    bool probe_armed : 1; /* rtx_at is that of a loss probe. */
+    bool probed : 1;      /* A loss probe was sent; one only until 'recover' is acknowledged. */
 } TcpConn;
 _Static_assert(sizeof(TcpConn) <= 512, "two ends stay within the memory gate");
 
@@ -107,7 +111,9 @@ seq_max(uint32_t a, uint32_t b)
 }
 
 #define TCP_DELACK        (40 * SIMTIME_MSEC)
+#define TCP_JIFFY         (4 * SIMTIME_MSEC) /* An ACK without an estimate waits for the next tick; HZ 250. */
 #define TCP_RTO_MIN_US    200000u
+#define TCP_PROBE_MIN_US  2000u /* TCP_TIMEOUT_MIN_US. */
 #define TCP_RTO_MAX_US    120000000u
 #define TCP_RTO_INIT_US   1000000u
 #define TCP_INIT_CWND     10u
@@ -146,6 +152,7 @@ void tcp_send_ack(TcpConn *c);
 void tcp_send_keepalive(TcpConn *c);
 void tcp_send_reset(TcpConn *c);
 void tcp_output(TcpConn *c);
+void tcp_send_probe(TcpConn *c);             /* What was never sent, else the last segment again. */
 uint32_t tcp_segment_len(const Packet *pkt); /* In sequence space. */
 uint32_t tcp_timestamp(const TcpConn *c);
 uint32_t tcp_advertised_mss(const SocketTable *table, IpAddr remote);
@@ -154,7 +161,8 @@ uint32_t tcp_advertised_mss(const SocketTable *table, IpAddr remote);
 void tcp_timer_update(TcpConn *c); /* Arms the timer for the earliest deadline. */
 void tcp_timer_fire(Sim *sim, void *owner);
 void tcp_rtx_restart(TcpConn *c);
-void tcp_misc_restart(TcpConn *c); /* Keep-alive or FIN_WAIT2 or none, by state. */
+void tcp_probe_restart(TcpConn *c); /* More was sent: a loss probe, if any, is due later. */
+void tcp_misc_restart(TcpConn *c);  /* Keep-alive or FIN_WAIT2 or none, by state. */
 
 /* tcp_timewait.c */
 void tcp_time_wait_enter(TcpConn *c);

@@ -42,6 +42,8 @@ tcp_ack(TcpConn *c, const Packet *pkt)
         c->dupacks = 0;
         c->retries = 0;
         c->rtx_since = 0;
+        if (c->probed && seq_le(c->recover, ack))
+            c->probed = false;
         if (c->rtt_timed && seq_le(c->rtt_seq, ack)) {
             c->rtt_timed = false;
             tcp_rtt_sample(c, tcp_sim(c)->now - c->rtt_at);
@@ -66,7 +68,8 @@ tcp_ack(TcpConn *c, const Packet *pkt)
         tcp_rtx_restart(c);
     } else if (flight && pkt->payload.len == 0 && !(pkt->tcp.flags & TCP_FIN) && (window_same || sacks_new)) {
         c->dupacks = (uint8_t)MIN(c->dupacks + 1u, 255u);
-        if (c->ca == TCP_OPEN && c->dupacks >= 3)
+        /* That a probe behind it arrived says of what is missing that it is lost, as RACK would find at once. */
+        if (c->ca == TCP_OPEN && (c->dupacks >= 3 || (c->probed && sacks_new)))
             enter_recovery(c);
         else if (c->ca == TCP_RECOVERY && !c->sack_ok)
             c->cwnd++; /* Inflation: a segment has left the network. */
@@ -121,6 +124,7 @@ tcp_enter_loss(TcpConn *c)
     c->cwnd_count = 0;
     c->dupacks = 0;
     c->ca = TCP_LOSS;
+    c->probed = false;
     c->recover = c->snd_nxt;
     c->rtx_nxt = c->snd_una;
     c->rtx_end = c->snd_nxt;
@@ -133,6 +137,7 @@ enter_recovery(TcpConn *c)
     c->cwnd = c->ssthresh + (c->sack_ok ? 0 : 3);
     c->cwnd_count = 0;
     c->ca = TCP_RECOVERY;
+    c->probed = false;
     c->recover = c->snd_nxt;
     c->rtx_nxt = c->snd_una;
     c->rtx_end = c->snd_una + MIN(c->mss, c->snd_nxt - c->snd_una);

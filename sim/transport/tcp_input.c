@@ -106,7 +106,7 @@ conn_input(TcpConn *c, Packet *pkt)
         /* The ACK is forgotten; the SYN-ACK will come again. */
         host_drop(table->host, pkt, DROP_LISTEN_OVERFLOW);
         if (host_sysctls(table->host)->tcp_abort_on_overflow) {
-            tcp_send_reset(c);
+            send_answering_reset(c, pkt);
             tcp_fail(c, SOCK_RST);
         }
         return;
@@ -132,7 +132,7 @@ conn_input(TcpConn *c, Packet *pkt)
     drained = had_unacked && !seq_lt(c->snd_una, c->write_seq);
     if (c->closed_by_owner && seq_lt(c->rcv_nxt, pkt->tcp.seq + pkt->payload.len)) {
         /* Data for an owner that is gone (RFC 1122, 4.2.2.13). */
-        tcp_send_reset(c);
+        send_answering_reset(c, pkt);
         socket_end(&c->s, SOCK_OK, "aborted");
         goto out;
     }
@@ -238,6 +238,7 @@ syn_sent_input(TcpConn *c, const Packet *pkt)
     c->rtx_at = SIMTIME_NEVER;
     c->misc_at = SIMTIME_NEVER;
     c->retries = c->backoff = 0;
+    c->rtx_since = 0;
     c->rto_us = c->srtt_us ? c->rto_us : TCP_RTO_INIT_US;
     tcp_misc_restart(c);
     tcp_send_ack(c);
@@ -344,6 +345,7 @@ established(TcpConn *c, const Packet *pkt)
     if (!c->srtt_us)
         c->rto_us = TCP_RTO_INIT_US;
     c->retries = c->backoff = 0;
+    c->rtx_since = 0;
     c->rtx_at = SIMTIME_NEVER;
     c->connected = true;
     if (!c->listener) { /* Simultaneous open: our own attempt succeeded. */
@@ -508,7 +510,7 @@ choose_ack(TcpConn *c, bool out_of_order, uint32_t len)
     if ((unacked > c->rcv_mss && len) || (c->quick && !c->pingpong))
         tcp_send_ack(c);
     else if (c->delack_at == SIMTIME_NEVER)
-        c->delack_at = tcp_sim(c)->now + TCP_DELACK;
+        c->delack_at = tcp_sim(c)->now + (c->rx_seen ? TCP_DELACK : TCP_JIFFY);
 }
 
 static void

@@ -291,7 +291,37 @@ send_new(TcpConn *c)
     c->snd_nxt += send_data(c, c->snd_nxt, len);
     if (first)
         tcp_rtx_restart(c);
+    else
+        tcp_probe_restart(c);
     return true;
+}
+
+/* Where the last segment that was sent began: segments do not cross what the owner wrote at a time. */
+static uint32_t
+last_segment(const TcpConn *c)
+{
+    uint32_t at = c->tx_seq, from = c->snd_una;
+
+    for (const TxSlice *slice = c->tx_head; slice && seq_lt(at, c->snd_nxt); slice = slice->next) {
+        uint32_t end = seq_lt(c->snd_nxt, at + slice->len) ? c->snd_nxt : at + slice->len;
+        if (at != end)
+            from = seq_max(c->snd_una, at + (end - at - 1) / c->mss * c->mss);
+        at += slice->len;
+    }
+    return c->fin_sent && at == c->snd_una ? c->write_seq : from;
+}
+
+void
+tcp_send_probe(TcpConn *c)
+{
+    c->probed = true;
+    if (!send_new(c)) {
+        uint32_t seq = last_segment(c);
+        send_data(c, seq, MIN(c->mss, c->snd_nxt - c->fin_sent - seq));
+        c->n_retransmits++;
+        c->rtt_timed = false; /* Karn. */
+    }
+    c->recover = c->snd_nxt;
 }
 
 static uint32_t

@@ -118,6 +118,23 @@ test_syn_ladder(void)
     pair_free(&p);
 }
 
+/* Few retries end when as many doublings would have ended, whatever linear time-outs are left. */
+static void
+test_syn_ladder_of_few(void)
+{
+    TcpPair p;
+    pair_init(&p, 1);
+    transport_world_mute(p.w->client, true);
+    host_sysctls(p.w->client)->tcp_syn_retries = 1;
+    host_sysctls(p.w->client)->tcp_syn_linear_timeouts = 2;
+    pair_dial(&p, "10.0.1.2", 80, NULL);
+    transport_world_run(p.w, 20 * SIMTIME_SEC);
+    g_autofree char *times = send_seconds(p.w, "client");
+    T_EQ_STR(times, "0 1 2 ");
+    T_EQ_I64(p.client.closed_at, 3 * SIMTIME_SEC);
+    pair_free(&p);
+}
+
 static void
 test_synack_ladder(void)
 {
@@ -146,6 +163,11 @@ test_data_ladder(void)
     /* tcp_retries2 15: the first time-out after 924.6 s of retransmission. */
     double seconds = (double)(p.client.closed_at - sent_at) / 1e9;
     T_TRUE(seconds > 924.6 && seconds < 924.6 + 120.5);
+    /* A loss probe, then the time-out anew and doubled. */
+    static const char *const times[] = {"\n0.100 client P.", "\n0.302 client P.", "\n0.504 client P.",
+                                        "\n0.908 client P.", "\n1.716 client P."};
+    for (size_t i = 0; i < G_N_ELEMENTS(times); i++)
+        T_TRUE(strstr(p.w->log->str, times[i]) != NULL);
     pair_free(&p);
 }
 
@@ -363,6 +385,7 @@ const TestSuite suite_tcp = {"sim/tcp",
                               {"SYN and SYN-ACK carry Linux's options and windows", test_syn_options},
                               {"all bytes arrive once and in order through loss", test_loss},
                               {"the SYN ladder is the recorded one", test_syn_ladder},
+                              {"few SYN retries end early", test_syn_ladder_of_few},
                               {"SYN-ACKs are retried five times", test_synack_ladder},
                               {"unanswered data gives up after tcp_retries2", test_data_ladder},
                               {"RST and ICMP errors end an attempt with their reason", test_refusals},
