@@ -103,7 +103,7 @@ compare(const CommonOptions *common, const Variant *variants, size_t n, uint64_t
     g_autofree uint64_t *seeds = g_new0(uint64_t, repeat);
     g_autoptr(GString) out = g_string_new(NULL);
     int status;
-    bool failed = false;
+    bool failed = false, any = false;
 
     for (size_t s = 0; s < repeat; s++)
         seeds[s] = seed + s;
@@ -127,16 +127,20 @@ compare(const CommonOptions *common, const Variant *variants, size_t n, uint64_t
             fprintf(stderr, "svcsim whatif: variant %s: %s\n", variants[v].name, results[v * repeat].error);
             failed = true;
         }
+        any |= results[v * repeat].measures != NULL;
     }
-    if (!failed) {
+    /* One that could not run does not hide the others. */
+    if (any) {
         if (common->json)
             whatif_print_json(out, columns, n);
         else
             whatif_print_text(out, columns, n);
     }
-    status = failed ? EXIT_USAGE : cli_output(out);
-    if (status == EXIT_FINE && o->plot)
+    status = cli_output(out);
+    if (status == EXIT_FINE && any && o->plot)
         status = plot(columns, n, o->plot);
+    if (status == EXIT_FINE && failed)
+        status = EXIT_USAGE;
     for (size_t i = 0; i < n * repeat; i++)
         variant_result_clear(&results[i]);
     return status;

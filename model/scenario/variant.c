@@ -44,7 +44,7 @@ variant_clear(Variant *variant)
     *variant = (Variant){0};
 }
 
-/* All of the input's errors as text. */
+/* All of the input's errors as text, with the warnings that may explain them. */
 static char *
 errors_text(Input *input)
 {
@@ -53,7 +53,7 @@ errors_text(Input *input)
     FILE *out = open_memstream(&text, &size);
     char *copy;
 
-    diags_print(input->diags, out, DIAG_ERROR);
+    diags_print(input->diags, out, DIAG_WARNING);
     fclose(out);
     copy = g_strdup(g_strchomp(text));
     free(text);

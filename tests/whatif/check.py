@@ -324,6 +324,16 @@ run("advise", RACE, "--search", "deployment/nobody.preStop=0..3s", status=2)
 run("whatif", RACE, "--variant", "deployment/web.preStop=3s", status=2)
 run("whatif", RACE, "--variant", "x:loadBalancer.profile=nobody", status=2)
 
+# A kind that refuses the Service's protocol says why, and does not hide the others.
+some = run("whatif", "scenarios/patterns/udp-through-a-proxy.yaml", "--variant", "clb:loadBalancer.profile=aws-clb", "-o", "json",
+           status=2)
+columns = {v["name"]: v for v in json.loads(some.stdout)["variants"]}
+check(columns["as written"]["tried"] == 68 and "aws-clb carries TCP, and port 8125 is UDP" in columns["clb"]["error"],
+      "one variant of two runs", some.stdout[:300])
+few = run("whatif", RACE, "--event-limit", "20000", "-o", "json")
+check(json.loads(few.stdout)["variants"][0].get("interrupted") and "limit of 20000 events" in few.stderr, "the limit of events",
+      few.stderr)
+
 # --- The same bytes, Ctrl-C, figures ---------------------------------------------------------------------------------
 
 args = ["whatif", RACE, "--variant", "gcp:loadBalancer.profile=gcp-passthrough-external", "--repeat", "4"]
