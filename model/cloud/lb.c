@@ -156,8 +156,10 @@ flush_flows(void *user)
 {
     Cloud *cloud = user;
 
-    for (guint i = 0; i < cloud->lbs->len; i++)
+    for (guint i = 0; i < cloud->lbs->len; i++) {
         forward_flush(cloud->lbs->pdata[i]);
+        proxy_udp_flush(cloud->lbs->pdata[i]);
+    }
 }
 
 static void

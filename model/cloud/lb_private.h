@@ -174,6 +174,7 @@ void proxy_target_lost(LbTarget *target, LbUnhealthyFlows what);
 /* --- lb_proxy_udp.c --- */
 void proxy_udp_start(Lb *lb); /* As proxy_start(), after the addresses are known. */
 void proxy_udp_stop(Lb *lb);
+void proxy_udp_flush(Lb *lb);                 /* Forgets all sessions. */
 void proxy_udp_target_lost(LbTarget *target); /* It turned unhealthy or left. */
 
 /* --- lb_announce.c --- */

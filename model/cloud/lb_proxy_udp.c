@@ -124,6 +124,12 @@ proxy_udp_stop(Lb *lb)
 }
 
 void
+proxy_udp_flush(Lb *lb)
+{
+    end_sessions(lb, NULL);
+}
+
+void
 proxy_udp_target_lost(LbTarget *t)
 {
     UdpSession *next;

@@ -8,15 +8,17 @@
 static const Step *
 main_traffic(const ScenarioSpec *spec)
 {
-    const Step *connect = NULL;
+    const Step *connect = NULL, *send = NULL;
 
     for (uint32_t i = 0; i < spec->n_steps; i++) {
         if (spec->steps[i].verb == STEP_LOAD)
             return &spec->steps[i];
         if (spec->steps[i].verb == STEP_CONNECT && !connect)
             connect = &spec->steps[i];
+        if (spec->steps[i].verb == STEP_SEND && !send)
+            send = &spec->steps[i];
     }
-    return connect;
+    return connect ? connect : send;
 }
 
 static PodShare *
@@ -49,8 +51,11 @@ exact_shares_fill(Cluster *cluster, const ScenarioSpec *spec, Measures *m)
 
     if (!step || !who_parse(cluster, step->from, &from, &error))
         return;
-    if (where_parse(cluster, step->to, &from, via, FAMILY_IPV4, step->proto ? step->proto : IPPROTO_TCP_, &to,
-                    &error)) {
+    if (where_parse(cluster, step->to, &from, via, FAMILY_IPV4,
+                    step->proto               ? step->proto
+                    : step->verb == STEP_SEND ? IPPROTO_UDP_
+                                              : IPPROTO_TCP_,
+                    &to, &error)) {
         trace_connection(cluster, &(TraceQuestion){.from = &from, .to = &to, .via = via, .all = true}, &answer);
         for (uint32_t i = 0; i < m->n_pods && !answer.truncated; i++)
             m->pods[i].expected = 0;
