@@ -33,6 +33,17 @@ typedef struct {
     IpFamily family;
 } Target;
 
+/* Just enough: there are as many as UDP ports. */
+static void
+take_room(UdpPort *port, const ProxyServicePort *from)
+{
+    port->addrs.cap = 1 + from->n_external_ips + from->n_lb_vips;
+    port->addrs.data = g_new(IpAddr, port->addrs.cap);
+    port->serving.cap = port->ready.cap = from->n_endpoints;
+    port->serving.data = g_new(IpAddr, from->n_endpoints);
+    port->ready.data = g_new(IpAddr, from->n_endpoints);
+}
+
 UdpState *
 udp_state_new(const ServiceMap *map)
 {
@@ -47,16 +58,17 @@ udp_state_new(const ServiceMap *map)
         if (from->proto != IPPROTO_UDP_)
             continue;
         port.text = g_strdup(from->text);
+        take_room(&port, from);
         vec_push(&port.addrs, from->cluster_ip);
         for (uint32_t k = 0; k < from->n_external_ips; k++)
             vec_push(&port.addrs, from->external_ips[k]);
         for (uint32_t k = 0; k < from->n_lb_vips; k++)
             vec_push(&port.addrs, from->lb_vips[k]);
         for (uint32_t k = 0; k < from->n_endpoints; k++) {
-            if (from->endpoints[k].conditions & EP_SERVING)
-                vec_push(&port.serving, from->endpoints[k].addr);
-            if (from->endpoints[k].conditions & EP_READY)
-                vec_push(&port.ready, from->endpoints[k].addr);
+            if (from->endpoints[k].from->conditions & EP_SERVING)
+                vec_push(&port.serving, from->endpoints[k].from->addr);
+            if (from->endpoints[k].from->conditions & EP_READY)
+                vec_push(&port.ready, from->endpoints[k].from->addr);
         }
         vec_push(&state->ports, port);
     }

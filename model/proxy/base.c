@@ -97,7 +97,7 @@ row_endpoint_index(const PortRow *row, const ProxyEndpoint *ep)
 
     if (ep >= all && ep < all + row->port->n_endpoints)
         return (uint32_t)(ep - all);
-    while (strcmp(all[index].text, ep->text) != 0)
+    while (!endpoint_same(&all[index], ep))
         index++;
     return index;
 }
@@ -114,7 +114,7 @@ depends_on_node(const ProxyServicePort *port)
     if (port->uses_local || (port->n_source_ranges && port->n_lb_vips))
         return true;
     for (uint32_t i = 0; i < port->n_endpoints; i++)
-        if (port->endpoints[i].again || port->endpoints[i].hint_nodes)
+        if (port->endpoints[i].again || port->endpoints[i].from->hint_nodes)
             return true;
     return false;
 }

@@ -10,20 +10,20 @@ static const char MODE_NONE[] = "", MODE_ZONE[] = "PreferSameZone", MODE_NODE[] 
 static bool
 is_ready(const ProxyEndpoint *ep)
 {
-    return ep->conditions & EP_READY;
+    return ep->from->conditions & EP_READY;
 }
 
 /* What serves when nothing is ready. */
 static bool
 is_last_resort(const ProxyEndpoint *ep)
 {
-    return !is_ready(ep) && ep->conditions & EP_SERVING && ep->conditions & EP_TERMINATING;
+    return !is_ready(ep) && ep->from->conditions & EP_SERVING && ep->from->conditions & EP_TERMINATING;
 }
 
 bool
 endpoint_is_local(const ProxyEndpoint *ep, const ChoiceNode *node)
 {
-    return ep->node_name && node->name && strcmp(ep->node_name, node->name) == 0;
+    return ep->from->node_name && node->name && strcmp(ep->from->node_name, node->name) == 0;
 }
 
 const ProxyEndpoint *
@@ -63,10 +63,10 @@ topology_mode(const ProxyServicePort *port, const ProxyEndpoint *const *eps, con
         const ProxyEndpoint *ep = eps[i];
         if (!is_ready(ep))
             continue;
-        all_node = all_node && any_hint(ep->hint_nodes);
-        all_zone = all_zone && any_hint(ep->hint_zones);
-        for_node = for_node || has_hint(ep->hint_nodes, node->name ? node->name : "");
-        for_zone = for_zone || has_hint(ep->hint_zones, zone);
+        all_node = all_node && any_hint(ep->from->hint_nodes);
+        all_zone = all_zone && any_hint(ep->from->hint_zones);
+        for_node = for_node || has_hint(ep->from->hint_nodes, node->name ? node->name : "");
+        for_zone = for_zone || has_hint(ep->from->hint_zones, zone);
     }
     if (knows_node_hints && all_node && for_node)
         return MODE_NODE;
@@ -81,9 +81,9 @@ ready_in_topology(const ProxyEndpoint *ep, const ChoiceNode *node, const char *m
     if (!is_ready(ep))
         return false;
     if (mode == MODE_NODE)
-        return has_hint(ep->hint_nodes, node->name);
+        return has_hint(ep->from->hint_nodes, node->name);
     if (mode == MODE_ZONE)
-        return has_hint(ep->hint_zones, node->zone);
+        return has_hint(ep->from->hint_zones, node->zone);
     return true;
 }
 

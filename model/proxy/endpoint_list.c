@@ -11,6 +11,7 @@
 /* An endpoint on its way into a list; 'order' makes the sort stable. */
 typedef struct {
     ProxyEndpoint ep;
+    const char *text;
     uint32_t order;
 } Candidate;
 
@@ -34,43 +35,52 @@ collector_of(Collectors *collectors, const EndpointPort *port)
     return vec_last(collectors);
 }
 
-/* Texts of an endpoint in one piece of memory: "ip:port", then "ip". */
-static void
-set_texts(Arena *arena, const Endpoint *from, KubeVersion version, ProxyEndpoint *ep)
+const char *
+endpoint_ip(const ProxyEndpoint *ep, char buf[static IPADDR_STR_SIZE])
+{
+    return ep->as_written ? ep->from->raw : ipaddr_format(ep->from->addr, buf);
+}
+
+const char *
+endpoint_text(const ProxyEndpoint *ep, char buf[static ENDPOINT_TEXT_SIZE])
 {
     char canonical[IPADDR_STR_SIZE];
-    const char *ip = ipaddr_format(from->addr, canonical);
-    bool v6 = ipaddr_family(&from->addr) == FAMILY_IPV6;
-    size_t len;
-    char *text;
+    const char *ip = endpoint_ip(ep, canonical);
+    size_t len = strlen(ip);
+    char digits[6], *d = digits + sizeof digits;
+    uint16_t port = ep->port;
 
-    if (version.minor <= 30 && from->raw)
-        ip = from->raw;
-    len = strlen(ip);
-    text = arena_alloc(arena, 2 * len + sizeof "[]:65535" + 1);
-    if (v6) {
-        int n = sprintf(text, "[%s]:%u", ip, ep->port);
-        ep->ip_text = memcpy(text + n + 1, ip, len + 1);
-    } else {
-        char digits[6];
-        char *d = digits + sizeof digits;
-        uint16_t port = ep->port;
-        size_t n_digits;
-        do
-            *--d = (char)('0' + port % 10);
-        while (port /= 10);
-        n_digits = (size_t)(digits + sizeof digits - d);
-        memcpy(text, ip, len);
-        text[len] = ':';
-        memcpy(text + len + 1, d, n_digits);
-        ep->ip_text = memcpy(text + len + n_digits + 2, ip, len + 1);
+    if (ipaddr_family(&ep->from->addr) == FAMILY_IPV6 || len > ENDPOINT_TEXT_SIZE - 8) {
+        g_snprintf(buf, ENDPOINT_TEXT_SIZE, ipaddr_is_v4(&ep->from->addr) ? "%s:%u" : "[%s]:%u", ip, port);
+        return buf;
     }
-    ep->text = text;
+    memcpy(buf, ip, len);
+    buf[len++] = ':';
+    do
+        *--d = (char)('0' + port % 10);
+    while (port /= 10);
+    memcpy(buf + len, d, (size_t)(digits + sizeof digits - d));
+    buf[len + (size_t)(digits + sizeof digits - d)] = '\0';
+    return buf;
+}
+
+bool
+endpoint_same(const ProxyEndpoint *a, const ProxyEndpoint *b)
+{
+    char ip_a[IPADDR_STR_SIZE], ip_b[IPADDR_STR_SIZE];
+
+    if (a->port != b->port)
+        return false;
+    if (!a->as_written && !b->as_written)
+        return ipaddr_eq(a->from->addr, b->from->addr);
+    return strcmp(endpoint_ip(a, ip_a), endpoint_ip(b, ip_b)) == 0;
 }
 
 static void
-collect_slice(Collectors *collectors, const EndpointSlice *slice, IpFamily family, KubeVersion version, Arena *arena)
+collect_slice(Collectors *collectors, const EndpointSlice *slice, IpFamily family, KubeVersion version, Arena *scratch)
 {
+    char text[ENDPOINT_TEXT_SIZE];
+
     for (uint32_t p = 0; p < slice->n_ports; p++) {
         const EndpointPort *port = &slice->ports[p];
         Collector *collector;
@@ -79,18 +89,12 @@ collect_slice(Collectors *collectors, const EndpointSlice *slice, IpFamily famil
         collector = collector_of(collectors, port);
         for (uint32_t i = 0; i < slice->n_endpoints; i++) {
             const Endpoint *from = &slice->endpoints[i];
-            ProxyEndpoint ep = {.addr = from->addr,
-                                .port = port->port,
-                                .conditions = from->conditions,
-                                .node_name = from->node_name,
-                                .zone = from->zone,
-                                .hint_zones = from->hint_zones,
-                                .hint_nodes = from->hint_nodes,
-                                .target = from->target};
+            ProxyEndpoint ep = {
+                .from = from, .port = port->port, .as_written = version.minor <= 30 && from->raw != NULL};
             if (ipaddr_family(&from->addr) != family || ipaddr_is_any(&from->addr))
                 continue;
-            set_texts(arena, from, version, &ep);
-            vec_push(&collector->candidates, (Candidate){ep, (uint32_t)collector->candidates.len});
+            vec_push(&collector->candidates, (Candidate){ep, arena_strdup(scratch, endpoint_text(&ep, text)),
+                                                         (uint32_t)collector->candidates.len});
         }
     }
 }
@@ -99,7 +103,7 @@ static int
 candidate_cmp(const void *a, const void *b)
 {
     const Candidate *x = a, *y = b;
-    int c = strcmp(x->ep.text, y->ep.text);
+    int c = strcmp(x->text, y->text);
 
     return c ? c : (x->order > y->order) - (x->order < y->order);
 }
@@ -119,9 +123,10 @@ static bool
 endpoint_equal(const ProxyEndpoint *a, const ProxyEndpoint *b)
 {
     for (; a && b; a = a->again, b = b->again)
-        if (a->port != b->port || a->conditions != b->conditions || strcmp(a->text, b->text) != 0 ||
-            g_strcmp0(a->node_name, b->node_name) != 0 || !hints_equal(a->hint_zones, b->hint_zones) ||
-            !hints_equal(a->hint_nodes, b->hint_nodes))
+        if (a->from->conditions != b->from->conditions || !endpoint_same(a, b) ||
+            g_strcmp0(a->from->node_name, b->from->node_name) != 0 ||
+            !hints_equal(a->from->hint_zones, b->from->hint_zones) ||
+            !hints_equal(a->from->hint_nodes, b->from->hint_nodes))
             return false;
     return !a && !b;
 }
@@ -132,19 +137,22 @@ finish(Collector *collector, Arena *arena)
 {
     size_t n = collector->candidates.len, n_kept = 0;
     Candidate *candidates = collector->candidates.data;
-    ProxyEndpoint *kept = arena_alloc(arena, n * sizeof *kept);
+    ProxyEndpoint *kept;
 
     if (n)
         qsort(candidates, n, sizeof *candidates, candidate_cmp);
+    for (size_t i = 0; i < n; i++)
+        n_kept += i == 0 || strcmp(candidates[i - 1].text, candidates[i].text) != 0;
+    kept = arena_alloc(arena, n_kept * sizeof *kept);
+    n_kept = 0;
     for (size_t i = 0; i < n; i++) {
         const ProxyEndpoint *ep = &candidates[i].ep;
-        ProxyEndpoint *first = n_kept ? &kept[n_kept - 1] : NULL;
         const ProxyEndpoint **end;
-        if (!first || strcmp(first->text, ep->text) != 0) {
+        if (i == 0 || strcmp(candidates[i - 1].text, candidates[i].text) != 0) {
             kept[n_kept++] = *ep;
             continue;
         }
-        for (end = &first->again; *end; end = (const ProxyEndpoint **)&(*end)->again)
+        for (end = &kept[n_kept - 1].again; *end; end = (const ProxyEndpoint **)&(*end)->again)
             ;
         *end = arena_copy(arena, ep, sizeof *ep);
     }
@@ -166,14 +174,18 @@ endpoint_lists_build(Store *store, const char *ns, const char *service, IpFamily
                      Arena *arena, EndpointLists *ret_lists)
 {
     Collectors collectors = {0};
+    Arena scratch = {.block_size = 4096};
     size_t n_slices;
     const EndpointSlice *const *slices = store_slices_of(store, ns, service, &n_slices);
     EndpointList *lists;
-    uint32_t n_lists = 0;
+    EndpointSlice **held = arena_alloc(arena, n_slices * sizeof *held);
+    uint32_t n_lists = 0, n_held = 0;
 
     for (size_t i = 0; i < n_slices; i++)
-        if (!slices[i]->fqdn && !proxy_object_hidden(&slices[i]->meta))
-            collect_slice(&collectors, slices[i], family, version, arena);
+        if (!slices[i]->fqdn && !proxy_object_hidden(&slices[i]->meta)) {
+            held[n_held++] = (EndpointSlice *)api_ref((ApiObject *)slices[i]);
+            collect_slice(&collectors, slices[i], family, version, &scratch);
+        }
     lists = arena_alloc(arena, collectors.len * sizeof *lists);
     for (size_t i = 0; i < collectors.len; i++) {
         EndpointList list = finish(&collectors.data[i], arena);
@@ -183,7 +195,16 @@ endpoint_lists_build(Store *store, const char *ns, const char *service, IpFamily
     if (n_lists)
         qsort(lists, n_lists, sizeof *lists, list_cmp);
     vec_clear(&collectors);
-    *ret_lists = (EndpointLists){lists, n_lists};
+    arena_clear(&scratch);
+    *ret_lists = (EndpointLists){lists, n_lists, n_held, held};
+}
+
+void
+endpoint_lists_clear(EndpointLists *lists)
+{
+    for (uint32_t i = 0; i < lists->n_slices; i++)
+        api_unref(&lists->slices[i]->meta);
+    lists->n_slices = 0;
 }
 
 const EndpointList *

@@ -19,11 +19,13 @@ typedef struct {
 
 typedef struct {
     const EndpointList *lists; /* Sorted by port name, then protocol. */
-    uint32_t n_lists;
+    uint32_t n_lists, n_slices;
+    EndpointSlice **slices; /* References: the endpoints are theirs. */
 } EndpointLists;
 
 void endpoint_lists_build(Store *store, const char *ns, const char *service, IpFamily family, KubeVersion version,
                           Arena *arena, EndpointLists *ret_lists);
+void endpoint_lists_clear(EndpointLists *lists); /* What the arena does not. */
 const EndpointList *endpoint_lists_find(const EndpointLists *lists, const char *port_name, uint8_t proto);
 bool endpoint_list_equal(const EndpointList *a, const EndpointList *b);
 /* A change of UDP endpoints from 'a' to 'b': one added, removed, renamed or renumbered (SEMANTICS 8.1). */

@@ -73,7 +73,10 @@ masquerade_cluster_ip(const ProxyView *view, NfChainBuilder *b, const PortRow *r
 static uint32_t
 endpoint_comment(const ProxyView *view, const PortRow *row, const ProxyEndpoint *ep)
 {
-    return view->large_cluster ? NF_NO_ID : ipt_comment(view->names, "%s -> %s", row->port->text, ep->text);
+    char text[ENDPOINT_TEXT_SIZE];
+
+    return view->large_cluster ? NF_NO_ID
+                               : ipt_comment(view->names, "%s -> %s", row->port->text, endpoint_text(ep, text));
 }
 
 /* The list of an endpoint's clients bears the name of its chain. */
@@ -198,7 +201,7 @@ endpoint_chain(const ProxyView *view, const PortRow *row, const ProxyEndpoint *e
     NfNames *names = view->names;
     uint32_t index = row_endpoint_index(row, ep), id = row->names->endpoint_chains[index];
     NfChainBuilder *b = ipt_chain(names, id);
-    IpPrefix self = ipprefix_host(ep->addr);
+    IpPrefix self = ipprefix_host(ep->from->addr);
     uint32_t comment = view->large_cluster ? NF_NO_ID : row->names->text;
     NfExpr recent = {0};
 
@@ -208,7 +211,7 @@ endpoint_chain(const ProxyView *view, const PortRow *row, const ProxyEndpoint *e
         recent = recent_expr(view, id, 0, NF_RECENT_SET);
     ipt_rule(b, names, PORT_ORIGIN(view, row, index, DNAT),
              &(IptRule){.comment = comment, .match = row->port->affinity ? &recent : NULL, .proto = row->port->proto},
-             nfx_dnat(ep->addr, ep->port, 0));
+             nfx_dnat(ep->from->addr, ep->port, 0));
     vec_push(&parts->chains, nf_chain_seal(b));
 }
 

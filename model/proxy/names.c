@@ -64,10 +64,11 @@ void
 ipt_endpoint_hash(const ProxyServicePort *port, const ProxyEndpoint *endpoint, char ret_hash[static IPT_HASH_SIZE])
 {
     char text[HASH_TEXT_SIZE];
+    char of_endpoint[ENDPOINT_TEXT_SIZE];
     size_t len = append(text, 0, port->text);
 
     len = append(text, len, proxy_proto_name(port->proto));
-    len = append(text, len, endpoint->text);
+    len = append(text, len, endpoint_text(endpoint, of_endpoint));
     base32_of_digest(text, len, ret_hash, IPT_HASH_SIZE - 1);
 }
 
@@ -96,7 +97,8 @@ nft_service_base(const ProxyServicePort *port)
 char *
 nft_endpoint_base(const ProxyServicePort *port, const ProxyEndpoint *endpoint)
 {
-    g_autofree char *ip = g_strdelimit(g_strdup(endpoint->ip_text), ":", '.');
+    char canonical[IPADDR_STR_SIZE];
+    g_autofree char *ip = g_strdelimit(g_strdup(endpoint_ip(endpoint, canonical)), ":", '.');
 
     return nft_hash_and_truncate(g_strdup_printf("%s/%s/%s/%s__%s/%u", port->ns, port->name,
                                                  proxy_proto_name(port->proto), port->port_name, ip, endpoint->port));

@@ -94,7 +94,7 @@ to_endpoints_by_chance(const ProxyView *view, NfChainBuilder *b, const PortRow *
 
     for (uint32_t i = 0; i < n; i++) {
         choices[i].chain = chains ? row->names->endpoint_chains[row_endpoint_index(row, list[i])] : NF_NO_ID;
-        choices[i].addr = list[i]->addr;
+        choices[i].addr = list[i]->from->addr;
         choices[i].port = list[i]->port;
     }
     nf_rule_begin(b, PORT_ORIGIN(view, row, -1, BALANCE));
@@ -188,11 +188,13 @@ endpoint_chain(const ProxyView *view, const PortRow *row, const ProxyEndpoint *e
     NfChainBuilder *b = nft_chain(view, row->names->endpoint_chains[index]);
 
     if (!nft_v36(view))
-        NFT_RULE(b, PORT_ORIGIN(view, row, index, HAIRPIN), nfx_saddr(ipprefix_host(ep->addr), false), nft_mark(view));
+        NFT_RULE(b, PORT_ORIGIN(view, row, index, HAIRPIN), nfx_saddr(ipprefix_host(ep->from->addr), false),
+                 nft_mark(view));
     if (row->port->affinity)
         NFT_RULE(b, PORT_ORIGIN(view, row, index, AFFINITY_SET),
                  nfx_u32(NFX_SET_UPDATE, row->names->affinity_sets[index], NFT_KEY_SADDR, 1, false));
-    NFT_RULE(b, PORT_ORIGIN(view, row, index, DNAT), nfx_proto(row->port->proto), nfx_dnat(ep->addr, ep->port, 0));
+    NFT_RULE(b, PORT_ORIGIN(view, row, index, DNAT), nfx_proto(row->port->proto),
+             nfx_dnat(ep->from->addr, ep->port, 0));
     vec_push(&parts->chains, nf_chain_seal(b));
 }
 

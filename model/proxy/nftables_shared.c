@@ -140,9 +140,9 @@ hairpin_row(const ProxyView *view, const PortRow *row, Elems *elems)
         const ProxyEndpoint *ep = choice.reachable[i];
         if (!endpoint_is_local(ep, &view->node))
             continue;
-        push(elems, ep->addr, port->proto, ep->port, NFX_ACCEPT, 0, NF_NO_ID,
+        push(elems, ep->from->addr, port->proto, ep->port, NFX_ACCEPT, 0, NF_NO_ID,
              PORT_ORIGIN(view, row, row_endpoint_index(row, ep), HAIRPIN_ELEM));
-        vec_last(elems)->key.addr2 = ep->addr;
+        vec_last(elems)->key.addr2 = ep->from->addr;
     }
     endpoint_choice_clear(&choice);
 }

@@ -5,12 +5,20 @@
 
 #include "sim/engine/vec.h"
 
+/* What words say of an endpoint. */
+typedef struct {
+    IpAddr addr;
+    const char *raw; /* The address as written, if rules print that; else NULL. */
+    const char *target, *node_name;
+    uint16_t port;
+} EndpointFacts;
+
 typedef struct {
     uint32_t first;
     uint32_t n_endpoints;
     const char *ns, *name, *port_name;
-    const ProxyEndpoint *endpoints; /* Copies: text, target and node_name only. */
-    const char *object;             /* Words, made on demand. */
+    const EndpointFacts *endpoints;
+    const char *object; /* Words, made on demand. */
     const char **details;
 } Owner;
 
@@ -57,12 +65,15 @@ uint32_t
 origins_add_port(Origins *origins, const ProxyServicePort *port)
 {
     Owner owner = {.first = origins->next, .n_endpoints = port->n_endpoints, .ns = port->ns, .name = port->name};
-    ProxyEndpoint *copies = arena_alloc(&origins->arena, port->n_endpoints * sizeof *copies);
+    EndpointFacts *copies = arena_alloc(&origins->arena, port->n_endpoints * sizeof *copies);
 
     for (uint32_t i = 0; i < port->n_endpoints; i++) {
-        copies[i].text = arena_strdup(&origins->arena, port->endpoints[i].text);
-        copies[i].target = port->endpoints[i].target;
-        copies[i].node_name = port->endpoints[i].node_name;
+        const ProxyEndpoint *ep = &port->endpoints[i];
+        copies[i] = (EndpointFacts){.addr = ep->from->addr,
+                                    .raw = ep->as_written ? ep->from->raw : NULL,
+                                    .target = ep->from->target,
+                                    .node_name = ep->from->node_name,
+                                    .port = ep->port};
     }
     owner.endpoints = copies;
     owner.port_name = arena_strdup(&origins->arena, port->port_name);
@@ -116,7 +127,9 @@ object_words(Origins *origins, Owner *owner)
 static const char *
 endpoint_words(Origins *origins, Owner *owner, uint32_t index)
 {
-    const ProxyEndpoint *ep;
+    const EndpointFacts *ep;
+    char name[ENDPOINT_TEXT_SIZE];
+    Endpoint from;
     GString *text;
 
     if (index >= owner->n_endpoints)
@@ -127,7 +140,9 @@ endpoint_words(Origins *origins, Owner *owner, uint32_t index)
         return owner->details[index];
     ep = &owner->endpoints[index];
     text = g_string_new("endpoint ");
-    g_string_append(text, ep->text);
+    from = (Endpoint){.addr = ep->addr, .raw = ep->raw};
+    g_string_append(
+        text, endpoint_text(&(ProxyEndpoint){.from = &from, .port = ep->port, .as_written = ep->raw != NULL}, name));
     if (ep->target)
         g_string_append_printf(text, " (pod %s", ep->target);
     if (ep->target && ep->node_name)

@@ -69,6 +69,7 @@ entry_free(Entry *entry)
 {
     if (!entry)
         return;
+    endpoint_lists_clear(&entry->lists);
     arena_clear(&entry->arena);
     if (entry->service)
         api_unref(&entry->service->meta);
@@ -201,6 +202,15 @@ udp_differs(const Entry *old, const Entry *new_)
 static void
 flatten(ServiceMap *map)
 {
+    size_t n = 0;
+
+    for (size_t i = 0; i < map->entries.len; i++)
+        n += map->entries.data[i]->n_ports;
+    /* Room for a few more, not for twice as many. */
+    if (n > map->ports.cap) {
+        map->ports.cap = n + n / 32 + 1;
+        map->ports.data = g_renew(ProxyServicePort, map->ports.data, map->ports.cap);
+    }
     map->ports.len = 0;
     for (size_t i = 0; i < map->entries.len; i++) {
         Entry *entry = map->entries.data[i];
@@ -351,7 +361,7 @@ is_local_ready(const ProxyEndpoint *ep, const char *node)
     ChoiceNode choice_node = {.name = node};
 
     ep = endpoint_on_node(ep, &choice_node);
-    return ep->conditions & EP_READY && endpoint_is_local(ep, &choice_node);
+    return ep->from->conditions & EP_READY && endpoint_is_local(ep, &choice_node);
 }
 
 uint32_t
@@ -368,9 +378,9 @@ service_map_local_ready(const ServiceMap *map, const char *ns, const char *servi
         for (uint32_t e = 0; e < list->n_endpoints; e++) {
             bool skip = !is_local_ready(&list->endpoints[e], node);
             for (size_t k = 0; k < seen.len && !skip; k++)
-                skip = ipaddr_eq(seen.data[k], list->endpoints[e].addr);
+                skip = ipaddr_eq(seen.data[k], list->endpoints[e].from->addr);
             if (!skip)
-                vec_push(&seen, list->endpoints[e].addr);
+                vec_push(&seen, list->endpoints[e].from->addr);
         }
     }
     n = (uint32_t)seen.len;

@@ -17,20 +17,21 @@ typedef struct ServiceMap ServiceMap;
 
 typedef struct ProxyEndpoint ProxyEndpoint;
 struct ProxyEndpoint {
-    IpAddr addr;
-    uint16_t port;
-    uint8_t conditions;    /* EP_*. */
-    const char *ip_text;   /* What rules print: canonical, or as written in releases before lenient rewriting. */
-    const char *text;      /* "ip:port" ("[ip6]:port"): sort key and hash input. */
-    const char *node_name; /* NULL: never local. */
-    const char *zone;
-    const char *const *hint_zones; /* NULL-terminated or NULL. */
-    const char *const *hint_nodes;
-    const char *target; /* Pod, or NULL. */
+    const Endpoint *from; /* In the slice, which whoever holds the list holds, too. */
     /* The same address and port given again with other conditions or another node: a node takes the last occurrence
      * that is local to it, else the first (SEMANTICS 1.9).  In order of occurrence. */
     const ProxyEndpoint *again;
+    uint16_t port;
+    bool as_written; /* Rules print its address as it was written (releases before lenient rewriting). */
 };
+
+/* Its address as rules print it. */
+#define ENDPOINT_TEXT_SIZE 128
+const char *endpoint_ip(const ProxyEndpoint *ep, char buf[static IPADDR_STR_SIZE]);
+/* "ip:port" ("[ip6]:port"): sort key and hash input. */
+const char *endpoint_text(const ProxyEndpoint *ep, char buf[static ENDPOINT_TEXT_SIZE]);
+/* Equal in that text. */
+bool endpoint_same(const ProxyEndpoint *a, const ProxyEndpoint *b);
 
 typedef struct {
     const Service *service; /* Borrowed from the store's object (referenced by the map). */

@@ -20,7 +20,7 @@ typedef struct {
 typedef struct {
     VEC(Name) names; /* By id. */
     NameSlot *slots;
-    uint32_t mask; /* At most half of the slots are taken. */
+    uint32_t mask; /* At most three quarters of the slots are taken. */
 } NameSpace;
 
 struct NfNames {
@@ -174,7 +174,7 @@ name_space_id(NfNames *names, NameSpace *space, const char *table, const char *n
     made.table = table ? nf_text(names, nf_text_id(names, table)) : NULL;
     made.name = g_string_chunk_insert(names->chunk, name);
     vec_push(&space->names, made);
-    if (space->names.len * 2 > space->mask)
+    if (space->names.len * 4 > (size_t)space->mask * 3)
         name_space_grow(space);
     return (uint32_t)space->names.len - 1;
 }

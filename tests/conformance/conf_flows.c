@@ -202,8 +202,10 @@ list_text(const ProxyEndpoint *const *list, uint32_t n, bool present)
 {
     g_autoptr(GString) text = g_string_new(present ? "" : "null");
 
+    char name[ENDPOINT_TEXT_SIZE];
+
     for (uint32_t i = 0; i < n; i++)
-        g_string_append_printf(text, "%s%s", i ? " " : "", list[i]->text);
+        g_string_append_printf(text, "%s%s", i ? " " : "", endpoint_text(list[i], name));
     return g_string_free(g_steal_pointer(&text), FALSE);
 }
 

@@ -63,12 +63,13 @@ chain_base(const DocNode *c, bool of_endpoint)
                              .proto = proto_of(str_of(c, "protocol"))};
     const char *endpoint = str_of(c, "endpoint"), *colon = strrchr(endpoint, ':');
     g_autofree char *ip = NULL;
-    ProxyEndpoint ep = {0};
+    Endpoint from = {0};
+    ProxyEndpoint ep = {.from = &from, .as_written = true};
 
     if (!of_endpoint)
         return nft_service_base(&port);
     ip = g_strndup(endpoint + (endpoint[0] == '['), (gsize)(colon - endpoint) - 2 * (endpoint[0] == '['));
-    ep.ip_text = ip;
+    from.raw = ip;
     ep.port = (uint16_t)atoi(colon + 1);
     return nft_endpoint_base(&port, &ep);
 }
@@ -164,7 +165,8 @@ append_list(GString *out, const char *ns, const char *service, const EndpointLis
     for (uint32_t i = 0; i < list->n_endpoints; i++) {
         ChoiceNode node = {.name = "test-node"};
         const ProxyEndpoint *ep = endpoint_on_node(&list->endpoints[i], &node);
-        g_string_append_printf(out, " %s %s", ep->text, endpoint_is_local(ep, &node) ? "true" : "false");
+        char text[ENDPOINT_TEXT_SIZE];
+        g_string_append_printf(out, " %s %s", endpoint_text(ep, text), endpoint_is_local(ep, &node) ? "true" : "false");
     }
     g_string_append_c(out, '\n');
 }
@@ -187,6 +189,7 @@ lists_text(Store *store, Arena *arena)
                              &lists);
         for (uint32_t k = 0; k < lists.n_lists; k++)
             append_list(out, slice->meta.ns, slice->service, &lists.lists[k]);
+        endpoint_lists_clear(&lists);
     }
     return conf_sorted_lines(out->str);
 }

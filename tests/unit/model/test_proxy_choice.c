@@ -123,6 +123,7 @@ run_case(const Case *c)
 {
     static const char *const NODES[] = {NULL, "n1", "n2", "n3"};
     ProxyEndpoint eps[5] = {0};
+    Endpoint from[5] = {0};
     bool external = c->policies & EXTERNAL;
     ProxyServicePort port = {.itp_local = c->policies & ITP_LOCAL,
                              .etp_local = c->policies & ETP_LOCAL,
@@ -136,10 +137,11 @@ run_case(const Case *c)
     port.uses_local = port.itp_local || (port.etp_local && external);
     for (; port.n_endpoints < 5 && c->eps[port.n_endpoints].node; port.n_endpoints++) {
         uint32_t i = port.n_endpoints;
-        eps[i] = (ProxyEndpoint){.conditions = (uint8_t)c->eps[i].conditions,
-                                 .node_name = NODES[c->eps[i].node],
-                                 .hint_zones = c->eps[i].zones,
-                                 .hint_nodes = c->eps[i].nodes};
+        eps[i].from = &from[i];
+        from[i] = (Endpoint){.conditions = (uint8_t)c->eps[i].conditions,
+                             .node_name = NODES[c->eps[i].node],
+                             .hint_zones = c->eps[i].zones,
+                             .hint_nodes = c->eps[i].nodes};
     }
     endpoint_choice(&port, &node, &choice);
     digits(eps, choice.cluster, choice.n_cluster, text);
@@ -165,8 +167,10 @@ test_table(void)
 static void
 test_repeated_endpoint(void)
 {
-    ProxyEndpoint second = {.text = "10.0.0.1:80", .node_name = "n2", .conditions = READY};
-    ProxyEndpoint first = {.text = "10.0.0.1:80", .node_name = "n1", .conditions = DRAINING, .again = &second};
+    const Endpoint ready = {.addr = ipaddr_v4(10, 0, 0, 1), .node_name = "n2", .conditions = READY};
+    const Endpoint draining = {.addr = ipaddr_v4(10, 0, 0, 1), .node_name = "n1", .conditions = DRAINING};
+    const ProxyEndpoint second = {.from = &ready, .port = 80};
+    const ProxyEndpoint first = {.from = &draining, .port = 80, .again = &second};
 
     T_TRUE(endpoint_on_node(&first, &(ChoiceNode){.name = "n1"}) == &first);
     T_TRUE(endpoint_on_node(&first, &(ChoiceNode){.name = "n2"}) == &second);

@@ -12,7 +12,8 @@ static void
 test_iptables_hashes(void)
 {
     ProxyServicePort port = {.text = "ns1/svc1:p80", .proto = IPPROTO_TCP};
-    ProxyEndpoint endpoint = {.text = "10.180.0.1:80"};
+    const Endpoint from = {.addr = ipaddr_v4(10, 180, 0, 1)};
+    const ProxyEndpoint endpoint = {.from = &from, .port = 80};
     char hash[IPT_HASH_SIZE];
 
     ipt_service_hash(&port, hash);
@@ -25,7 +26,8 @@ static void
 test_nftables_names(void)
 {
     ProxyServicePort port = {.ns = "ns1", .name = "svc1", .port_name = "p80", .proto = IPPROTO_TCP};
-    ProxyEndpoint endpoint = {.ip_text = "10.180.0.1", .port = 80};
+    const Endpoint from = {.addr = ipaddr_v4(10, 180, 0, 1)};
+    const ProxyEndpoint endpoint = {.from = &from, .port = 80};
     g_autofree char *base = nft_service_base(&port);
     g_autofree char *ep_base = nft_endpoint_base(&port, &endpoint);
 
