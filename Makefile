@@ -161,7 +161,7 @@ bench_names = $(patsubst tests/bench/%.c,%,$(sort $(wildcard tests/bench/*.c)))
 $(BUILD)/tests/bench/%: $(BUILD)/tests/bench/%.o $(BUILD)/libmodel.a $(BUILD)/libsim.a
 	$(call say,LD,$@)
 	$(Q)$(CC) $(CFLAGS) $(EXTRA) $(LDFLAGS) -o $@ $^ $(PKG_LIBS) -lm
-programs: $(BUILD)/tests/bench/path
+programs: $(BUILD)/tests/bench/path $(BUILD)/tests/bench/bench_memory
 bench: all $(addprefix $(BUILD)/tests/bench/,$(bench_names)) ## build and run tests/bench/*.c, one table; B=substring picks
 	$(Q)B='$(B)' bash tests/bench/table.sh $(BUILD)
 

@@ -1,7 +1,7 @@
 /* Bytes of heap per thing: differences between two clusters that differ in the number of that thing only
  *
- * Measured after the build (mallinfo2), the allocator's own bytes included.  Pods have network namespaces and
- * applications; Services two ports.  A connection is an open one with both of its ends, its conntrack entry at one node
+ * Measured after the build (mallinfo2), the allocator's own bytes included.  Nobody has called the pods;
+ * Services have two ports.  A connection is an open one with both of its ends, its conntrack entry at one node
  * counted apart.  Usage: bench_memory                                                                              */
 
 #include "sim/engine/event_queue.h"

@@ -91,9 +91,9 @@ row 'event' "$(get memory "^event +$num")" B '' '' max 48 32
 row 'conntrack entry with its index' "$(get conntrack "^ +1000000 entries.* $num bytes an entry")" B '' '' max 160 96
 row 'packet in flight' "$(get memory "^packet +$num")" B '' '' max 256 160
 row 'endpoint, object read and filled in' "$(get memory "^endpoint .* $num as object")" B '' '' max 160 64
-row 'endpoint, rules of all nodes' "$(get memory "^endpoint +$num")" B '' '' max 160 64
-row 'Service, rules of all nodes' "$(get memory "^Service +$num")" B '' '' max 512 256
-row 'pod: rules, namespace, sockets' "$(get memory "^pod +$num")" B '' '' max 512 192
+row 'endpoint of a Service with two ports, rules of all nodes' "$(get memory "^endpoint +$num")" B '' '' max 160 64
+row 'Service with two ports, rules of all nodes' "$(get memory "^Service +$num")" B '' '' max 512 256
+row 'pod that nobody has called, with its rules' "$(get memory "^pod +$num")" B '' '' max 512 192
 row 'idle node' "$(get memory "^node +$num")" B '' '' max 8192 2048
 row 'TCP connection, both ends, conntrack' "$(get memory "^connection +$num")" B '' '' max 2048 512
 events=$(get rules "^libyaml.* ms +$num MB")
