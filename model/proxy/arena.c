@@ -6,8 +6,8 @@
 #include <string.h>
 
 /* Arenas are as many as service ports and mostly small: the first block holds just what is asked for, the next ones
- * grow by half from the first of these to the last. */
-#define BLOCK_SIZE_MIN 128
+ * that or a quarter of what there was, within these. */
+#define BLOCK_SIZE_MIN 64
 #define BLOCK_SIZE_MAX 8192
 
 struct ArenaBlock {
@@ -28,12 +28,13 @@ arena_alloc(Arena *arena, size_t size)
         return &nothing;
     size = (size + 7) & ~(size_t)7;
     if (!block || block->size - block->used < size) {
-        size_t grown = block ? CLAMP(block->size + block->size / 2, BLOCK_SIZE_MIN, BLOCK_SIZE_MAX) : size;
+        size_t grown = block ? CLAMP(arena->size / 4, BLOCK_SIZE_MIN, BLOCK_SIZE_MAX) : size;
         size_t want = MAX(size, arena->block_size ? arena->block_size : grown);
         block = g_malloc(sizeof *block + want);
         block->next = arena->blocks;
         block->used = 0;
         block->size = want;
+        arena->size += want;
         arena->blocks = block;
     }
     p = block->data + block->used;
@@ -65,4 +66,5 @@ arena_clear(Arena *arena)
         g_free(block);
     }
     arena->blocks = NULL;
+    arena->size = 0;
 }

@@ -5,20 +5,13 @@
 
 #include "sim/engine/vec.h"
 
-/* What words say of an endpoint. */
-typedef struct {
-    IpAddr addr;
-    const char *raw; /* The address as written, if rules print that; else NULL. */
-    const char *target, *node_name;
-    uint16_t port;
-} EndpointFacts;
-
 typedef struct {
     uint32_t first;
     uint32_t n_endpoints;
     const char *ns, *name, *port_name;
-    const EndpointFacts *endpoints;
-    const char *object; /* Words, made on demand. */
+    const ProxyEndpoint *endpoints;
+    ServiceEntry *entry; /* Keeps what is pointed to here. */
+    const char *object;  /* Words, made on demand. */
     const char **details;
 } Owner;
 
@@ -56,6 +49,8 @@ origins_free(Origins *origins)
 {
     if (!origins)
         return;
+    for (size_t i = 0; i < origins->owners.len; i++)
+        service_entry_unref(origins->owners.data[i].entry);
     vec_clear(&origins->owners);
     arena_clear(&origins->arena);
     g_free(origins);
@@ -65,18 +60,10 @@ uint32_t
 origins_add_port(Origins *origins, const ProxyServicePort *port)
 {
     Owner owner = {.first = origins->next, .n_endpoints = port->n_endpoints, .ns = port->ns, .name = port->name};
-    EndpointFacts *copies = arena_alloc(&origins->arena, port->n_endpoints * sizeof *copies);
 
-    for (uint32_t i = 0; i < port->n_endpoints; i++) {
-        const ProxyEndpoint *ep = &port->endpoints[i];
-        copies[i] = (EndpointFacts){.addr = ep->from->addr,
-                                    .raw = ep->as_written ? ep->from->raw : NULL,
-                                    .target = ep->from->target,
-                                    .node_name = ep->from->node_name,
-                                    .port = ep->port};
-    }
-    owner.endpoints = copies;
-    owner.port_name = arena_strdup(&origins->arena, port->port_name);
+    owner.endpoints = port->endpoints;
+    owner.port_name = port->port_name;
+    owner.entry = service_entry_ref(port->entry);
     vec_push(&origins->owners, owner);
     origins->next += ORIGIN_N_SITES * (port->n_endpoints + 1);
     return owner.first;
@@ -127,9 +114,8 @@ object_words(Origins *origins, Owner *owner)
 static const char *
 endpoint_words(Origins *origins, Owner *owner, uint32_t index)
 {
-    const EndpointFacts *ep;
+    const Endpoint *ep;
     char name[ENDPOINT_TEXT_SIZE];
-    Endpoint from;
     GString *text;
 
     if (index >= owner->n_endpoints)
@@ -138,11 +124,9 @@ endpoint_words(Origins *origins, Owner *owner, uint32_t index)
         owner->details = arena_alloc(&origins->arena, owner->n_endpoints * sizeof *owner->details);
     if (owner->details[index])
         return owner->details[index];
-    ep = &owner->endpoints[index];
+    ep = owner->endpoints[index].from;
     text = g_string_new("endpoint ");
-    from = (Endpoint){.addr = ep->addr, .raw = ep->raw};
-    g_string_append(
-        text, endpoint_text(&(ProxyEndpoint){.from = &from, .port = ep->port, .as_written = ep->raw != NULL}, name));
+    g_string_append(text, endpoint_text(&owner->endpoints[index], name));
     if (ep->target)
         g_string_append_printf(text, " (pod %s", ep->target);
     if (ep->target && ep->node_name)

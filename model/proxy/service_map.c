@@ -13,7 +13,8 @@ typedef struct {
 } ServiceName;
 
 /* One Service; ports point into the arena. */
-typedef struct {
+typedef struct ServiceEntry {
+    uint32_t refs; /* The map's, and of whoever remembers that state. */
     ServiceName id;
     Arena arena;
     Service *service; /* Referenced. */
@@ -64,10 +65,18 @@ on_store_event(void *user, StoreEvent event, const ApiObject *old, const ApiObje
     mark_object_dirty(user, new_);
 }
 
-static void
-entry_free(Entry *entry)
+ServiceEntry *
+service_entry_ref(ServiceEntry *entry)
 {
-    if (!entry)
+    if (entry)
+        entry->refs++;
+    return entry;
+}
+
+void
+service_entry_unref(ServiceEntry *entry)
+{
+    if (!entry || --entry->refs > 0)
         return;
     endpoint_lists_clear(&entry->lists);
     arena_clear(&entry->arena);
@@ -100,7 +109,7 @@ service_map_free(ServiceMap *map)
         return;
     store_unwatch(map->store, map->watch);
     for (size_t i = 0; i < map->entries.len; i++)
-        entry_free(map->entries.data[i]);
+        service_entry_unref(map->entries.data[i]);
     vec_clear(&map->entries);
     vec_clear(&map->dirty);
     vec_clear(&map->ports);
@@ -146,17 +155,19 @@ entry_build(ServiceMap *map, const ServiceName *key)
     if (!object)
         return NULL;
     entry = g_new0(Entry, 1);
+    entry->refs = 1;
     entry->id = *key;
     entry->service = (Service *)api_ref((ApiObject *)object);
     entry->n_ports = service_ports_build(entry->service, map->family, &entry->arena, &entry->ports);
     if (entry->n_ports == 0) {
-        entry_free(entry);
+        service_entry_unref(entry);
         return NULL;
     }
     endpoint_lists_build(map->store, key->ns, key->name, map->family, map->version, &entry->arena, &entry->lists);
     for (uint32_t i = 0; i < entry->n_ports; i++) {
         ProxyServicePort *port = &entry->ports[i];
         const EndpointList *list = endpoint_lists_find(&entry->lists, port->port_name, port->proto);
+        port->entry = entry;
         port->endpoints = list ? list->endpoints : NULL;
         port->n_endpoints = list ? list->n_endpoints : 0;
     }
@@ -260,7 +271,7 @@ update_one(ServiceMap *map, const ServiceName *key, bool *ret_moved)
     if (!old && !new_)
         return false;
     if (old && new_ && entry_equal(old, new_)) {
-        entry_free(new_);
+        service_entry_unref(new_);
         return false;
     }
     map->udp_changed = map->udp_changed || udp_differs(old, new_);
@@ -288,7 +299,7 @@ update_one(ServiceMap *map, const ServiceName *key, bool *ret_moved)
             vec_remove(&map->entries, at);
         }
     }
-    entry_free(old);
+    service_entry_unref(old);
     return true;
 }
 
@@ -305,6 +316,9 @@ service_map_update(ServiceMap *map)
     for (size_t i = 0; i < n; i++)
         if (i + 1 == n || name_cmp(&map->dirty.data[i], &map->dirty.data[i + 1]) != 0)
             changed |= update_one(map, &map->dirty.data[i], &moved);
+    /* The first update takes in everything; the next ones little. */
+    if (n > 64)
+        vec_clear(&map->dirty);
     map->dirty.len = 0;
     map->udp_generation += map->udp_changed;
     if (moved)

@@ -33,8 +33,14 @@ const char *endpoint_text(const ProxyEndpoint *ep, char buf[static ENDPOINT_TEXT
 /* Equal in that text. */
 bool endpoint_same(const ProxyEndpoint *a, const ProxyEndpoint *b);
 
+/* What holds a Service's ports and endpoints in one state of theirs.  NULL may be passed. */
+typedef struct ServiceEntry ServiceEntry;
+ServiceEntry *service_entry_ref(ServiceEntry *entry);
+void service_entry_unref(ServiceEntry *entry);
+
 typedef struct {
     const Service *service; /* Borrowed from the store's object (referenced by the map). */
+    ServiceEntry *entry;    /* Its holder; NULL: the caller sees to that. */
     const char *ns, *name, *port_name;
     const char *text; /* "ns/name:port" or "ns/name" (SEMANTICS 4.4). */
     uint8_t proto;
