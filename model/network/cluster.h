@@ -47,8 +47,9 @@ struct ClusterNode {
     uint32_t index;                  /* Dense, in order of name. */
     uint32_t gateways;               /* By cidr: the pod whose port is first to have the gateway's address is made. */
     uint32_t n_cidrs;
-    IpPrefix *cidrs;    /* Of its pods. */
-    ClusterPod *latent; /* Pods that wait to be made (pods.c), by falling port index. */
+    IpPrefix *cidrs;           /* Of its pods. */
+    ClusterPod *latent;        /* Pods that wait to be made (pods.c), by falling port index. */
+    uint32_t latent_octets[8]; /* Last octets of their first addresses, a bit each. */
 };
 
 struct ClusterPod {
@@ -57,8 +58,8 @@ struct ClusterPod {
     ClusterNode *node;
     Host *made_host; /* The node's own for hostNetwork pods; NULL: not made yet.  Use cluster_pod_host(). */
     bool host_network;
-    IpAddr ips[2];
     uint32_t n_ips;
+    IpAddr ips[2];
     PodRuntime *made_runtime; /* Its applications; NULL before start and after death.  Use cluster_pod_runtime(). */
 };
 

@@ -73,14 +73,15 @@ typedef struct {
 } HostOwner;
 
 /* Behind each ClusterPod. */
-typedef struct {
+typedef struct PodRecord PodRecord;
+struct PodRecord {
     ClusterPod pod;
     HostOwner owner;
-    ClusterPod *next;    /* Of those of its node that wait. */
-    const PodPlan *plan; /* Of one that waits; NULL: no applications. */
-    uint32_t port;       /* Index kept for its node's port; 0: none. */
-    bool latent;         /* Not made yet: its host and runtime are NULL. */
-} PodRecord;
+    PodRecord *prev, *next; /* Of those of its node that wait. */
+    const PodPlan *plan;    /* Of one that waits; NULL: no applications. */
+    uint32_t port;          /* Index kept for its node's port; 0: none. */
+    bool latent;            /* Not made yet: its host and runtime are NULL. */
+};
 
 /* pods.c */
 void pods_declare(Cluster *c); /* The store's pods; most wait. */

@@ -52,10 +52,15 @@ find_place(const Cluster *c, const char *ns, const char *name, bool *ret_found)
 bool
 node_port_is_kept(const ClusterNode *node, IpAddr addr)
 {
-    for (const ClusterPod *pod = node->latent; pod; pod = ((const PodRecord *)pod)->next)
-        if (pod->ips[0].b[15] == addr.b[15])
-            return true;
-    return false;
+    return node->latent_octets[addr.b[15] / 32] >> addr.b[15] % 32 & 1;
+}
+
+static void
+keep_port(ClusterNode *node, IpAddr addr, bool kept)
+{
+    uint32_t *word = &node->latent_octets[addr.b[15] / 32], bit = UINT32_C(1) << addr.b[15] % 32;
+
+    *word = kept ? *word | bit : *word & ~bit;
 }
 
 static void
@@ -75,10 +80,10 @@ make_gateway(ClusterNode *node, uint32_t cidr)
 
     if (cidr < 32 && node->gateways >> cidr & 1)
         return;
-    for (ClusterPod *pod = node->latent; pod; pod = ((PodRecord *)pod)->next)
-        for (uint32_t i = 0; i < pod->n_ips; i++)
-            if (ipprefix_contains(&node->cidrs[cidr], pod->ips[i]))
-                first = (PodRecord *)pod;
+    for (PodRecord *record = (PodRecord *)node->latent; record; record = record->next)
+        for (uint32_t i = 0; i < record->pod.n_ips; i++)
+            if (ipprefix_contains(&node->cidrs[cidr], record->pod.ips[i]))
+                first = record;
     if (cidr < 32)
         node->gateways |= UINT32_C(1) << cidr;
     if (first)
@@ -116,7 +121,10 @@ latent_add(PodRecord *record)
     record->latent = true;
     if (!node->latent)
         host_set_latent(node->host, &latent_ops, node);
-    record->next = node->latent;
+    keep_port(node, record->pod.ips[0], true);
+    record->next = (PodRecord *)node->latent;
+    if (record->next)
+        record->next->prev = record;
     node->latent = &record->pod;
 }
 
@@ -124,12 +132,16 @@ static void
 latent_remove(PodRecord *record)
 {
     ClusterNode *node = record->pod.node;
-    ClusterPod **at = &node->latent;
 
-    while (*at != &record->pod)
-        at = &((PodRecord *)*at)->next;
-    *at = record->next;
+    if (record->prev)
+        record->prev->next = record->next;
+    else
+        node->latent = (ClusterPod *)record->next;
+    if (record->next)
+        record->next->prev = record->prev;
+    record->prev = record->next = NULL;
     record->latent = false;
+    keep_port(node, record->pod.ips[0], false);
     if (!node->latent)
         host_set_latent(node->host, NULL, NULL);
 }
