@@ -105,14 +105,15 @@ put_strategy(DocOut *out, const Workload *w)
     DocOut strategy = {.arena = out->arena}, rolling = {.arena = out->arena};
 
     put_text(&strategy, "type", w->recreate ? "Recreate" : w->on_delete ? "OnDelete" : "RollingUpdate");
-    if (!set)
-        put_int_or_percent(&rolling, "maxSurge", w->max_surge);
-    if (!set || w->max_unavailable.percent || w->max_unavailable.value != 1)
-        put_int_or_percent(&rolling, "maxUnavailable", w->max_unavailable);
-    if (set)
-        put_int(&rolling, "partition", w->partition);
-    if (!w->recreate && !w->on_delete)
+    if (!w->recreate && !w->on_delete) {
+        if (!set)
+            put_int_or_percent(&rolling, "maxSurge", w->max_surge);
+        if (!set || w->max_unavailable.percent || w->max_unavailable.value != 1)
+            put_int_or_percent(&rolling, "maxUnavailable", w->max_unavailable);
+        if (set)
+            put_int(&rolling, "partition", w->partition);
         put_node(&strategy, "rollingUpdate", out_map(&rolling));
+    }
     put_node(out, deployment ? "strategy" : "updateStrategy", out_map(&strategy));
 }
 

@@ -119,7 +119,8 @@ test_addresses(void)
 
     T_EQ_U64(beta->n_internal_ips, 1);
     T_EQ_STR(beta->pod_cidrs[0], "10.244.1.0/24");
-    T_TRUE(ipprefix_parse("10.96.0.0/12", &range) && ipaddr_parse(s->cluster_ips[0], &addr));
+    T_TRUE(ipprefix_parse("10.96.0.0/12", &range));
+    T_TRUE(ipaddr_parse(s->cluster_ips[0], &addr));
     T_TRUE(ipprefix_contains(&range, addr));
     T_TRUE(s->ports[0].node_port >= 30086 && s->ports[0].node_port <= 32767);
     T_TRUE(s->health_check_node_port >= 30086 && s->health_check_node_port != s->ports[0].node_port);

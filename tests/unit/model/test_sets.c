@@ -17,8 +17,8 @@ typedef struct {
     Cluster *cluster;
     Controllers *c;
     uint32_t watch;
-    uint32_t least_ready, most_pods, most_ending; /* At any instant. */
-    GString *order;                               /* Names of pods as they were deleted. */
+    uint32_t least_ready, most_pods, most_ending, most_starting; /* At any instant. */
+    GString *order;                                              /* Names of pods as they were deleted. */
 } SetWorld;
 
 static void
@@ -27,7 +27,7 @@ on_change(void *user, StoreEvent event, const ApiObject *old, const ApiObject *n
     SetWorld *w = user;
     size_t n;
     const ApiObject *const *pods = store_list(w->input->store, KIND_POD, &n);
-    uint32_t ready = 0, ending = 0;
+    uint32_t ready = 0, ending = 0, starting = 0;
 
     (void)event;
     if (new_ && new_->kind == KIND_POD && new_->deletion_ns >= 0 && old && old->deletion_ns < 0)
@@ -36,10 +36,12 @@ on_change(void *user, StoreEvent event, const ApiObject *old, const ApiObject *n
         bool ends = pods[i]->deletion_ns >= 0;
         ending += ends;
         ready += ((const Pod *)pods[i])->ready && !ends;
+        starting += !((const Pod *)pods[i])->ready && !ends;
     }
     w->least_ready = MIN(w->least_ready, ready);
     w->most_pods = MAX(w->most_pods, (uint32_t)n);
     w->most_ending = MAX(w->most_ending, ending);
+    w->most_starting = MAX(w->most_starting, starting);
 }
 
 static SetWorld *
@@ -93,6 +95,31 @@ test_one_at_a_time(void)
     T_EQ_STR(w->order->str, "web-2 web-1 web-0 ");
     T_EQ_U64(w->least_ready, 2);
     world_free(w);
+}
+
+/* Members start one after the other, and leave so from the top, unless they are Parallel. */
+static void
+test_scaling(void)
+{
+    static const char *const policies[] = {"OrderedReady", "Parallel"};
+
+    for (int parallel = 0; parallel < 2; parallel++) {
+        g_autofree char *spec = g_strdup_printf("  replicas: 1\n  podManagementPolicy: %s\n", policies[parallel]);
+        SetWorld *w = world_new("", "StatefulSet", spec);
+        Sim *sim = cluster_sim(w->cluster);
+        char *error = NULL;
+        size_t n;
+        T_TRUE(control_scale(w->c, KIND_STATEFULSET, "default", "web", 4, &error));
+        sim_run_until(sim, 30 * SIMTIME_SEC);
+        T_EQ_U64(w->most_starting, parallel ? 3 : 1);
+        T_TRUE(control_scale(w->c, KIND_STATEFULSET, "default", "web", 1, &error));
+        sim_run_until(sim, 60 * SIMTIME_SEC);
+        T_EQ_STR(w->order->str, "web-3 web-2 web-1 ");
+        T_EQ_U64(w->most_ending, parallel ? 3 : 1);
+        store_list(w->input->store, KIND_POD, &n);
+        T_EQ_U64(n, 1);
+        world_free(w);
+    }
 }
 
 /* Without its gate the field is dropped, and that is said. */
@@ -193,6 +220,7 @@ test_faults(void)
 
 const TestSuite suite_sets = {"model/sets",
                               {{"a StatefulSet is updated from the top, one by one", test_one_at_a_time},
+                               {"members start and leave in order", test_scaling},
                                {"maxUnavailable of a StatefulSet, with its gate", test_several_at_a_time},
                                {"nothing below the partition is updated", test_partition},
                                {"OnDelete waits", test_on_delete},
