@@ -191,11 +191,12 @@ pod_state(ClusterPod *pod)
 {
     const ApiObject *object = store_get(cluster_store(pod->cluster), KIND_POD, pod->ns, pod->name);
 
-    if (cluster_pod_runtime(pod) && pod_runtime_listening(cluster_pod_runtime(pod)))
-        return FLOW_POD_LISTENS;
     if (!object)
         return FLOW_POD_GONE;
-    return object->deletion_ns >= 0 ? FLOW_POD_TERMINATING : FLOW_POD_NOT_YET;
+    if (object->deletion_ns >= 0)
+        return FLOW_POD_TERMINATING;
+    return cluster_pod_runtime(pod) && pod_runtime_listening(cluster_pod_runtime(pod)) ? FLOW_POD_LISTENS
+                                                                                       : FLOW_POD_NOT_YET;
 }
 
 static void
@@ -375,17 +376,48 @@ flow_begin(FlowBook *book, const char *name, const char *from, const char *to, H
     return flow;
 }
 
+/* Did the sender hear of it?  What met the client itself was an answer already. */
+static bool
+is_answered(const Flow *flow, const FlowDrop *drop)
+{
+    switch (drop->reason) {
+    case DROP_NO_SOCKET:
+        return strcmp(drop->host, host_name(flow->client_host)) != 0;
+    case DROP_NO_ROUTE:
+    case DROP_NEIGHBOUR:
+    case DROP_TTL:
+    case DROP_LB_NO_TARGET:
+    case DROP_LB_NO_FLOW:
+        return true;
+    default:
+        return drop->reject;
+    }
+}
+
+const FlowDrop *
+flow_decisive_drop(const Flow *flow)
+{
+    const FlowDrop *last = NULL;
+
+    for (uint32_t i = 0; i < flow->n_drops; i++) {
+        const FlowDrop *drop = &flow->drops[i];
+        if (drop->reason == DROP_ICMP_RATELIMIT)
+            continue;
+        if (flow->outcome == FLOW_TIMEOUT || (flow->outcome == FLOW_RESET && is_answered(flow, drop)))
+            return drop;
+        last = drop;
+    }
+    return last;
+}
+
 static char *
 blame_text(const Flow *flow)
 {
-    const FlowDrop *drop = NULL;
+    const FlowDrop *drop = flow_decisive_drop(flow);
     bool silenced = false;
 
     for (uint32_t i = 0; i < flow->n_drops; i++)
-        if (flow->drops[i].reason == DROP_ICMP_RATELIMIT)
-            silenced = true;
-        else
-            drop = &flow->drops[i];
+        silenced |= flow->drops[i].reason == DROP_ICMP_RATELIMIT;
     if (!drop)
         return NULL;
     if (drop->rule)

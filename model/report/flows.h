@@ -83,6 +83,11 @@ typedef struct {
 } Flow;
 
 typedef struct FlowBook FlowBook;
+/* The drop that decided how a lost flow ended, or NULL: of one that waits in vain, what met its first packet; of one
+ * that was reset, the first that was answered; else the last.  Answers that the ICMP rate limit kept back do not count.
+ */
+const FlowDrop *flow_decisive_drop(const Flow *flow);
+
 FlowBook *flow_book_new(Cluster *cluster); /* Registers as a sink. */
 void flow_book_free(FlowBook *book);
 /* Begins a flow; returns its record (owned by the book, stable address). 'id' is what the socket's options.flow gets.

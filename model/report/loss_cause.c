@@ -165,6 +165,10 @@ loss_find_closer(const LossWorld *w, LossGroup *g)
     const LbHealthEvent *event = g->lb && target ? loss_taken_out(w, g->lb, target, end) : NULL;
     const ProxySync *sync = NULL;
 
+    if (g->moved) {
+        loss_tell_unclosed(w, g);
+        return;
+    }
     if (g->late) {
         loss_tell_late(w, g);
         return;
@@ -183,6 +187,10 @@ loss_find_closer(const LossWorld *w, LossGroup *g)
     }
     if (g->kind == LOSS_SERVER) {
         loss_tell_server(g);
+        return;
+    }
+    if (g->kind == LOSS_OTHER) {
+        loss_tell_unclosed(w, g);
         return;
     }
     if (g->kind == LOSS_RULE && g->node)

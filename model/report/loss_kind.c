@@ -4,27 +4,10 @@
 
 #include <string.h>
 
-/* A flow that waits in vain is decided by what met its first packet; one that hears an answer, by that. */
-static const FlowDrop *
-decisive_drop(const Flow *flow)
-{
-    const FlowDrop *found = NULL;
-
-    for (uint32_t i = 0; i < flow->n_drops; i++) {
-        const FlowDrop *drop = &flow->drops[i];
-        if (drop->reason == DROP_ICMP_RATELIMIT) /* That lost an answer, not a packet of the flow. */
-            continue;
-        if (found && flow->outcome == FLOW_TIMEOUT)
-            break;
-        found = drop;
-    }
-    return found;
-}
-
 SimTime
 loss_time(const Flow *flow)
 {
-    const FlowDrop *drop = decisive_drop(flow);
+    const FlowDrop *drop = flow_decisive_drop(flow);
 
     /* A connection that lived is lost when its packets are.  One that only a proxy had accepted did not live. */
     if (flow->connected_at < 0 || !flow->has_server)
@@ -76,7 +59,7 @@ kind_of_unreachable(const LossWorld *w, const Flow *flow)
 static LossKind
 kind_of(const LossWorld *w, const Flow *flow)
 {
-    const FlowDrop *drop = decisive_drop(flow);
+    const FlowDrop *drop = flow_decisive_drop(flow);
 
     if (!drop && flow->outcome == FLOW_TIMEOUT && is_down(flow->aim.node, loss_time(flow)))
         return kind_of_unreachable(w, flow); /* It still waited for the neighbour's answer. */
@@ -109,7 +92,7 @@ kind_of(const LossWorld *w, const Flow *flow)
 static const char *
 entry_node(const LossWorld *w, const Flow *flow)
 {
-    const FlowDrop *drop = decisive_drop(flow);
+    const FlowDrop *drop = flow_decisive_drop(flow);
     const ClusterNode *node = drop ? cluster_node(w->cluster, drop->host) : NULL;
     const FlowRewrite *choice = choice_of_pod(w->cluster, flow);
 
@@ -178,11 +161,24 @@ is_still_chosen(const LossWorld *w, const Flow *flow)
     return false;
 }
 
+/* Hosts of pods are "pod/NAME" in the namespace default, else "pod/NS/NAME". */
+static bool
+is_host_of(const char *host, const char *pod)
+{
+    if (!pod || !g_str_has_prefix(host, "pod/"))
+        return false;
+    return strcmp(host + 4, g_str_has_prefix(pod, "default/") ? pod + 8 : pod) == 0;
+}
+
 /* Under stateless announcement packets follow the address, not the node where their connection began. */
 static bool
-is_moved(const LossWorld *w, const LossGroup *g)
+is_moved(const LossWorld *w, const Flow *flow, const LossGroup *g)
 {
-    return g->broken && g->lb && g->kind == LOSS_RULE && cloud_profile(w->cloud)->path == LB_PATH_ANNOUNCE;
+    const FlowDrop *drop = flow_decisive_drop(flow);
+
+    if (!g->broken || !g->lb || !drop || cloud_profile(w->cloud)->path != LB_PATH_ANNOUNCE)
+        return false;
+    return g->kind == LOSS_RULE || (drop->reason == DROP_NO_SOCKET && !is_host_of(drop->host, flow->server_pod));
 }
 
 /* --- Words ------------------------------------------------------------------------------------------------------- */
@@ -226,7 +222,7 @@ cause_of_server(const Flow *flow, const char *what)
 static char *
 cause_text(const LossWorld *w, const Flow *flow, const LossGroup *g)
 {
-    const FlowDrop *drop = decisive_drop(flow);
+    const FlowDrop *drop = flow_decisive_drop(flow);
     const FlowRewrite *choice = choice_of_pod(w->cluster, flow);
     const char *what = drop ? drop_reason_sentence(drop->reason) : flow->reason ? flow->reason : "no answer";
 
@@ -243,9 +239,8 @@ cause_text(const LossWorld *w, const Flow *flow, const LossGroup *g)
     if (g->kind == LOSS_LB && drop && cloud_profile(w->cloud)->path == LB_PATH_ANNOUNCE)
         return g_strdup_printf("no node announces the address: %s: %s", drop->host, what);
     if (g->moved)
-        return g_strdup_printf("%s got packets of connections that began at %s, does not know them, and dropped them: "
-                               "%s",
-                               drop->host, flow->n_nodes ? flow->nodes[0] : "another node",
+        return g_strdup_printf("packets of connections under way came where nobody knows them, first from %s to %s: %s",
+                               flow->n_nodes ? flow->nodes[0] : "another node", drop->host,
                                drop->rule ? drop->rule : what);
     if (g->kind == LOSS_NODE_DOWN)
         return g_strdup_printf(g->broken ? "%s is down, and connections that went through it hang"
@@ -255,6 +250,10 @@ cause_text(const LossWorld *w, const Flow *flow, const LossGroup *g)
         return g_strdup_printf("%s %s it: %s", drop->host, drop->reject ? "rejected" : "dropped", drop->rule);
     if (drop)
         return g_strdup_printf("%s: %s", drop->host, what);
+    if (flow->outcome == FLOW_TIMEOUT && flow->has_server && flow->connected_at < 0)
+        return g_strdup_printf("%s got the opening packet and did not take it as one: it remembers an earlier "
+                               "connection from that client port",
+                               flow->server_pod ? flow->server_pod : "the server");
     if (flow->outcome == FLOW_TIMEOUT && flow->aim.by) {
         char addr[IPPORT_STR_SIZE];
         return g_strdup_printf("no answer within the client's time limit, and no packet was dropped; %s sent the last "
@@ -287,12 +286,14 @@ place_at_pod(const LossWorld *w, const Flow *flow, LossGroup *g)
 LossGroup
 loss_group_of(const LossWorld *w, const Flow *flow)
 {
-    const FlowDrop *drop = decisive_drop(flow);
+    const FlowDrop *drop = flow_decisive_drop(flow);
     SimTime at = loss_time(flow);
     LossGroup g = {.kind = kind_of(w, flow), .node = entry_node(w, flow), .lb = loss_lb_of(w, flow)};
 
     g.broken = flow->connected_at >= 0 && flow->has_server;
-    g.moved = is_moved(w, &g);
+    g.moved = is_moved(w, flow, &g);
+    if (g.moved)
+        g.kind = LOSS_RULE;
     g.down = drop && drop->reason == DROP_HOST_DOWN;
     g.first = flow;
     g.late = !g.moved && (g.kind == LOSS_RULE || g.kind == LOSS_NODE_DOWN) && g.lb && g.node &&
@@ -302,6 +303,8 @@ loss_group_of(const LossWorld *w, const Flow *flow)
         place_at_pod(w, flow, &g);
         if (choice_of_pod(w->cluster, flow))
             loss_note_entry(&g, g.node);
+    } else if (g.moved) {
+        g.key = g_strdup_printf("moved %s", flow->dialed);
     } else if (g.kind == LOSS_NOBODY) {
         loss_note_entry(&g, g.node);
         g.key = g_strdup_printf("nobody %s", flow->dialed);

@@ -346,6 +346,10 @@ loss_tell_unclosed(const LossWorld *w, LossGroup *g)
         win->clock = g_strdup_printf("none: the client chose %s itself", g->node);
         win->fix = g_strdup("call a node that has a pod, put a load balancer with health checks in front, or use "
                             "externalTrafficPolicy: Cluster");
+    } else if (g->kind == LOSS_OTHER && g->first->has_server && g->first->connected_at < 0) {
+        win->clock = g_strdup("TIME_WAIT of the server, 60 s");
+        win->fix = g_strdup("none needed if they are few: more client ports or addresses, or longer time limits, with "
+                            "which the client asks again");
     } else {
         win->clock = g_strdup("nothing in this run closed it");
         win->fix = g_strdup("see the cause");

@@ -81,14 +81,11 @@ has_reason(const Flow *flow)
 static char *
 loss_reason(const Flow *flow)
 {
-    const FlowDrop *drop = NULL;
+    const FlowDrop *drop = flow_decisive_drop(flow);
     const char *why;
 
     if (flow->outcome == FLOW_CONNECTED || flow->outcome == FLOW_PENDING)
         return NULL;
-    for (uint32_t i = 0; i < flow->n_drops; i++)
-        if (flow->drops[i].reason != DROP_ICMP_RATELIMIT)
-            drop = &flow->drops[i];
     why = drop ? drop_reason_code(drop->reason) : has_reason(flow) ? flow->reason : "unanswered";
     return g_strdup_printf("%s %s", flow_outcome_name(flow->outcome), why);
 }

@@ -5,8 +5,8 @@
  *
  * Every variant a curve: tried, lost, retransmits, connect-p50, connect-p99, request-p50, request-p99, source-kept,
  * extra-nodes (by the second in which connections began), conntrack and, if any, zone-bytes.  Of each variant: reasons
- * of losses, connections (pods) and requests of each pod, and what load balancers held of their targets.  Data are within
- * the script. */
+ * of losses, connections (pods) and requests of each pod, and what load balancers held of their targets.  Data are
+ * within the script. */
 
 #include "model/report/whatif.h"
 

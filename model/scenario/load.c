@@ -33,8 +33,9 @@ keep_alive_interval(const Load *load)
 
 static void dial(Load *load);
 
-/* A client pool replaces a connection that broke, at once, and one that has done as many requests as it may when the
- * next is due.  Without such a limit a connection lives as long as the load: its last request is the load's. */
+/* A client pool replaces a connection that broke, or that the server closed, at once, and one that has done as many
+ * requests as it may when the next is due.  Without such a limit a connection lives as long as the load: its last
+ * request is the load's. */
 static void
 on_ended(Flow *flow, void *user)
 {
@@ -44,7 +45,7 @@ on_ended(Flow *flow, void *user)
     load->open--;
     if (!load->step->keep_alive || sim->now >= load->ends)
         return;
-    if (flow->outcome != FLOW_CONNECTED) {
+    if (flow->outcome != FLOW_CONNECTED || g_strcmp0(flow->reason, TRAFFIC_REPLACED) == 0) {
         dial(load);
     } else if (load->step->requests > 0 && sim->now + keep_alive_interval(load) < load->ends) {
         load->used++;
@@ -73,6 +74,7 @@ dial(Load *load)
 
     if (step->keep_alive) {
         SimTime left = MAX(load->ends - sim->now, 1);
+        params.pooled = true;
         params.interval = keep_alive_interval(load);
         params.requests = step->requests ? step->requests : (uint32_t)MAX(1, left / params.interval);
     }

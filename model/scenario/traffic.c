@@ -23,8 +23,8 @@ struct Dial {
     void *user;
     HttpClient *http;
     Socket *socket;
-    Timer timer;          /* Timeout of datagrams, pause between requests, end of a hold. */
-    bool resolving, over; /* Over: reported; what is left is closing. */
+    Timer timer;                  /* Timeout of datagrams, pause between requests, end of a hold. */
+    bool resolving, pooled, over; /* Over: reported; what is left is closing. */
 };
 
 struct Traffic {
@@ -141,6 +141,11 @@ on_timer(Sim *sim, void *owner)
         report(d, FLOW_TIMEOUT, socket_error_code(SOCK_TIMEOUT));
         socket_close(d->socket);
         dial_free(d);
+        return;
+    }
+    if (d->done < d->requests && d->pooled && http_client_ended(d->http)) {
+        report(d, FLOW_CONNECTED, TRAFFIC_REPLACED);
+        close_http(d);
         return;
     }
     if (d->done < d->requests) {
@@ -386,6 +391,7 @@ traffic_dial(Traffic *traffic, const DialParams *params)
     d->timeout = params->timeout ? params->timeout : DEFAULT_TIMEOUT;
     d->hold = params->hold;
     d->interval = params->interval;
+    d->pooled = params->pooled;
     d->ended = params->ended;
     d->requested = params->requested;
     d->user = params->user;

@@ -12,6 +12,9 @@
 typedef struct Traffic Traffic; /* All dials of a run. */
 typedef struct Dial Dial;
 
+/* Reason of such a flow, which is connected all the same. */
+#define TRAFFIC_REPLACED "closed-between-requests"
+
 typedef struct {
     const char *name;  /* Of the flow. */
     const char *group; /* Of its load, or NULL. */
@@ -20,11 +23,12 @@ typedef struct {
     const char *path, *method; /* HTTP; NULL: GET /. */
     const char *payload;       /* UDP, SCTP; NULL: "hello". */
     uint32_t request_bytes;
-    uint16_t source_port;                  /* 0: ephemeral. */
-    SimTime timeout;                       /* 0: 10 s. */
-    SimTime hold;                          /* Keeps the connection open that long after the answer. */
-    uint32_t requests;                     /* On one connection, one after the other; 0: 1. */
-    SimTime interval;                      /* Between them. */
+    uint16_t source_port; /* 0: ephemeral. */
+    SimTime timeout;      /* 0: 10 s. */
+    SimTime hold;         /* Keeps the connection open that long after the answer. */
+    uint32_t requests;    /* On one connection, one after the other; 0: 1. */
+    SimTime interval;     /* Between them. */
+    bool pooled; /* A connection that the server closes between two requests has ended well (TRAFFIC_REPLACED). */
     void (*ended)(Flow *flow, void *user); /* May be NULL. */
     /* Each answered or failed request after the first, for keep-alive loads; may be NULL. */
     void (*requested)(Flow *flow, const HttpResult *result, void *user);

@@ -84,6 +84,8 @@ void http_client_request(HttpClient *client, const char *path, HttpDone done, vo
 /* Closes the connection; a request in work is not answered any more. */
 void http_client_free(HttpClient *client);
 Socket *http_client_socket(const HttpClient *client); /* NULL when there is no connection (any more). */
+/* The server closed a kept connection in order, between two requests. */
+bool http_client_ended(const HttpClient *client);
 
 /* DNS */
 typedef enum { DNS_NOERROR = 0, DNS_SERVFAIL = 2, DNS_NXDOMAIN = 3, DNS_REFUSED = 5 } DnsRcode;

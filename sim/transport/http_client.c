@@ -119,6 +119,12 @@ http_client_socket(const HttpClient *client)
     return client->socket;
 }
 
+bool
+http_client_ended(const HttpClient *client)
+{
+    return !client->busy && !client->socket && client->connected && client->error == SOCK_EOF;
+}
+
 static void
 on_connected(Socket *s, void *user)
 {
