@@ -5,9 +5,15 @@
 #include <string.h>
 
 #include "model/input/loader_check.h"
+#include "sim/engine/huge_pages.h"
 #include "sim/engine/vec.h"
 
 #define INCLUDE_DEPTH_MAX 32
+
+/* A file of this size makes a world whose heap is worth huge pages: objects, rules and hosts take about so much. */
+#define LARGE_FILE_BYTES  ((uint64_t)4 << 20)
+#define HEAP_OF_FILE      32u
+#define HEAP_RESERVED_MAX ((uint64_t)8 << 30)
 
 typedef struct {
     char *real; /* Path without links; "" for texts and standard input. */
@@ -188,6 +194,8 @@ load_reader(Loader *l, DocReader *reader)
 {
     const DocNode *root;
     uint32_t n = 0, before = diags_errors(l->input->diags);
+    if (doc_reader_size(reader) >= LARGE_FILE_BYTES)
+        huge_pages_reserve((size_t)MIN(doc_reader_size(reader) * HEAP_OF_FILE, HEAP_RESERVED_MAX));
     for (; (root = doc_reader_next(reader)); n++)
         load_object(l, reader, root);
     if (n == 0 && diags_errors(l->input->diags) == before)
