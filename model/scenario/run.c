@@ -182,8 +182,11 @@ run_on(ScenarioRun *run, SimTime until)
         SimTime second = (sim->now / SIMTIME_SEC + 1) * SIMTIME_SEC;
         if (!sim_run_until(sim, MIN(until, second)))
             return false;
-        if (second <= until)
-            vec_push(&run->conntrack, fullest_conntrack(run->cluster));
+        if (second > until)
+            break;
+        vec_push(&run->conntrack, fullest_conntrack(run->cluster));
+        if (run->passed)
+            run->passed(run->passed_user, second);
     }
     return sim_run_until(sim, until);
 }
@@ -215,6 +218,13 @@ scenario_run_until(ScenarioRun *run, SimTime until)
     if (whole && ok)
         traffic_finish_pending(run->traffic);
     return ok;
+}
+
+void
+scenario_run_set_progress(ScenarioRun *run, void (*passed)(void *user, SimTime now), void *user)
+{
+    run->passed = passed;
+    run->passed_user = user;
 }
 
 Cluster *
