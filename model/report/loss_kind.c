@@ -44,6 +44,14 @@ is_sent_to_pod(const LossWorld *w, const Flow *flow)
            strcmp(ipport_format(flow->aim.to, flow->aim.port, addr), flow->dialed) != 0;
 }
 
+static bool
+has_reason_of_death(const Flow *flow)
+{
+    const FlowDrop *drop = flow_decisive_drop(flow);
+
+    return drop && (drop->reason == DROP_HOST_DOWN || drop->reason == DROP_LINK_DOWN);
+}
+
 static LossKind
 kind_of_unreachable(const LossWorld *w, const Flow *flow)
 {
@@ -53,7 +61,9 @@ kind_of_unreachable(const LossWorld *w, const Flow *flow)
         return LOSS_LB; /* Nobody announces the address. */
     if (choice && is_down(cluster_node(w->cluster, choice->host), loss_time(flow)))
         return LOSS_NODE_DOWN;
-    return is_sent_to_pod(w, flow) ? LOSS_POD : LOSS_NODE_DOWN;
+    if (is_sent_to_pod(w, flow))
+        return LOSS_POD;
+    return has_reason_of_death(flow) || is_down(flow->aim.node, loss_time(flow)) ? LOSS_NODE_DOWN : LOSS_OTHER;
 }
 
 static LossKind
@@ -71,8 +81,10 @@ kind_of(const LossWorld *w, const Flow *flow)
     case DROP_RULE:
     case DROP_RULE_REJECT:
     case DROP_POLICY:
-        return drop->reject && loss_lb_of(w, flow) ? LOSS_NOBODY : LOSS_RULE;
+        return drop->reject && drop->rule && strstr(drop->rule, "no endpoints") ? LOSS_NOBODY : LOSS_RULE;
     case DROP_NO_SOCKET:
+        if (strcmp(drop->host, host_name(flow->client_host)) == 0)
+            return LOSS_OTHER; /* An answer that the client does not understand, or an address of its own. */
         return flow->connected_at >= 0 && flow->has_server ? LOSS_SERVER : LOSS_POD;
     case DROP_NEIGHBOUR:
     case DROP_NO_ROUTE:
@@ -116,23 +128,30 @@ pod_at(const LossWorld *w, IpAddr addr)
     return NULL;
 }
 
+bool
+loss_dials(const Flow *flow, IpAddr addr)
+{
+    const char *dialed = flow->dialed;
+    char text[IPADDR_STR_SIZE];
+
+    if (!dialed)
+        return false;
+    dialed += *dialed == '[';
+    ipaddr_format(addr, text);
+    return strncmp(dialed, text, strlen(text)) == 0 && strchr(":]", dialed[strlen(text)]);
+}
+
 const Lb *
 loss_lb_of(const LossWorld *w, const Flow *flow)
 {
     size_t n = 0;
     Lb *const *lbs = w->cloud ? cloud_lbs(w->cloud, &n) : NULL;
+    IpAddr addr;
 
-    for (size_t i = 0; flow->dialed && i < n; i++)
-        for (IpFamily family = FAMILY_IPV4; family <= FAMILY_IPV6; family++) {
-            char text[IPADDR_STR_SIZE];
-            IpAddr addr;
-            if (!lb_address(lbs[i], family, &addr))
-                continue;
-            ipaddr_format(addr, text);
-            if (strncmp(flow->dialed + (*flow->dialed == '['), text, strlen(text)) == 0 &&
-                strchr(":]", flow->dialed[(*flow->dialed == '[') + strlen(text)]))
+    for (size_t i = 0; i < n; i++)
+        for (IpFamily family = FAMILY_IPV4; family <= FAMILY_IPV6; family++)
+            if (lb_address(lbs[i], family, &addr) && loss_dials(flow, addr))
                 return lbs[i];
-        }
     return NULL;
 }
 
@@ -246,6 +265,11 @@ cause_text(const LossWorld *w, const Flow *flow, const LossGroup *g)
         return g_strdup_printf(g->broken ? "%s is down, and connections that went through it hang"
                                          : "%s is down and was still sent connections",
                                g->node ? g->node : "a node");
+    if (drop && drop->reason == DROP_NO_SOCKET && flow->has_server &&
+        strcmp(drop->host, host_name(flow->client_host)) == 0)
+        return g_strdup_printf("the answer of %s came to the client from an address that it had not dialled: it went "
+                               "past the node that had translated the request",
+                               flow->server_pod ? flow->server_pod : "the server");
     if (drop && drop->rule)
         return g_strdup_printf("%s %s it: %s", drop->host, drop->reject ? "rejected" : "dropped", drop->rule);
     if (drop)
@@ -296,6 +320,7 @@ loss_group_of(const LossWorld *w, const Flow *flow)
         g.kind = LOSS_RULE;
     g.down = drop && drop->reason == DROP_HOST_DOWN;
     g.first = flow;
+    g.service = loss_service_of(w, flow, g.lb);
     g.late = !g.moved && (g.kind == LOSS_RULE || g.kind == LOSS_NODE_DOWN) && g.lb && g.node &&
              loss_is_out(w, g.lb, g.node, at) && loss_any_healthy(w, g.lb, at);
     g.reasons = drop ? UINT64_C(1) << drop->reason : 0;

@@ -28,6 +28,7 @@ typedef struct {
     const char **entry; /* Nodes whose rules sent it to the pod; none: the load balancer did itself. */
     uint32_t n_entry;
     const Flow *first;
+    const Service *service;          /* That was dialled, as far as known; or NULL. */
     const Lb *lb;                    /* That it went through, or NULL. */
     bool broken;                     /* It had been connected: packets of a connection, not its opening, were lost. */
     bool down;                       /* The server's node is dead. */
@@ -49,6 +50,8 @@ SimTime loss_time(const Flow *flow);
 /* A group of this flow alone, without what ended it. */
 LossGroup loss_group_of(const LossWorld *w, const Flow *flow);
 void loss_note_entry(LossGroup *group, const char *node);
+/* Is that the address that the flow dialled? */
+bool loss_dials(const Flow *flow, IpAddr addr);
 /* The load balancer whose address the flow dialled, or NULL. */
 const Lb *loss_lb_of(const LossWorld *w, const Flow *flow);
 /* The first event at or after 'from' by which 'lb' stopped sending new flows to 'target'; NULL: none. */
@@ -62,8 +65,10 @@ bool loss_any_healthy(const LossWorld *w, const Lb *lb, SimTime at);
 /* The first event at or after 'from' by which 'lb' had a target for new flows again; NULL: none. */
 const LbHealthEvent *loss_first_usable(const LossWorld *w, const Lb *lb, SimTime from);
 const Service *loss_service(const LossWorld *w, const Lb *lb);
+/* The Service whose load balancer, clusterIP or external IP was dialled, or NULL. */
+const Service *loss_service_of(const LossWorld *w, const Flow *flow, const Lb *lb);
 /* Why a Service has nobody to send to at the end of the run, or NULL if it has.  Caller frees. */
-char *loss_why_nobody(const LossWorld *w, const Lb *lb);
+char *loss_why_nobody(const LossWorld *w, const Service *service);
 /* A pod of the Service that stands on the node at the end of the run and is not ready, or NULL.  Caller frees. */
 char *loss_unready(const LossWorld *w, const Lb *lb, const char *node);
 /* Fix or addition to it: a preStop hook that the grace period cuts off; "" if it does not.  Caller frees. */

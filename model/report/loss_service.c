@@ -12,6 +12,34 @@ loss_service(const LossWorld *w, const Lb *lb)
     return (const Service *)store_get(cluster_store(w->cluster), KIND_SERVICE, parts[0], parts[1]);
 }
 
+static bool
+is_dialed(const Service *s, const Flow *flow)
+{
+    IpAddr own;
+
+    for (uint32_t i = 0; i < s->n_cluster_ips; i++)
+        if (ipaddr_parse_sloppy(s->cluster_ips[i], &own) && loss_dials(flow, own))
+            return true;
+    for (uint32_t i = 0; i < s->n_external_ips; i++)
+        if (ipaddr_parse_sloppy(s->external_ips[i], &own) && loss_dials(flow, own))
+            return true;
+    return false;
+}
+
+const Service *
+loss_service_of(const LossWorld *w, const Flow *flow, const Lb *lb)
+{
+    size_t n;
+    const ApiObject *const *objects = store_list(cluster_store(w->cluster), KIND_SERVICE, &n);
+
+    if (lb)
+        return loss_service(w, lb);
+    for (size_t i = 0; i < n; i++)
+        if (is_dialed((const Service *)objects[i], flow))
+            return (const Service *)objects[i];
+    return NULL;
+}
+
 static const Pod *
 next_pod(const LossWorld *w, const Service *s, size_t *i)
 {
@@ -67,17 +95,16 @@ loss_unready(const LossWorld *w, const Lb *lb, const char *node)
 }
 
 char *
-loss_why_nobody(const LossWorld *w, const Lb *lb)
+loss_why_nobody(const LossWorld *w, const Service *s)
 {
-    const Service *s = lb ? loss_service(w, lb) : NULL;
     uint32_t matching = 0, ready = 0;
     const Pod *pod;
 
     if (!s)
         return NULL;
     if (s->selector.n == 0)
-        return g_strdup_printf("Service %s has no selector, and no EndpointSlice gives it a ready endpoint",
-                               lb_name(lb));
+        return g_strdup_printf("Service %s/%s has no selector, and no EndpointSlice gives it a ready endpoint",
+                               s->meta.ns, s->meta.name);
     for (size_t i = 0; (pod = next_pod(w, s, &i));) {
         matching++;
         ready += pod->ready;
@@ -87,10 +114,10 @@ loss_why_nobody(const LossWorld *w, const Lb *lb)
     g_autofree char *selector = selector_text(s), *probe = NULL;
     size_t first = 0;
     if (matching == 0)
-        return g_strdup_printf("no pod matches %s, the selector of Service %s", selector, lb_name(lb));
+        return g_strdup_printf("no pod matches %s, the selector of Service %s/%s", selector, s->meta.ns, s->meta.name);
     probe = probe_text(next_pod(w, s, &first));
-    return g_strdup_printf("none of the %u pods that match %s, the selector of Service %s, is ready%s", matching,
-                           selector, lb_name(lb), probe);
+    return g_strdup_printf("none of the %u pods that match %s, the selector of Service %s/%s, is ready%s", matching,
+                           selector, s->meta.ns, s->meta.name, probe);
 }
 
 char *

@@ -203,7 +203,7 @@ tell_no_target(const LossWorld *w, LossGroup *g)
 {
     const LbHealthEvent *back = loss_first_usable(w, g->lb, g->window.end);
     LossWindow *win = &g->window;
-    g_autofree char *why = back ? NULL : loss_why_nobody(w, g->lb);
+    g_autofree char *why = back ? NULL : loss_why_nobody(w, g->service);
     const Service *s = loss_service(w, g->lb);
 
     win->fix =
@@ -278,11 +278,11 @@ loss_tell_nobody(const LossWorld *w, LossGroup *g)
         for (const ProxySync *sync = loss_next_sync(w, g->entry[i], win->end); sync && sync->done <= served;
              sync = loss_next_sync(w, g->entry[i], sync->done + 1))
             win->closed = MAX(win->closed, sync->done);
-    why = win->closed < 0 ? loss_why_nobody(w, g->lb) : NULL;
+    why = win->closed < 0 ? loss_why_nobody(w, g->service) : NULL;
     if (win->closed >= 0) {
-        win->clock = g_strdup_printf("endpoints: Service %s had none that was ready; the nodes had rules with one "
+        win->clock = g_strdup_printf("endpoints: the Service had none that was ready; the nodes had rules with one "
                                      "again at %.3f s",
-                                     lb_name(g->lb), seconds(win->closed));
+                                     seconds(win->closed));
         win->fix = g_strdup("keep a ready endpoint throughout: maxUnavailable below the number of replicas, more "
                             "replicas, a readiness probe that passes sooner");
     } else {
@@ -314,6 +314,58 @@ loss_tell_server(LossGroup *g)
     }
 }
 
+/* What no time mends: the rule says what to change. */
+static bool
+tell_rule(LossGroup *g)
+{
+    static const struct {
+        const char *word, *clock, *fix;
+    } known[] = {
+        {"internalTrafficPolicy", "none: the client's own node has no endpoint",
+         "a pod on every node that calls it (DaemonSet), or internalTrafficPolicy: Cluster"},
+        {"spec.loadBalancerSourceRanges", "none: the Service does not admit that source",
+         "a range in spec.loadBalancerSourceRanges that holds the source as the node sees it"},
+        {"cluster-ips-check", "none: the Service has no such port", "a port of the Service"},
+        {"externalTrafficPolicy", "none: the client chose that node itself",
+         "call a node that has a pod, put a load balancer with health checks in front, or use externalTrafficPolicy: "
+         "Cluster"},
+    };
+    const FlowDrop *drop = flow_decisive_drop(g->first);
+
+    for (size_t i = 0; drop && drop->rule && i < G_N_ELEMENTS(known); i++) {
+        if (!strstr(drop->rule, known[i].word))
+            continue;
+        g->window.clock = g_strdup(known[i].clock);
+        g->window.fix = g_strdup(known[i].fix);
+        return true;
+    }
+    return false;
+}
+
+static bool
+has_dialed_port(const Service *s, const Flow *flow)
+{
+    const char *colon = strrchr(flow->dialed, ':');
+    guint64 port;
+
+    if (!colon || !g_ascii_string_to_unsigned(colon + 1, 10, 1, UINT16_MAX, &port, NULL))
+        return true;
+    for (uint32_t i = 0; i < s->n_ports; i++)
+        if (s->ports[i].port == port)
+            return true;
+    return false;
+}
+
+/* Refused by a node that was dialled itself. */
+static bool
+nobody_listens(const LossGroup *g)
+{
+    const FlowDrop *drop = flow_decisive_drop(g->first);
+
+    return drop && drop->reason == DROP_NO_SOCKET && !g->broken && g->pod_state == FLOW_POD_UNKNOWN &&
+           !g->first->has_server && !g_str_has_prefix(drop->host, "pod/");
+}
+
 void
 loss_tell_unclosed(const LossWorld *w, LossGroup *g)
 {
@@ -342,17 +394,31 @@ loss_tell_unclosed(const LossWorld *w, LossGroup *g)
         win->fix = g_strdup_printf("let its health check ask HTTP :%u/healthz (healthCheckNodePort); or a pod on every "
                                    "node; or externalTrafficPolicy: Cluster, which costs the client's address",
                                    s->health_check_node_port);
-    } else if (g->kind == LOSS_RULE && g->node && !g->lb) {
-        win->clock = g_strdup_printf("none: the client chose %s itself", g->node);
-        win->fix = g_strdup("call a node that has a pod, put a load balancer with health checks in front, or use "
-                            "externalTrafficPolicy: Cluster");
+    } else if (g->kind == LOSS_RULE && tell_rule(g)) {
+        return;
+    } else if (nobody_listens(g)) {
+        win->clock = g_strdup("none: no rule of that node takes the address and port, and nobody listens there");
+        win->fix = g_strdup("an address and port that the node translates (nodePortAddresses of kube-proxy; nftables "
+                            "mode has no node ports on localhost)");
+    } else if (g->down || g->kind == LOSS_NODE_DOWN) {
+        win->clock = g_strdup("nothing tells the client that the node died");
+        win->fix = g_strdup("time limits and keep-alives of the client, with which it notices by itself");
+    } else if (g->kind == LOSS_OTHER && g->first->has_server && flow_decisive_drop(g->first)) {
+        win->clock = g_strdup("none: the answers take another way back");
+        win->fix = g_strdup("a source that the answers return to (masquerading: externalTrafficPolicy: Cluster), or a "
+                            "call of the Service inside the cluster instead");
+    } else if (g->kind == LOSS_OTHER && g->service && !has_dialed_port(g->service, g->first)) {
+        win->clock = g_strdup("none: the Service has no such port, and no rule takes the packet");
+        win->fix = g_strdup("a port of the Service");
     } else if (g->kind == LOSS_OTHER && g->first->has_server && g->first->connected_at < 0) {
         win->clock = g_strdup("TIME_WAIT of the server, 60 s");
         win->fix = g_strdup("none needed if they are few: more client ports or addresses, or longer time limits, with "
                             "which the client asks again");
     } else {
+        const FlowDrop *drop = flow_decisive_drop(g->first);
+        const char *hint = drop ? drop_reason_hint(drop->reason) : "";
         win->clock = g_strdup("nothing in this run closed it");
-        win->fix = g_strdup("see the cause");
+        win->fix = g_strdup(*hint ? hint : "see the cause");
     }
 }
 

@@ -255,6 +255,17 @@ with tempfile.TemporaryDirectory() as folder:
     check(moved and all("another node announces" in w["clock"] and w["closed"] is None for w in moved), "a moved address",
           str(kept["l2"]["lossWindows"])[:800])
 
+    # What no time mends is told by its rule or by what is missing.
+    for pattern, clock, fix in (("p40-internal-policy-local-drops", "own node has no endpoint", "internalTrafficPolicy"),
+                                ("p20-source-ranges-bypassed", "does not admit that source", "loadBalancerSourceRanges"),
+                                ("p41-wrong-port", "no such port", "a port of the Service"),
+                                ("p30-conntrack-full", "nothing in this run", "nf_conntrack_max"),
+                                ("p18-hairpin-through-nlb", "another way back", "masquerading"),
+                                ("p16-own-load-balancer", "header never comes", "proxyProtocol"),
+                                ("p12-probe-without-node-port", "allocateLoadBalancerNodePorts: false", "targets are pods")):
+        told = whatif(f"scenarios/patterns/{pattern}.yaml")["as written"]["lossWindows"]
+        check(any(clock in w["clock"] and fix in w["fix"] for w in told), f"{pattern}: {clock}", str(told)[:700])
+
     # A rollout of applications that close at once: lost only until kube-proxy has the new rules.
     roll = whatif(changed("roll.yaml", ("drain: {node: node-c}", "rollout: {deployment: web}"),
                           ("externalTrafficPolicy: Local", "externalTrafficPolicy: Cluster"),
