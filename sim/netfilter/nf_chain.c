@@ -171,6 +171,7 @@ struct NfChainBuilder {
 #define SPARE_RULES_MAX 1024
 /* Longer chains are few. */
 #define PACKED_RULES_MAX 256
+#define PACKED_BYTES_MAX 32767
 
 static char *place(char *at, const void *data, size_t size);
 static void builder_note_refs(NfChainBuilder *b, const NfExpr *expr);
@@ -395,7 +396,7 @@ builder_pack(NfChainBuilder *b)
         return false;
     vec_reserve(&b->packed, NF_PACK_MAX(b->rules.len, b->exprs.len));
     b->packed.len = nf_pack(b->rules.data, (uint32_t)b->rules.len, b->exprs.data, b->packed.data);
-    return b->packed.len <= UINT16_MAX;
+    return b->packed.len <= PACKED_BYTES_MAX;
 }
 
 NfChain *
@@ -412,17 +413,19 @@ nf_chain_seal(NfChainBuilder *b)
         b->packed.len = 0;
         body = body_new(b);
     }
-    chain = g_malloc(sizeof *chain + ARRAY_SIZE(b, targets) + ARRAY_SIZE(b, sets) + b->packed.len);
+    chain = g_malloc(
+        MAX(sizeof *chain, offsetof(NfChain, ids) + ARRAY_SIZE(b, targets) + ARRAY_SIZE(b, sets) + b->packed.len));
     memset(chain, 0, sizeof *chain);
     chain->refs = 1;
     chain->n_rules = (uint32_t)b->rules.len;
     chain->body = body;
     chain->names = nf_names_ref(b->names);
     chain->spec = b->spec;
-    chain->n_state = b->n_state;
+    chain->n_state = b->n_state & 0xffffff;
     chain->n_targets = (uint32_t)b->targets.len;
-    chain->n_sets = (uint32_t)b->sets.len;
-    chain->n_packed = (uint16_t)b->packed.len;
+    g_assert(b->sets.len < 1u << 24 && b->n_state < 1u << 24);
+    chain->n_sets = b->sets.len & 0xffffff;
+    chain->n_packed = b->packed.len & PACKED_BYTES_MAX;
     chain->uses_ct = b->uses_ct;
     at = place((char *)chain->ids, b->targets.data, ARRAY_SIZE(b, targets));
     at = place(at, b->sets.data, ARRAY_SIZE(b, sets));

@@ -54,10 +54,11 @@ struct NfChain {
     NfBody *body; /* NULL: packed, see nf_chain_body(). */
     NfNames *names;
     NfChainSpec spec;
-    uint32_t n_state; /* Slots of stateful expressions. */
-    uint32_t n_targets, n_sets;
-    uint16_t n_packed; /* Bytes; 0: of those that are not packed. */
-    bool uses_ct;
+    uint64_t n_state : 24; /* Slots of stateful expressions. */
+    uint64_t n_sets : 24;
+    uint64_t n_packed : 15; /* Bytes; 0: of those that are not packed. */
+    uint64_t uses_ct : 1;
+    uint32_t n_targets;
     /* Ids of the chains that its rules name themselves, ascending, each once; of the sets, the same; then the packed
      * rules, which stay when the body is made. */
     uint32_t ids[];

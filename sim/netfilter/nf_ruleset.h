@@ -123,12 +123,12 @@ typedef struct {
 
 typedef struct {
     uint32_t id;
-    bool is_base;
-    NfHook hook;
-    NfChainType type;
-    int32_t priority;
-    NfVerdict policy;
     uint32_t comment; /* nft; text id or NF_NO_ID. */
+    int32_t priority;
+    bool is_base;
+    uint8_t hook;   /* NfHook. */
+    uint8_t type;   /* NfChainType. */
+    uint8_t policy; /* NfVerdict. */
 } NfChainSpec;
 
 /* A chain being written.  Ids of side tables (ports, limits, ranges) count from 1; 0: none.  Usage:
