@@ -152,8 +152,8 @@ programs: $(BUILD)/kernel_fuzz $(BUILD)/tcp_script
 kernel-fuzz: $(BUILD)/kernel_fuzz ## random rules and packets in the kernel and in the simulator; N=cases SEED=first
 	$(Q)$(BUILD)/kernel_fuzz -n $(or $(N),200) -s $(or $(SEED),1)
 
-kernel-twin: all ## scenarios in network namespaces and in the simulator; S="FILE..." picks
-	$(Q)python3 tests/kernel/twin/twin.py --program $(BUILD)/svcsim $(or $(S),$(shell grep -l "^kind: Scenario" scenarios/article/*.yaml tests/kernel/twin/*.yaml))
+kernel-twin: all ## scenarios in network namespaces and in the simulator, in all networks and modes; S="FILE..." picks
+	$(Q)BUILD=$(BUILD) bash tests/kernel/twin.sh $(or $(S),all)
 
 # --- Measuring: tests/bench/NAME.c is a program, NAME.args holds its usual arguments -------------------------------
 bench_names = $(patsubst tests/bench/%.c,%,$(sort $(wildcard tests/bench/*.c)))

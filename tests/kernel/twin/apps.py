@@ -83,6 +83,8 @@ def serve_http(conn, source, handler):
             head = read_head(conn)
             if not head:
                 break
+            if getattr(handler, "proxy_protocol", False):  # Nobody here speaks it.
+                break
             status, body = handler(source)
             conn.sendall(("HTTP/1.1 %d %s\r\nContent-Length: %d\r\n\r\n%s" % (status, "OK" if status == 200 else "No",
                                                                              len(body), body)).encode())
@@ -109,9 +111,10 @@ class Application:
     def __init__(self, pod, space, spec, resolver):
         self.pod, self.space, self.resolver = pod, space, resolver
         self.calls = (spec.get("http") or {}).get("calls", [])
+        self.proxy_protocol = spec.get("proxyProtocol", False)
         self.latency = seconds(spec.get("latency", "0s"))
 
-    def answer(self, source):
+    def __call__(self, source):
         time.sleep(self.latency)
         status = 200
         for call in self.calls:
@@ -163,6 +166,8 @@ class HttpClient:
     def request(self, path="/", close=True):
         self.sock.sendall(("GET %s HTTP/1.1\r\nHost: x\r\n%s\r\n" % (path, "Connection: close\r\n" if close else "")).encode())
         head, _, body = self.read_answer(close)
+        if not head:
+            raise ConnectionResetError(errno.ECONNRESET, "closed early")
         self.status = int(head.split()[1])
         self.answer = json.loads(body) if body.startswith("{") else {}
 

@@ -18,6 +18,8 @@ def table_of(sightings, known, only_first):
     table = {}
     for s in sightings:
         packet = s.packet
+        if s.interface.endswith("/lo"):  # There a kernel shows what is never on a wire, twice.
+            continue
         text = packet.text(known)
         if packet.kind == "ICMP" or packet.detail in WHOLE:
             key = s.interface

@@ -12,6 +12,7 @@ STICKY_SEEDS = 12
 RESOLVING = 2
 MAX_LINES = 40
 # What else a timeline can hold and the twin can take part in: the world is asked of svcsim for each moment.
+SETTABLE = ({"node", "sysctls"}, {"link", "hairpin"})
 CHANGES = ("apply", "patch", "delete", "scale", "rollout")
 # How long to wait where the simulation says "timeout".  An ICMP error that is there before connect() has left the socket
 # alone, as it is on links without latency, counts only when it comes again, after the first retransmission: so what is
@@ -37,6 +38,9 @@ class Player:
             self.play_all()
         except NotPlayable as reason:
             self.skipped.append("all of it: %s" % reason)
+        except RuntimeError as error:  # A command that namespaces are made with.
+            print("FAIL %s: %s" % (self.scenario.title(), error))
+            self.bad += 1
         finally:
             if self.capture:
                 self.capture.close()
@@ -50,6 +54,8 @@ class Player:
             reason = self.why_not(step)
             if reason:
                 self.skip(step, reason)
+            elif step.action == "set":
+                self.set(step)
             elif not step.traffic:
                 self.changed = True
             else:
@@ -61,9 +67,20 @@ class Player:
     def why_not(self, step):
         if step.action == "inject":
             return "a packet made by hand has no socket"
+        if step.action == "set" and set(step.fields) in SETTABLE:
+            return None
         if not step.traffic and step.action not in CHANGES:
             return "the twin has no hands for `%s`" % step.action
         return None
+
+    def set(self, step):
+        self.prepare(step.at)
+        if "node" in step.fields:
+            self.world.topology.set_sysctls(step.fields["node"], step.fields["sysctls"])
+        else:
+            node, port = step.fields["link"].split("/")
+            self.world.topology.nodes[node].space.ip("link set dev %s type bridge_slave hairpin %s" % (
+                port, "on" if step.fields["hairpin"] else "off"))
 
     def skip(self, step, reason):
         self.skipped.append("%s %s: %s" % (step.action, step.name, reason))
@@ -131,8 +148,13 @@ class Player:
     def route(self, step, unit):
         topology = self.world.topology
         routes = dict(self.scenario.outside_routes(self.program, unit.start))
-        if step.fields.get("via") and unit.flow["dialed"]:
-            routes.update([topology.via(split_end(unit.flow["dialed"])[0], step.fields["via"])])
+        address = split_end(unit.flow["dialed"] or "-")[0]
+        node = step.fields.get("via")
+        # Announced by several nodes: which of them a router takes is its own affair, so take what the simulation's took.
+        if not node and address in self.world.ingress and address not in routes and unit.flow["nodes"]:
+            node = unit.flow["nodes"][0]
+        if node and unit.flow["dialed"]:
+            routes.update([topology.via(address, node)])
         topology.route_outside(routes.items())
 
     def attempt(self, step, unit):

@@ -13,6 +13,7 @@ import yaml
 
 from apps import seconds
 from lab import PREFIX, sh
+from topology import NotPlayable
 from wire import read_pcapng
 
 TRAFFIC = ("connect", "send", "resolve", "load")
@@ -116,6 +117,17 @@ class Scenario:
                 merged.update(own.get("kernel", {}))
         return merged
 
+    def sysctls(self, node):
+        """As the scenario has them; and route_localnet, which kube-proxy sets."""
+        own = next((n for n in self.cluster().get("nodes", []) if n["name"] == node), {})
+        if own.get("interfaces"):
+            raise NotPlayable("interfaces of a node beside eth0 are not built")
+        proxy = self.one("KubeProxyConfiguration")
+        localhost = {**proxy.get("iptables", {}), **own.get("kubeProxy", {}).get("iptables", {})}.get("localhostNodePorts", True)
+        mode = own.get("kubeProxy", {}).get("mode", self.mode)
+        return {"net.ipv4.conf.all.route_localnet": int(mode == "iptables" and localhost),
+                **self.kernel(node).get("sysctls", {})}
+
     def clients(self):
         return {c["name"]: [str(a) for a in c.get("addresses", []) or [c["address"]]]
                 for c in self.cluster().get("clients", [])}
@@ -158,7 +170,7 @@ class Simulation:
 
     def read_trace(self, path):
         with open(path, "rb") as file:
-            self.sightings = [s for s in read_pcapng(file.read()) if not s.interface.endswith("/lo")]
+            self.sightings = list(read_pcapng(file.read()))
         for number, sighting in enumerate(self.sightings):
             sighting.number = number
             for end in sighting.packet.ends():

@@ -44,10 +44,10 @@ class Node:
 
 
 class Topology:
-    """nodes: {name: (addresses, podCIDRs)}; zones: {name: zone or None}; clients: {name: addresses}; mode: that of
-    kube-proxy; sysctls: of a node's name, those that the scenario sets."""
+    """nodes: {name: (addresses, podCIDRs)}; zones: {name: zone or None}; clients: {name: addresses}; sysctls: of
+    a node's name, {key: value}."""
 
-    def __init__(self, network, nodes, zones, clients, mode, sysctls):
+    def __init__(self, network, nodes, zones, clients, sysctls):
         if network not in ("bridge", "routed"):
             raise NotPlayable("network %s" % network)
         self.network, self.spaces, self.nodes, self.ports = network, {}, {}, {}
@@ -63,7 +63,8 @@ class Topology:
         self.zoned = network != "bridge" and len(set(zones.values())) > 1
         for name, (addresses, cidrs) in nodes.items():
             self.add_node(name, addresses, cidrs, self.switch_of(zones[name]))
-            self.set_node_sysctls(name, mode, sysctls(name))
+            self.host_sysctls(self.nodes[name].space)
+            self.set_sysctls(name, sysctls(name))
         for node in self.nodes.values():
             self.announce(node)
         for index, (name, addresses) in enumerate(clients.items()):
@@ -130,13 +131,13 @@ class Topology:
             for cidr in node.cidrs:
                 self.add_address(space, "cni0", "%s/%d" % (cidr[1], cidr.prefixlen))
 
-    def set_node_sysctls(self, name, mode, sysctls):
-        space = self.nodes[name].space
-        self.host_sysctls(space)
-        space.sysctl(ipv4__conf__all__route_localnet=int(mode == "iptables"))
-        with space:
+    def set_sysctls(self, name, sysctls):
+        with self.nodes[name].space as space:
             for key, value in sysctls.items():
-                space.set_sysctl(key, value)
+                try:
+                    space.set_sysctl(key, value)
+                except OSError as error:
+                    raise NotPlayable("%s cannot be set in a namespace (%s)" % (key, error.strerror)) from error
 
     def announce(self, node):
         """The node's pod CIDRs, to the other nodes and the router."""

@@ -33,7 +33,7 @@ class World:
             {name: ([a["address"] for a in n["status"]["addresses"] if a["type"] == "InternalIP"],
                     n["spec"].get("podCIDRs") or [n["spec"]["podCIDR"]]) for name, n in nodes.items()},
             {name: n["metadata"].get("labels", {}).get(ZONE) for name, n in nodes.items()},
-            scenario.clients(), scenario.mode, lambda name: scenario.kernel(name).get("sysctls", {}))
+            scenario.clients(), scenario.sysctls)
 
         for node in self.topology.nodes.values():
             node.space.run("nft", "-f", "-", stdin=TRACKING)
@@ -87,7 +87,7 @@ class World:
         for port, proto in ports:
             self.known.add(port)
             if proto == "TCP":
-                self.servers.listen(space, port, "tcp", app.answer)
+                self.servers.listen(space, port, "tcp", app)
             elif proto == "UDP":
                 is_dns = item["metadata"].get("labels", {}).get("k8s-app") == "kube-dns"
                 self.servers.listen(space, port, "udp", self.dns.answer if is_dns else app.echo)
@@ -104,7 +104,7 @@ class World:
 
     def learn(self, services, slices):
         """Names for DNS, ports that are nobody's random choice, what health check ports answer."""
-        self.dns.names, self.sticky = {}, set()
+        self.dns.names, self.sticky, self.ingress = {}, set(), set()
         for service in services:
             spec, (namespace, name) = service["spec"], full_name(service).split("/")
             addresses = [a for a in spec.get("clusterIPs", [spec.get("clusterIP")]) if a and a != "None"]
@@ -112,11 +112,12 @@ class World:
             if (namespace, name) == ("kube-system", "kube-dns"):
                 self.resolver.server = addresses[0]
             ports = spec.get("ports", [])
+            ingress = {i["ip"] for i in service.get("status", {}).get("loadBalancer", {}).get("ingress", []) if i.get("ip")}
+            self.ingress |= ingress
             self.known |= {p["port"] for p in ports} | {p["nodePort"] for p in ports if p.get("nodePort")}
             if spec.get("sessionAffinity") == "ClientIP":
-                self.sticky |= {p["nodePort"] for p in ports if p.get("nodePort")} | set(addresses) | set(
-                    spec.get("externalIPs", [])) | {i["ip"] for i in service.get("status", {}).get("loadBalancer", {}).get(
-                        "ingress", []) if i.get("ip")}
+                self.sticky |= {p["nodePort"] for p in ports if p.get("nodePort")} | set(addresses) | ingress
+                self.sticky |= set(spec.get("externalIPs", []))
             if spec.get("healthCheckNodePort"):
                 self.serve_health(full_name(service), spec["healthCheckNodePort"], slices)
 
@@ -158,6 +159,8 @@ class World:
         """The rules, or "" if they are there already or there are none."""
         text = "".join(files.get("%s.%s" % (node, suffix), "") for suffix in suffixes)
         text = re.sub(r"\[\d+:\d+\]", "[0:0]", text)
+        # Who is bound to which endpoint is this kernel's own affair.
+        text = re.sub(r"(set affinity-[^{]*\{[^{}]*?)elements = \{[^}]*\}", r"\1", text)
         if self.loaded.get((node, suffixes)) == text:
             return ""
         self.loaded[node, suffixes] = text
