@@ -66,7 +66,7 @@ no_namespaces() {
 live=yes
 namespaces || live=
 for script in tests/kernel/*.py tests/kernel/*.sh; do
-    [ -x "$script" ] || continue
+    [ -e "$script" ] || continue
     name=kernel/$(basename "${script%.*}")
     if [ -z "$live" ]; then
         part "$name" no_namespaces

@@ -1,6 +1,8 @@
 """The cluster of a scenario at a moment: namespaces for its pods, servers in them, rules in its nodes."""
 
 import re
+import socket
+import struct
 
 from apps import Application, Dns, Resolver, Servers
 from scenario import Simulation
@@ -9,6 +11,9 @@ from topology import Topology, family, label_of
 # Connections are tracked on every node, whatever kube-proxy's rules are: kubelet's own rules ask for their state.
 TRACKING = "".join("add table %s twin\nadd chain %s twin c { type filter hook output priority 300; }\n"
                    "add rule %s twin c ct state invalid counter\n" % (f, f, f) for f in ("ip", "ip6"))
+# What `conntrack -F` sends: IPCTNL_MSG_CT_DELETE of nothing in particular, with an answer asked for.
+NETLINK_NETFILTER = 12
+FLUSH = struct.pack("=IHHII", 20, 1 << 8 | 2, 5, 1, 0) + bytes(4)
 ZONE = "topology.kubernetes.io/zone"
 
 
@@ -168,7 +173,9 @@ class World:
 
     def flush_connections(self):
         for node in self.topology.nodes.values():
-            node.space.run("conntrack", "-F", check=False)
+            with node.space.socket(socket.AF_NETLINK, socket.SOCK_RAW, NETLINK_NETFILTER) as sock:
+                sock.send(FLUSH)
+                sock.recv(100)
 
     def connection_tables(self):
         return {name: "".join(node.space.run("conntrack", "-L", "-f", f, check=False) for f in self.families())
