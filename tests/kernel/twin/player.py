@@ -2,7 +2,7 @@
 
 from apps import HttpClient, datagram, outcome_of, seconds
 from compare import connections, outcome_differences, packet_differences, table_of
-from scenario import MAX_FLOWS, PLACES, Simulation, is_address, split_end
+from scenario import MAX_REQUESTS, PLACES, Simulation, is_address, split_end
 from topology import NotPlayable
 from wire import Capture
 from world import World
@@ -234,7 +234,7 @@ class Player:
     def play_http(self, step, unit, client, wait):
         requests = step.fields.get("requests", 1)
         if step.fields.get("keepAlive"):
-            requests = MAX_FLOWS
+            requests = MAX_REQUESTS
         path, keep = step.fields.get("path", "/"), requests > 1 or "hold" in step.fields
         interval = seconds(step.fields.get("interval", "0s"))
         try:

@@ -19,6 +19,7 @@ from wire import read_pcapng
 TRAFFIC = ("connect", "send", "resolve", "load")
 PLACES = ("service/", "pod/", "node/", "lb/")  # What a `to` begins with that is no name of DNS.
 MAX_FLOWS = 6  # Of the equal flows of a load or count.
+MAX_REQUESTS = 2  # On one connection of a load: each can draw servers of its own, and a seed must agree with all.
 APART = 0.5    # Seconds in which a flow is over.
 
 
@@ -84,7 +85,7 @@ class Scenario:
             if step.action == "load":
                 time = seconds(step.fields.get("for", "1s"))
                 self.thinned[step.name] = step.fields.get("rate", "10/s")
-                step.fields["rate"] = "%g/s" % (MAX_FLOWS / time)
+                step.fields["rate"] = "%g/s" % ((MAX_REQUESTS if step.fields.get("keepAlive") else MAX_FLOWS) / time)
             elif step.traffic and step.fields.get("count", 1) > 1:
                 count = min(step.fields["count"], MAX_FLOWS)
                 room = (min([t for t in times if t > at], default=at + 60) - at) / count
