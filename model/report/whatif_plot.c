@@ -1,13 +1,8 @@
-#include "model/report/whatif_plot.h"
-
-#include "sim/engine/vec.h"
+#include "model/report/whatif_plot_private.h"
 
 #include <inttypes.h>
-#include <math.h>
 #include <stdio.h>
 #include <string.h>
-
-typedef VEC(PlotFigure) FigureList;
 
 /* A title between double quotes; gnuplot's enhanced text is off. */
 static void
@@ -34,8 +29,8 @@ file_name(const char *what, const char *variant)
     return name;
 }
 
-static GString *
-script_new(const char *title, const char *y_label)
+GString *
+plot_script_new(const char *title, const char *y_label)
 {
     GString *s = g_string_new("set terminal svg size 900,420 noenhanced font \"sans,11\" background \"white\"\n"
                               "set key outside right top\nset grid ytics\nset xlabel \"seconds\"\nset yrange [0:*]\n"
@@ -49,8 +44,8 @@ script_new(const char *title, const char *y_label)
     return s;
 }
 
-static uint32_t
-last_second(const Measures *m)
+uint32_t
+plot_last_second(const Measures *m)
 {
     SimTime last = 0;
 
@@ -65,7 +60,7 @@ last_second(const Measures *m)
 static uint32_t
 append_counts(GString *s, uint32_t block, const Measures *m, const char *pod, bool requests)
 {
-    uint32_t n = last_second(m);
+    uint32_t n = plot_last_second(m);
     g_autofree uint32_t *counts = g_new0(uint32_t, n);
     uint32_t most = 0;
 
@@ -84,16 +79,15 @@ append_counts(GString *s, uint32_t block, const Measures *m, const char *pod, bo
     return most;
 }
 
-/* gnuplot complains of curves that lie on the axis. */
-static void
-append_range(GString *s, double top)
+void
+plot_append_range(GString *s, double top)
 {
     if (top <= 0)
         g_string_append(s, "set yrange [0:1]\n");
 }
 
-static void
-append_plot(GString *s, const char *const *titles, uint32_t n)
+void
+plot_append_curves(GString *s, const char *const *titles, uint32_t n)
 {
     g_string_append(s, "plot ");
     for (uint32_t i = 0; i < n; i++) {
@@ -103,223 +97,16 @@ append_plot(GString *s, const char *const *titles, uint32_t n)
     g_string_append_c(s, '\n');
 }
 
-static void
-add_figure(FigureList *list, char *file, GString *script)
+void
+plot_add(FigureList *list, char *file, GString *script)
 {
     vec_push(list, (PlotFigure){file, g_string_free(script, FALSE)});
-}
-
-/* --- Figures of flows, by the second in which they began ------------------------------------------------------------
- */
-
-/* Digests by start, so that a second is a slice. */
-typedef struct {
-    const FlowDigest **flows;
-    uint32_t n;
-} Timeline;
-
-typedef struct {
-    const FlowDigest *const *flows;
-    uint32_t n;
-} Second;
-
-/* A curve of one second's flows; NAN: nothing to say. */
-typedef double (*SecondValue)(const Second *s);
-
-static int
-compare_starts(gconstpointer a, gconstpointer b, gpointer unused)
-{
-    const FlowDigest *x = *(const FlowDigest *const *)a, *y = *(const FlowDigest *const *)b;
-
-    (void)unused;
-    return x->start != y->start ? (x->start > y->start) - (x->start < y->start) : strcmp(x->name, y->name);
-}
-
-static Timeline
-timeline_of(const Measures *m)
-{
-    Timeline t = {g_new0(const FlowDigest *, m->n_flows + 1), m->n_flows};
-
-    for (uint32_t i = 0; i < m->n_flows; i++)
-        t.flows[i] = &m->flows[i];
-    if (t.n > 0)
-        g_qsort_with_data(t.flows, (gint)t.n, sizeof *t.flows, compare_starts, NULL);
-    return t;
-}
-
-/* Returns the highest value. */
-static double
-append_seconds(GString *s, uint32_t block, const Measures *m, const Timeline *t, SecondValue value)
-{
-    uint32_t n = last_second(m), at = 0;
-    double top = 0;
-
-    g_string_append_printf(s, "$d%u << EOD\n", block);
-    for (uint32_t second = 0; second < n; second++) {
-        Second slice = {(const FlowDigest *const *)t->flows + at, 0};
-        double y;
-        while (at < t->n && t->flows[at]->start / SIMTIME_SEC <= second) {
-            at++;
-            slice.n++;
-        }
-        y = value(&slice);
-        if (isnan(y))
-            g_string_append_printf(s, "%u NaN\n", second);
-        else
-            g_string_append_printf(s, "%u %.6g\n", second, y);
-        top = isnan(y) ? top : MAX(top, y);
-    }
-    g_string_append(s, "EOD\n");
-    return top;
-}
-
-static double
-second_tried(const Second *s)
-{
-    return s->n;
-}
-
-static double
-second_lost(const Second *s)
-{
-    double n = 0;
-
-    for (uint32_t i = 0; i < s->n; i++)
-        n += s->flows[i]->outcome != FLOW_CONNECTED && s->flows[i]->outcome != FLOW_PENDING;
-    return n;
-}
-
-static double
-second_retransmits(const Second *s)
-{
-    double n = 0;
-
-    for (uint32_t i = 0; i < s->n; i++)
-        n += s->flows[i]->retransmits;
-    return n;
-}
-
-static int
-compare_times(gconstpointer a, gconstpointer b, gpointer unused)
-{
-    SimTime x = *(const SimTime *)a, y = *(const SimTime *)b;
-
-    (void)unused;
-    return (x > y) - (x < y);
-}
-
-/* In milliseconds, of those that are not negative. */
-static double
-second_percentile(const Second *s, bool request, double p)
-{
-    g_autofree SimTime *times = g_new(SimTime, s->n + 1);
-    uint32_t n = 0;
-
-    for (uint32_t i = 0; i < s->n; i++) {
-        times[n] = request ? s->flows[i]->request : s->flows[i]->connect;
-        n += times[n] >= 0;
-    }
-    if (n == 0)
-        return NAN;
-    g_qsort_with_data(times, (gint)n, sizeof *times, compare_times, NULL);
-    return (double)percentile(times, n, p) / SIMTIME_MSEC;
-}
-
-static double
-second_connect_p50(const Second *s)
-{
-    return second_percentile(s, false, 50);
-}
-
-static double
-second_connect_p99(const Second *s)
-{
-    return second_percentile(s, false, 99);
-}
-
-static double
-second_request_p50(const Second *s)
-{
-    return second_percentile(s, true, 50);
-}
-
-static double
-second_request_p99(const Second *s)
-{
-    return second_percentile(s, true, 99);
-}
-
-static double
-second_source_kept(const Second *s)
-{
-    double reached = 0, kept = 0;
-
-    for (uint32_t i = 0; i < s->n; i++) {
-        reached += s->flows[i]->reached;
-        kept += s->flows[i]->reached && s->flows[i]->source_kept;
-    }
-    return reached > 0 ? 100 * kept / reached : NAN;
-}
-
-static double
-second_extra_hops(const Second *s)
-{
-    double reached = 0, hops = 0;
-
-    for (uint32_t i = 0; i < s->n; i++) {
-        reached += s->flows[i]->reached;
-        hops += s->flows[i]->extra_hops;
-    }
-    return reached > 0 ? hops / reached : NAN;
-}
-
-static const struct {
-    const char *file, *title, *y_label;
-    SecondValue value;
-} second_figures[] = {
-    {"tried.svg", "Connections tried", "tried per second", second_tried},
-    {"lost.svg", "Connections lost", "lost per second, by their start", second_lost},
-    {"retransmits.svg", "Retransmissions", "retransmissions of connections begun in that second", second_retransmits},
-    {"connect-p50.svg", "Time to connect, median", "ms", second_connect_p50},
-    {"connect-p99.svg", "Time to connect, 99 %", "ms", second_connect_p99},
-    {"request-p50.svg", "Time of a request, median", "ms", second_request_p50},
-    {"request-p99.svg", "Time of a request, 99 %", "ms", second_request_p99},
-    {"source-kept.svg", "Source IP kept", "% of connections that reached a server", second_source_kept},
-    {"extra-nodes.svg", "Nodes passed beyond the server's own", "per connection", second_extra_hops},
-};
-
-static void
-add_seconds(FigureList *list, const WhatifColumn *columns, size_t n)
-{
-    g_autofree Timeline *timelines = g_new0(Timeline, n);
-
-    for (size_t c = 0; c < n; c++)
-        if (columns[c].runs[0].measures)
-            timelines[c] = timeline_of(columns[c].runs[0].measures);
-    for (size_t f = 0; f < G_N_ELEMENTS(second_figures); f++) {
-        GString *s = script_new(second_figures[f].title, second_figures[f].y_label);
-        g_autofree const char **titles = g_new0(const char *, n);
-        uint32_t blocks = 0;
-        double top = 0;
-        for (size_t c = 0; c < n; c++) {
-            if (!columns[c].runs[0].measures)
-                continue;
-            top = MAX(top,
-                      append_seconds(s, blocks, columns[c].runs[0].measures, &timelines[c], second_figures[f].value));
-            titles[blocks++] = columns[c].variant->name;
-        }
-        append_range(s, top);
-        append_plot(s, titles, blocks);
-        add_figure(list, g_strdup(second_figures[f].file), s);
-    }
-    for (size_t c = 0; c < n; c++)
-        g_free(timelines[c].flows);
 }
 
 static void
 add_conntrack(FigureList *list, const WhatifColumn *columns, size_t n)
 {
-    GString *s = script_new("Conntrack entries on the fullest node", "entries");
+    GString *s = plot_script_new("Conntrack entries on the fullest node", "entries");
     g_autofree const char **titles = g_new0(const char *, n);
     uint32_t blocks = 0;
     double top = 0;
@@ -335,9 +122,9 @@ add_conntrack(FigureList *list, const WhatifColumn *columns, size_t n)
         g_string_append(s, "EOD\n");
         titles[blocks++] = columns[c].variant->name;
     }
-    append_range(s, top);
-    append_plot(s, titles, blocks);
-    add_figure(list, g_strdup("conntrack.svg"), s);
+    plot_append_range(s, top);
+    plot_append_curves(s, titles, blocks);
+    plot_add(list, g_strdup("conntrack.svg"), s);
 }
 
 /* Lost by reason, each reason a curve. */
@@ -347,12 +134,12 @@ add_reasons(FigureList *list, const WhatifColumn *column)
     const Measures *m = column->runs[0].measures;
     g_autofree char *title = g_strdup_printf("Connections lost, by reason: %s", column->variant->name);
     g_autofree const char **titles = g_new0(const char *, m->n_reasons + 1);
-    uint32_t n = last_second(m);
+    uint32_t n = plot_last_second(m);
     GString *s;
 
     if (m->n_reasons == 0)
         return;
-    s = script_new(title, "lost per second, by their start");
+    s = plot_script_new(title, "lost per second, by their start");
     for (uint32_t r = 0; r < m->n_reasons; r++) {
         g_autofree uint32_t *counts = g_new0(uint32_t, n);
         for (uint32_t i = 0; i < m->n_flows; i++)
@@ -363,14 +150,14 @@ add_reasons(FigureList *list, const WhatifColumn *column)
         g_string_append(s, "EOD\n");
         titles[r] = m->reasons[r].reason;
     }
-    append_plot(s, titles, m->n_reasons);
-    add_figure(list, file_name("reasons", column->variant->name), s);
+    plot_append_curves(s, titles, m->n_reasons);
+    plot_add(list, file_name("reasons", column->variant->name), s);
 }
 
 static void
 add_zone_bytes(FigureList *list, const WhatifColumn *columns, size_t n)
 {
-    GString *s = script_new("Bytes across zones", "bytes per second");
+    GString *s = plot_script_new("Bytes across zones", "bytes per second");
     g_autofree const char **titles = g_new0(const char *, n);
     uint32_t blocks = 0;
     bool any = false;
@@ -381,7 +168,7 @@ add_zone_bytes(FigureList *list, const WhatifColumn *columns, size_t n)
             continue;
         any |= m->cross_zone_bytes > 0;
         g_string_append_printf(s, "$d%u << EOD\n", blocks);
-        for (uint32_t t = 0; t < MAX(last_second(m), m->n_second_bytes + 1); t++)
+        for (uint32_t t = 0; t < MAX(plot_last_second(m), m->n_second_bytes + 1); t++)
             g_string_append_printf(s, "%u %" PRIu64 "\n", t, t < m->n_second_bytes ? m->second_bytes[t] : 0);
         g_string_append(s, "EOD\n");
         titles[blocks++] = columns[c].variant->name;
@@ -390,8 +177,8 @@ add_zone_bytes(FigureList *list, const WhatifColumn *columns, size_t n)
         g_string_free(s, TRUE);
         return;
     }
-    append_plot(s, titles, blocks);
-    add_figure(list, g_strdup("zone-bytes.svg"), s);
+    plot_append_curves(s, titles, blocks);
+    plot_add(list, g_strdup("zone-bytes.svg"), s);
 }
 
 static void
@@ -406,14 +193,14 @@ add_pods(FigureList *list, const WhatifColumn *column, bool requests)
 
     if (m->n_pods == 0)
         return;
-    s = script_new(title, requests ? "requests of connections begun in that second" : "connections per second");
+    s = plot_script_new(title, requests ? "requests of connections begun in that second" : "connections per second");
     for (uint32_t i = 0; i < m->n_pods; i++) {
         most = MAX(most, append_counts(s, i, m, m->pods[i].pod, requests));
         titles[i] = m->pods[i].pod;
     }
-    append_range(s, most);
-    append_plot(s, titles, m->n_pods);
-    add_figure(list, file_name(requests ? "requests" : "pods", column->variant->name), s);
+    plot_append_range(s, most);
+    plot_append_curves(s, titles, m->n_pods);
+    plot_add(list, file_name(requests ? "requests" : "pods", column->variant->name), s);
 }
 
 /* States that are drawn, in this order. */
@@ -470,7 +257,7 @@ append_bars(GString *s, const Measures *m, GPtrArray *rows, LbTargetState state)
 
     for (uint32_t i = 0; i < m->n_health; i++) {
         const HealthChange *from = &m->health[i];
-        double end = last_second(m), start = (double)from->at / SIMTIME_SEC;
+        double end = plot_last_second(m), start = (double)from->at / SIMTIME_SEC;
         if (from->state != state)
             continue;
         for (uint32_t k = m->n_health; --k > i;)
@@ -497,7 +284,7 @@ add_targets(FigureList *list, const WhatifColumn *column)
 
     if (m->n_health == 0)
         return;
-    s = script_new(title, "");
+    s = plot_script_new(title, "");
     for (uint32_t i = 0; i < m->n_health; i++)
         row_of(rows, &m->health[i]);
     append_row_names(s, rows);
@@ -513,7 +300,7 @@ add_targets(FigureList *list, const WhatifColumn *column)
                                lb_target_state_name(drawn_states[i].state));
     }
     g_string_append_printf(s, "%s\n", plot->str);
-    add_figure(list, file_name("targets", column->variant->name), s);
+    plot_add(list, file_name("targets", column->variant->name), s);
 }
 
 PlotFigure *
@@ -521,7 +308,7 @@ whatif_plot_figures(const WhatifColumn *columns, size_t n, size_t *ret_n)
 {
     FigureList list = {0};
 
-    add_seconds(&list, columns, n);
+    plot_add_seconds(&list, columns, n);
     add_conntrack(&list, columns, n);
     add_zone_bytes(&list, columns, n);
     for (size_t c = 0; c < n; c++)
