@@ -36,6 +36,7 @@ ct_table_find(Conntrack *ct, const CtTuple *tuple, CtDir *ret_dir)
         if (index->entries[pos].hash != hash)
             continue;
         conn = conn_of_index_ref(ct, ref);
+        cache_prefetch(&conn->tcp, 1); /* The tracker's line comes with the keys'. */
         if (!conn_tuple_is(conn, ref & 1, &key, tuple))
             continue;
         if (conn_expired(ct, conn)) {
