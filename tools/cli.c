@@ -8,6 +8,7 @@
 #include "model/control/control.h"
 #include "model/input/override.h"
 #include "model/network/node_proxy.h"
+#include "tools/watch.h"
 
 static const char *const formats[] = {"text", "json", NULL};
 static const char *const modes[] = {"iptables", "nftables", "ipvs", NULL};
@@ -24,6 +25,7 @@ explain_option_error(const Command *command, const GOptionEntry *entries, const 
         g_ptr_array_add(known, (gpointer)e->long_name);
     g_ptr_array_add(known, (gpointer) "format");
     g_ptr_array_add(known, (gpointer) "notes");
+    g_ptr_array_add(known, (gpointer) "memory-limit");
     g_ptr_array_add(known, (gpointer) "help");
     g_ptr_array_add(known, NULL);
     if (word && strncmp(message, "Unknown option", 14) == 0)
@@ -37,11 +39,15 @@ cli_parse(const Command *command, int *argc, char ***argv, const GOptionEntry *e
 {
     CommonOptions common = {0};
     gboolean notes = FALSE;
+    g_autofree char *limit = NULL;
+    uint64_t limit_bytes = 0;
     const char *const *choice = command->formats ? command->formats : formats;
     g_autofree char *choice_text = g_strjoinv(", ", (char **)choice);
     const GOptionEntry shared[] = {
         {"format", 'o', 0, G_OPTION_ARG_STRING, &common.format, choice_text, "FORMAT"},
         {"notes", 0, 0, G_OPTION_ARG_NONE, &notes, "also show notes, e.g. about fields that are ignored", NULL},
+        {"memory-limit", 0, 0, G_OPTION_ARG_STRING, &limit, "stop with a message when more memory is in use, e.g. 2G",
+         "SIZE"},
         {G_OPTION_REMAINING, 0, 0, G_OPTION_ARG_FILENAME_ARRAY, &common.files, NULL, NULL},
         {0},
     };
@@ -66,6 +72,11 @@ cli_parse(const Command *command, int *argc, char ***argv, const GOptionEntry *e
         cli_common_clear(&common);
         return false;
     }
+    if (limit && !watch_parse_size(limit, &limit_bytes)) {
+        cli_usage_error(command, "--memory-limit is a size such as 512M, 4G or 2Gi, not \"%s\"", limit);
+        cli_common_clear(&common);
+        return false;
+    }
     common.json = g_strcmp0(common.format, "json") == 0;
     if (!common.files) {
         cli_usage_error(command, "no input file: svcsim %s %s", command->name, command->usage);
@@ -73,6 +84,7 @@ cli_parse(const Command *command, int *argc, char ***argv, const GOptionEntry *e
         return false;
     }
     *ret_common = common;
+    watch_start(command->name, limit_bytes);
     return true;
 }
 
@@ -87,6 +99,7 @@ cli_common_clear(CommonOptions *common)
 static Input *
 show_diagnostics(const CommonOptions *common, Input *input)
 {
+    watch_clear_line();
     diags_print(input->diags, stderr, common->notes ? DIAG_NOTE : DIAG_WARNING);
     if (diags_errors(input->diags) == 0)
         return input;
@@ -167,6 +180,7 @@ cli_no_such(const Command *command, const char *kind, const char *name, Store *s
 int
 cli_output(const GString *text)
 {
+    watch_end();
     if (fwrite(text->str, 1, text->len, stdout) == text->len && fflush(stdout) == 0)
         return EXIT_FINE;
     if (errno == EPIPE)

@@ -7,6 +7,7 @@
 #include <unistd.h>
 
 #include "model/report/advise.h"
+#include "tools/watch.h"
 
 typedef struct {
     char **searches;
@@ -16,10 +17,16 @@ typedef struct {
 static volatile sig_atomic_t stopped;
 
 static void
+stop_all(void)
+{
+    stopped = 1;
+}
+
+static void
 on_signal(int signal_number)
 {
     (void)signal_number;
-    stopped = 1;
+    stop_all();
 }
 
 static int
@@ -34,6 +41,7 @@ advise(const CommonOptions *common, const SearchRange *ranges, size_t n, uint64_
         seeds[s] = seed + s;
     signal(SIGINT, on_signal);
     signal(SIGTERM, on_signal);
+    watch_work(NULL, NULL, SIMTIME_NEVER, stop_all);
     if (common->json) {
         json_object(&json);
         json_key(&json, "searches");
@@ -77,6 +85,7 @@ advise(const CommonOptions *common, const SearchRange *ranges, size_t n, uint64_
     } else if (stopped) {
         g_string_append(out, "INTERRUPTED: what was run so far\n");
     }
+    watch_tell_limit();
     if (failed)
         return EXIT_USAGE;
     if (cli_output(out) != EXIT_FINE)

@@ -11,6 +11,7 @@
 #include "model/report/run_report.h"
 #include "model/report/state_files.h"
 #include "model/scenario/run.h"
+#include "tools/watch.h"
 
 /* Whole frames: the largest that a link carries. */
 #define SNAPLEN 262144
@@ -25,11 +26,17 @@ typedef struct {
 static Sim *running;
 
 static void
+stop_running(void)
+{
+    if (running)
+        sim_stop(running);
+}
+
+static void
 on_signal(int signal_number)
 {
     (void)signal_number;
-    if (running)
-        sim_stop(running);
+    stop_running();
 }
 
 /* A line on the terminal, once a second of the user's time: how far the run is. */
@@ -125,7 +132,9 @@ replay(Cluster *cluster, const ScenarioSpec *spec, uint64_t seed, SimTime until,
     progress_start(run);
     signal(SIGINT, on_signal);
     signal(SIGTERM, on_signal);
+    watch_work("replaying", running, MIN(until, spec->duration > 0 ? spec->duration : SIMTIME_NEVER), stop_running);
     report.interrupted = !scenario_run_until(run, until);
+    watch_end();
     running = NULL;
     progress_end();
     if (captures && !capture_sink_close(captures, &error)) {
@@ -133,7 +142,7 @@ replay(Cluster *cluster, const ScenarioSpec *spec, uint64_t seed, SimTime until,
         scenario_run_free(run);
         return EXIT_OURS;
     }
-    if (report.interrupted && cluster_sim(cluster)->event_limit &&
+    if (!watch_tell_limit() && report.interrupted && cluster_sim(cluster)->event_limit &&
         cluster_sim(cluster)->n_events >= cluster_sim(cluster)->event_limit)
         fprintf(stderr, "svcsim run: stopped at the limit of %" G_GUINT64_FORMAT " events (--event-limit raises it)\n",
                 cluster_sim(cluster)->event_limit);
@@ -175,6 +184,7 @@ run_input(Input *input, const Options *o, const CommonOptions *common)
         return cli_usage_error(&command_run, "--until is a time such as 12s, not \"%s\"", o->until);
     if (o->out && g_mkdir_with_parents(o->out, 0777) != 0)
         return cli_usage_error(&command_run, "cannot make the folder %s", o->out);
+    watch_work("building the cluster", NULL, SIMTIME_NEVER, NULL);
     cluster = cluster_new(input, &(ClusterOptions){.seed = seed, .linear = o->linear});
     if (!cluster) {
         diags_print(input->diags, stderr, DIAG_ERROR);

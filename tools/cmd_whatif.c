@@ -9,6 +9,7 @@
 
 #include "model/report/whatif.h"
 #include "model/report/whatif_plot.h"
+#include "tools/watch.h"
 
 typedef struct {
     char **variants;
@@ -20,10 +21,16 @@ typedef struct {
 static volatile sig_atomic_t stopped;
 
 static void
+stop_all(void)
+{
+    stopped = 1;
+}
+
+static void
 on_signal(int signal_number)
 {
     (void)signal_number;
-    stopped = 1;
+    stop_all();
 }
 
 static void
@@ -109,12 +116,15 @@ compare(const CommonOptions *common, const Variant *variants, size_t n, uint64_t
         seeds[s] = seed + s;
     signal(SIGINT, on_signal);
     signal(SIGTERM, on_signal);
+    watch_work(NULL, NULL, SIMTIME_NEVER, stop_all);
     variants_run((const char *const *)common->files, g_strv_length(common->files), variants, n, seeds, repeat, results,
                  &(VariantsOptions){.progress = show_progress,
                                     .stop = &stopped,
                                     .shares = true,
                                     .serial = o->serial,
                                     .event_limit = event_limit});
+    watch_end();
+    watch_tell_limit();
     for (size_t v = 0; v < n; v++) {
         columns[v] = (WhatifColumn){&variants[v], &results[v * repeat], repeat};
         for (size_t s = 0; s < repeat; s++)

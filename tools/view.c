@@ -1,4 +1,5 @@
 #include "tools/view.h"
+#include "tools/watch.h"
 
 #include <stdio.h>
 #include <string.h>
@@ -54,6 +55,7 @@ parse_options(const Command *command, const ViewOptions *o, View *view, uint64_t
 static bool
 build_world(View *view, uint64_t seed)
 {
+    watch_work("building the cluster", NULL, SIMTIME_NEVER, NULL);
     view->cluster = cluster_new(view->input, &(ClusterOptions){.seed = seed});
     if (!view->cluster) {
         diags_print(view->input->diags, stderr, DIAG_ERROR);
@@ -61,6 +63,7 @@ build_world(View *view, uint64_t seed)
     }
     cluster_sim(view->cluster)->event_limit = SCENARIO_EVENT_LIMIT;
     view->run = scenario_run_new(view->cluster, &view->input->scenario);
+    watch_work("replaying", cluster_sim(view->cluster), view->at, NULL);
     return true;
 }
 
