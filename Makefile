@@ -165,9 +165,11 @@ programs: $(BUILD)/tests/bench/path $(BUILD)/tests/bench/bench_memory
 bench: all $(addprefix $(BUILD)/tests/bench/,$(bench_names)) ## build and run tests/bench/*.c, one table; B=substring picks
 	$(Q)B='$(B)' bash tests/bench/table.sh $(BUILD)
 
-.PHONY: bench-growth bench-peers
+.PHONY: bench-growth bench-peers large
 bench-growth: $(BUILD)/tests/bench/bench_growth ## cost against nodes and Services: a table and $(BUILD)/bench/growth.svg
 	$(Q)bash tests/bench/growth.sh $(BUILD)
+large: all $(BUILD)/tests/bench/large ## a large cluster and a scenario into $(BUILD)/large/; LARGE="nodes services endpoints connections json"
+	$(Q)$(BUILD)/tests/bench/large $(BUILD)/large $(LARGE)
 bench-peers: $(BUILD)/tests/bench/bench_star ## the star in ns-3 beside ours; NS3=PREFIX of a release build of ns-3.37
 	$(Q)CXX='$(or $(CXX),c++)' bash tests/bench/peers/run.sh $(BUILD) $(NS3)
 

@@ -39,49 +39,6 @@ on_signal(int signal_number)
     stop_running();
 }
 
-/* A line on the terminal, once a second of the user's time: how far the run is. */
-static volatile sig_atomic_t second_over;
-
-static void
-on_alarm(int signal_number)
-{
-    (void)signal_number;
-    second_over = 1;
-    alarm(1);
-}
-
-static void
-show_progress(void *user, SimTime now)
-{
-    const ScenarioRun *run = user;
-    size_t n;
-
-    if (!second_over)
-        return;
-    second_over = 0;
-    flow_book_flows(scenario_run_flows(run), &n);
-    fprintf(stderr, "\r%" G_GINT64_FORMAT " s simulated, %zu flows", now / SIMTIME_SEC, n);
-}
-
-static void
-progress_start(ScenarioRun *run)
-{
-    if (!isatty(STDERR_FILENO))
-        return;
-    scenario_run_set_progress(run, show_progress, run);
-    signal(SIGALRM, on_alarm);
-    alarm(1);
-}
-
-static void
-progress_end(void)
-{
-    if (!isatty(STDERR_FILENO))
-        return;
-    alarm(0);
-    fprintf(stderr, "\r\033[K");
-}
-
 static bool
 write_file(const char *dir, const char *name, const GString *text)
 {
@@ -129,14 +86,12 @@ replay(Cluster *cluster, const ScenarioSpec *spec, uint64_t seed, SimTime until,
     }
     run = scenario_run_new(cluster, spec);
     running = cluster_sim(cluster);
-    progress_start(run);
     signal(SIGINT, on_signal);
     signal(SIGTERM, on_signal);
     watch_work("replaying", running, MIN(until, spec->duration > 0 ? spec->duration : SIMTIME_NEVER), stop_running);
     report.interrupted = !scenario_run_until(run, until);
     watch_end();
     running = NULL;
-    progress_end();
     if (captures && !capture_sink_close(captures, &error)) {
         fprintf(stderr, "svcsim run: %s\n", error->message);
         scenario_run_free(run);

@@ -136,18 +136,24 @@ end_for_memory(void)
 }
 
 static void
+check_limit(uint64_t memory)
+{
+    if (!watch.limit || memory <= watch.limit || watch.over)
+        return;
+    if (!watch.stop)
+        end_for_memory();
+    watch.over = 1;
+    watch.stop();
+}
+
+static void
 on_tick(int signal_number)
 {
     uint64_t memory = memory_in_use();
 
     (void)signal_number;
     watch.ticks++;
-    if (watch.limit && memory > watch.limit && !watch.over) {
-        if (!watch.stop)
-            end_for_memory();
-        watch.over = 1;
-        watch.stop();
-    }
+    check_limit(memory);
     if (watch.on_terminal && watch.ticks >= QUIET_TICKS && watch.what)
         show(memory);
 }
@@ -178,6 +184,8 @@ watch_start(const char *command, uint64_t memory_limit)
 void
 watch_work(const char *what, const Sim *sim, SimTime until, void (*stop)(void))
 {
+    if (watch.what)
+        check_limit(memory_in_use());
     /* In an order that lets the handler come between. */
     watch.stop = NULL;
     watch.sim = NULL;

@@ -33,6 +33,7 @@ static void check_applications(Input *input);
 static void check_steps(Input *input);
 static void check_who(Input *input, Mark at, const char *text, bool is_where);
 static bool pod_may_exist(Input *input, const char *ns, const char *name, bool any_ns);
+static bool is_endpoint(Input *input, const char *ns, const char *name, bool any_ns);
 static void check_object(Input *input, Mark at, ApiKind kind, const char *ns, const char *name);
 static bool applied_later(const Input *input, ApiKind kind, const char *ns, const char *name);
 static bool tree_is(const DocNode *tree, ApiKind kind, const char *ns, const char *name);
@@ -337,6 +338,24 @@ pod_may_exist(Input *input, const char *ns, const char *name, bool any_ns)
                 name[length] == (kind == KIND_POD ? '\0' : '-'))
                 return true;
         }
+    }
+    return is_endpoint(input, ns, name, any_ns);
+}
+
+/* Pods that only EndpointSlices tell of are made from them. */
+static bool
+is_endpoint(Input *input, const char *ns, const char *name, bool any_ns)
+{
+    size_t n;
+    const ApiObject *const *objects = store_list(input->store, KIND_ENDPOINTSLICE, &n);
+
+    for (size_t i = 0; i < n; i++) {
+        const EndpointSlice *slice = (const EndpointSlice *)objects[i];
+        if (!any_ns && strcmp(slice->meta.ns, ns) != 0)
+            continue;
+        for (uint32_t e = 0; e < slice->n_endpoints; e++)
+            if (slice->endpoints[e].target && strcmp(slice->endpoints[e].target, name) == 0)
+                return true;
     }
     return false;
 }

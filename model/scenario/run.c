@@ -182,11 +182,8 @@ run_on(ScenarioRun *run, SimTime until)
         SimTime second = (sim->now / SIMTIME_SEC + 1) * SIMTIME_SEC;
         if (!sim_run_until(sim, MIN(until, second)))
             return false;
-        if (second > until)
-            break;
-        vec_push(&run->conntrack, fullest_conntrack(run->cluster));
-        if (run->passed)
-            run->passed(run->passed_user, second);
+        if (second <= until)
+            vec_push(&run->conntrack, fullest_conntrack(run->cluster));
     }
     return sim_run_until(sim, until);
 }
@@ -218,13 +215,6 @@ scenario_run_until(ScenarioRun *run, SimTime until)
     if (whole && ok)
         traffic_finish_pending(run->traffic);
     return ok;
-}
-
-void
-scenario_run_set_progress(ScenarioRun *run, void (*passed)(void *user, SimTime now), void *user)
-{
-    run->passed = passed;
-    run->passed_user = user;
 }
 
 Cluster *
@@ -317,38 +307,49 @@ count_flow(LoadResult *result, const Flow *flow)
     result->retransmits += flow->retransmits;
 }
 
-static void
-sum_load(ScenarioRun *run, const char *name, LoadResult *result)
-{
-    size_t n;
-    Flow *const *flows = flow_book_flows(run->book, &n);
-    VEC(SimTime) times = {0};
+typedef VEC(SimTime) Times;
 
-    *result = (LoadResult){.name = name};
-    for (size_t i = 0; i < n; i++) {
-        if (g_strcmp0(flows[i]->group, name) != 0)
-            continue;
-        count_flow(result, flows[i]);
-        if (flows[i]->connected_at >= 0)
-            vec_push(&times, flows[i]->connected_at - flows[i]->start);
-    }
-    if (times.len > 0)
-        g_qsort_with_data(times.data, (gint)times.len, sizeof(SimTime), compare_times, NULL);
-    result->p50 = percentile(times.data, times.len, 50);
-    result->p90 = percentile(times.data, times.len, 90);
-    result->p99 = percentile(times.data, times.len, 99);
-    result->max = percentile(times.data, times.len, 100);
-    vec_clear(&times);
+static void
+take_percentiles(LoadResult *result, Times *times)
+{
+    if (times->len > 0)
+        g_qsort_with_data(times->data, (gint)times->len, sizeof(SimTime), compare_times, NULL);
+    result->p50 = percentile(times->data, times->len, 50);
+    result->p90 = percentile(times->data, times->len, 90);
+    result->p99 = percentile(times->data, times->len, 99);
+    result->max = percentile(times->data, times->len, 100);
+    vec_clear(times);
 }
 
 const LoadResult *
 scenario_run_loads(ScenarioRun *run, size_t *ret_n)
 {
+    g_autoptr(GHashTable) places = g_hash_table_new(g_str_hash, g_str_equal); /* Name to place + 1. */
+    g_autofree Times *times = g_new0(Times, run->loads->len + 1);
+    size_t n_flows;
+    Flow *const *flows = flow_book_flows(run->book, &n_flows);
+
     run->results.len = 0;
     for (guint i = 0; i < run->loads->len; i++) {
-        LoadResult result;
-        sum_load(run, load_step(run->loads->pdata[i])->name, &result);
-        vec_push(&run->results, result);
+        const char *name = load_step(run->loads->pdata[i])->name;
+        vec_push(&run->results, (LoadResult){.name = name});
+        if (!g_hash_table_contains(places, name))
+            g_hash_table_insert(places, (gpointer)name, GUINT_TO_POINTER(i + 1));
+    }
+    for (size_t f = 0; f < n_flows; f++) {
+        guint place = flows[f]->group ? GPOINTER_TO_UINT(g_hash_table_lookup(places, flows[f]->group)) : 0;
+        if (place == 0)
+            continue;
+        count_flow(&run->results.data[place - 1], flows[f]);
+        if (flows[f]->connected_at >= 0)
+            vec_push(&times[place - 1], flows[f]->connected_at - flows[f]->start);
+    }
+    for (guint i = 0; i < run->loads->len; i++) {
+        guint first = GPOINTER_TO_UINT(g_hash_table_lookup(places, run->results.data[i].name)) - 1;
+        if (first == i)
+            take_percentiles(&run->results.data[i], &times[i]);
+        else
+            run->results.data[i] = run->results.data[first];
     }
     *ret_n = run->results.len;
     return run->results.data;

@@ -40,8 +40,6 @@ void scenario_run_free(ScenarioRun *run);
 /* Runs to the end (or to 'until' if not SIMTIME_NEVER); can be called again with a later time. False if stopped early.
  */
 bool scenario_run_until(ScenarioRun *run, SimTime until);
-/* Told at every whole second that the run passes. */
-void scenario_run_set_progress(ScenarioRun *run, void (*passed)(void *user, SimTime now), void *user);
 Cluster *scenario_run_cluster(const ScenarioRun *run);
 FlowBook *scenario_run_flows(const ScenarioRun *run);
 Controllers *scenario_run_controllers(const ScenarioRun *run);

@@ -37,8 +37,6 @@ struct ScenarioRun {
     VEC(LoadResult) results;
     VEC(ExpectResult) expected;
     VEC(TimedResult) timed;
-    void (*passed)(void *user, SimTime now); /* NULL: nobody listens. */
-    void *passed_user;
     VEC(uint64_t) conntrack; /* Entries on the fullest node, by second. */
     SimEntity expect_entity;
     Timer expect_timer;
