@@ -4,8 +4,9 @@
  *           the service CIDRs to one node.  The destination stays what it was; no node port is involved.
  *   L2      MetalLB: one node answers for the address, the first by a hash of node and address among those that may
  *           (metallb internal/speaker layer2_controller.go); if none may, requests for it stay unanswered.
- *   BGP     MetalLB: every node that may is a next hop of the router (lb_forward.c balances); without any the route is
- *           withdrawn and the router answers net-unreachable.
+ *   BGP     MetalLB: every node that may is a next hop of the router; without any the route is withdrawn and the router
+ *           answers net-unreachable.  lb_forward.c balances flows; what has no ports, ICMP errors above all, goes by
+ *           addresses alone, perhaps to another node than the flow that it is about.
  *
  * That a node died is noticed after the profile's failover time (memberlist, BGP hold time). */
 
@@ -63,6 +64,26 @@ route_to(Lb *lb, IpAddr vip, const LbTarget *t)
         cluster_route_lan(c, vip, ipaddr_is_v4(&vip) ? IPADDR_ANY4 : IPADDR_ANY6);
 }
 
+static void
+route_to_all(Lb *lb, IpAddr vip)
+{
+    Cluster *c = lb->cloud->cluster;
+    bool first = true;
+    IpAddr addr;
+
+    cluster_unroute(c, vip);
+    for (guint i = 0; i < lb->targets->len; i++) {
+        const LbTarget *t = lb->targets->pdata[i];
+        if (t->state != LB_TARGET_HEALTHY || !target_addr(t, ipaddr_family(&vip), &addr))
+            continue;
+        if (first)
+            cluster_route_lan(c, vip, addr);
+        else
+            cluster_route_lan_also(c, vip, addr);
+        first = false;
+    }
+}
+
 static bool
 any_healthy(const Lb *lb)
 {
@@ -103,6 +124,8 @@ announce_update(Lb *lb)
     }
     if (lb->profile->bgp) {
         lb->announced = any_healthy(lb);
+        for (uint32_t i = 0; i < lb->n_vips; i++)
+            route_to_all(lb, lb->vips[i]);
         return;
     }
     for (uint32_t i = 0; i < lb->n_vips; i++) {
@@ -116,6 +139,9 @@ announce_update(Lb *lb)
 void
 announce_stop(Lb *lb)
 {
+    if (lb->profile->bgp)
+        for (uint32_t i = 0; i < lb->n_vips; i++)
+            cluster_unroute(lb->cloud->cluster, lb->vips[i]);
     lb->announced = false;
 }
 

@@ -120,6 +120,8 @@ bool cluster_is_lan_host(const Host *host);
 void cluster_lan_host_take(Cluster *cluster, Host *host, IpAddr own, IpAddr addr);
 /* The router sends 'addr' to a neighbour on the nodes' segment; next hop any: the segment is asked who has it. */
 void cluster_route_lan(Cluster *cluster, IpAddr addr, IpAddr next_hop);
+/* One more next hop of equal cost. */
+void cluster_route_lan_also(Cluster *cluster, IpAddr addr, IpAddr next_hop);
 void cluster_unroute(Cluster *cluster, IpAddr addr);
 NetDev *cluster_lan(const Cluster *cluster); /* The router's side of the segment. */
 /* The outside routes 'addr' to that node from now on (--via, DSR load balancers, announcements); NULL: nowhere. */

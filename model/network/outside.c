@@ -198,6 +198,16 @@ cluster_route_lan(Cluster *c, IpAddr addr, IpAddr next_hop)
 }
 
 void
+cluster_route_lan_also(Cluster *c, IpAddr addr, IpAddr next_hop)
+{
+    fib_add_nexthop(host_fib(c->router), &(Route){.prefix = ipprefix_host(addr),
+                                                  .type = ROUTE_UNICAST,
+                                                  .dev = c->lan,
+                                                  .via = next_hop,
+                                                  .src = ipaddr_is_v4(&addr) ? IPADDR_ANY4 : IPADDR_ANY6});
+}
+
+void
 cluster_unroute(Cluster *c, IpAddr addr)
 {
     IpPrefix host_route = ipprefix_host(addr);
