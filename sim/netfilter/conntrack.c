@@ -66,8 +66,11 @@ conntrack_in(Conntrack *ct, NfHook hook, Packet *pkt, uint16_t zone, DropReason 
         return NF_ACCEPT;
     pkt->meta.ctinfo = CTINFO_INVALID;
     pkt->meta.ct_reply = 0;
-    if (pkt->cksum == CKSUM_BAD && ct->sysctls.checksum && hook == NF_PREROUTING)
+    if (pkt->cksum == CKSUM_BAD && ct->sysctls.checksum && hook == NF_PREROUTING) {
+        if (packet_is_icmp(pkt))
+            goto icmp_invalid;
         goto invalid;
+    }
     if (packet_is_icmp(pkt)) {
         if (ct_icmpv6_is_untracked(pkt)) {
             pkt->meta.ctinfo = CTINFO_UNTRACKED;
@@ -75,7 +78,7 @@ conntrack_in(Conntrack *ct, NfHook hook, Packet *pkt, uint16_t zone, DropReason 
         }
         if (packet_is_icmp_error(pkt)) {
             if (!ct_icmp_error(ct, pkt, zone))
-                goto invalid;
+                goto icmp_invalid;
             return NF_ACCEPT;
         }
     }
@@ -120,6 +123,9 @@ conntrack_in(Conntrack *ct, NfHook hook, Packet *pkt, uint16_t zone, DropReason 
 
 invalid:
     ct->stats.invalid++;
+    return NF_ACCEPT;
+icmp_invalid: /* Counted apart. */
+    ct->stats.icmp_error++;
     return NF_ACCEPT;
 }
 

@@ -156,7 +156,7 @@ char *conn_format(const Conntrack *ct, const Conn *conn); /* Caller frees. */
 size_t conntrack_delete(Conntrack *ct, bool (*match)(const Conn *conn, void *user), void *user);
 
 typedef struct {
-    uint64_t found, inserted, invalid, insert_failed, drop, early_drop, clash_resolve;
+    uint64_t found, inserted, invalid, icmp_error, insert_failed, drop, early_drop, clash_resolve;
     uint64_t peak; /* Most entries at a time. */
 } CtStats;
 const CtStats *conntrack_stats(const Conntrack *ct);

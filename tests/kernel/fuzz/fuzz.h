@@ -160,6 +160,7 @@ void fuzz_view_add_rules(FuzzView *view, const char *text, FuzzDialect dialect);
 /* Lines as of `conntrack -L` or /proc/net/nf_conntrack (then only those of 'family' are taken); 'prefix' begins each.
  */
 void fuzz_view_add_connections(FuzzView *view, const char *prefix, IpFamily family, GPtrArray *lines);
+void fuzz_view_add_stats(FuzzView *view, const CtStats *stats);
 void fuzz_format_frame(GString *out, const uint8_t *frame, uint32_t size);
 /* The packet of a step; 'seen' are the frames (GBytes, first byte: interface) that came out so far.  NULL: nothing to
  * answer.  *ret_from says from where it is sent. */

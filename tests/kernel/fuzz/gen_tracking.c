@@ -16,6 +16,7 @@ typedef struct {
 } Talk;
 
 static void add_rules(FuzzCase *c);
+static void add_crowd(FuzzCase *c, Rng *rng);
 static void add_sysctls(FuzzCase *c, Rng *rng);
 static Talk talk_new(FuzzCase *c, Rng *rng);
 static FuzzStep *say(Talk *t, int side);
@@ -41,6 +42,10 @@ fuzz_make_tracking(FuzzCase *c, Rng *rng)
     c->dialect = FUZZ_IPTABLES;
     add_rules(c);
     add_sysctls(c, rng);
+    if (fuzz_one_in(rng, 5)) {
+        add_crowd(c, rng);
+        return;
+    }
     for (uint32_t i = 0; i < n_talks; i++) {
         Talk t = talk_new(c, rng);
         uint32_t n = 4 + rng_below(rng, 24);
@@ -79,6 +84,59 @@ add_rules(FuzzCase *c)
     for (size_t i = 0; i < G_N_ELEMENTS(states); i++) {
         FuzzRule rule = {.chain = (uint8_t)forward, .text = g_strdup_printf("-m conntrack --ctstate %s", states[i])};
         g_array_append_val(c->rules, rule);
+    }
+}
+
+/* More connections to one port of a server than there are source ports to translate them to.  The kernel tries all of
+ * so small a range, so that which connections are lost is no matter of chance. */
+static void
+add_crowd(FuzzCase *c, Rng *rng)
+{
+    static const char *const flags[] = {"", "", " --random", " --random-fully"};
+    static const char *const protos[] = {"tcp", "udp", "sctp"};
+    static const uint8_t numbers[] = {6, 17, 132};
+    uint32_t n_ports = 1 + rng_below(rng, 10), kind = rng_below(rng, 3), post = 0;
+    char to[IPADDR_STR_SIZE];
+    FuzzRule rule = {0};
+    FuzzStep flow = {.kind = STEP_PACKET, .ttl = 64, .dport = 2080, .proto = numbers[kind]};
+
+    for (NfHook hook = NF_PREROUTING; hook < NF_N_HOOKS; hook++) {
+        FuzzChain *chain;
+        if (hook == NF_FORWARD)
+            continue;
+        post = c->n_chains;
+        chain = fuzz_add_chain(c, "nat", nf_hook_name(hook, true), 0);
+        chain->is_base = true;
+        chain->hook = hook;
+    }
+    rule.chain = (uint8_t)post;
+    ipaddr_format(fuzz_addr(c->family, ADDR_ROUTER_S), to);
+    if (fuzz_one_in(rng, 2))
+        rule.text = g_strdup_printf("-p %s -j MASQUERADE --to-ports 20000-%u%s", protos[kind], 20000 + n_ports - 1,
+                                    flags[rng_below(rng, 4)]);
+    else
+        rule.text = g_strdup_printf(c->family == FAMILY_IPV6 ? "-p %s -j SNAT --to-source [%s]:20000-%u%s"
+                                                             : "-p %s -j SNAT --to-source %s:20000-%u%s",
+                                    protos[kind], to, 20000 + n_ports - 1, flags[rng_below(rng, 3)]);
+    g_array_append_val(c->rules, rule);
+    flow.dst = fuzz_addr(c->family, ADDR_SERVER);
+    for (uint32_t i = 8 + rng_below(rng, 24); i > 0; i--) {
+        FuzzStep step = flow;
+        step.src = fuzz_addr(c->family, rng_below(rng, 3));
+        step.sport = (uint16_t)(11001 + rng_below(rng, 4));
+        step.tcp_flags = TCP_SYN;
+        step.chunk = SCTP_INIT;
+        step.seq = step.proto == 6 ? 1000 + 100000 * rng_below(rng, 4) : 0;
+        step.ack = 1000;
+        g_array_append_val(c->steps, step);
+        if (fuzz_one_in(rng, 3)) { /* Most answers refuse: a closed connection may give up its port. */
+            step.kind = STEP_REPLY;
+            step.tcp_flags = fuzz_one_in(rng, 3) ? TCP_SYN | TCP_ACK : TCP_RST | TCP_ACK;
+            step.chunk = fuzz_one_in(rng, 2) ? SCTP_ABORT : SCTP_INIT_ACK;
+            step.ack = step.proto == 6 ? step.seq + 1 : 5000;
+            step.seq = step.proto == 6 ? 5000 : 1000;
+            g_array_append_val(c->steps, step);
+        }
     }
 }
 
@@ -249,7 +307,7 @@ other_packet(Talk *t, uint32_t index)
         step->tos = fuzz_one_in(t->rng, 8) ? 0x10 : 0;
         if (fuzz_one_in(t->rng, 10))
             step->seq = fuzz_one_in(t->rng, 2) ? 6000 - step->seq : rng_below(t->rng, 3);
-        if (fuzz_one_in(t->rng, 10))
+        if (fuzz_one_in(t->rng, 10) && step->chunk != SCTP_INIT_ACK)
             step->ack = 1000 + rng_below(t->rng, 2) * 4000;
     } else if (step->proto != 17) {
         step->icmp_type = step->proto == 58 ? (side == CLIENT ? 128 : 129) : side == CLIENT ? 8 : 0;

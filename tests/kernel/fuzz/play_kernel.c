@@ -24,6 +24,9 @@
 #define MARKER_TYPE          0x88b5 /* IEEE 802: for experiments. */
 #define PACKET_OUTGOING_TYPE 4
 
+/* Columns of /proc/net/stat/nf_conntrack. */
+enum { STAT_CLASHES = 1, STAT_INVALID = 4, STAT_INSERT_FAILED = 9, STAT_DROP = 10, STAT_ICMP_ERROR = 12, N_STATS = 17 };
+
 struct FuzzKernel {
     Sim *sim; /* Only for its packets. */
     int hear, tell[FUZZ_N_DEVS], send4, send6;
@@ -39,6 +42,7 @@ static void play_step(FuzzKernel *k, const FuzzCase *c, uint32_t index, FuzzView
 static void hear(FuzzKernel *k, uint32_t index, FuzzView *view, GPtrArray *seen);
 static void add_table(const FuzzCase *c, FuzzView *view, const char *prefix);
 static void set_sysctls(const FuzzCase *c);
+static void read_stats(uint64_t ret_stats[static N_STATS]);
 static void add_state(const FuzzCase *c, FuzzView *view);
 
 FuzzKernel *
@@ -85,6 +89,7 @@ FuzzView *
 fuzz_kernel_play(FuzzKernel *k, const FuzzCase *c)
 {
     FuzzView *view = fuzz_view_new();
+    uint64_t before[N_STATS], after[N_STATS];
     GPtrArray *seen;
 
     if (!load(c, view)) {
@@ -92,11 +97,22 @@ fuzz_kernel_play(FuzzKernel *k, const FuzzCase *c)
         return view;
     }
     set_sysctls(c);
+    read_stats(before);
     seen = g_ptr_array_new_with_free_func((GDestroyNotify)g_bytes_unref);
     for (uint32_t i = 0; i < c->steps->len; i++)
         play_step(k, c, i, view, seen);
     g_ptr_array_unref(seen);
     add_state(c, view);
+    if (c->tracking) {
+        CtStats stats;
+        read_stats(after);
+        stats = (CtStats){.invalid = after[STAT_INVALID] - before[STAT_INVALID],
+                          .icmp_error = after[STAT_ICMP_ERROR] - before[STAT_ICMP_ERROR],
+                          .insert_failed = after[STAT_INSERT_FAILED] - before[STAT_INSERT_FAILED],
+                          .drop = after[STAT_DROP] - before[STAT_DROP],
+                          .clash_resolve = after[STAT_CLASHES] - before[STAT_CLASHES]};
+        fuzz_view_add_stats(view, &stats);
+    }
     return view;
 }
 
@@ -288,6 +304,24 @@ load(const FuzzCase *c, FuzzView *view)
         return false;
     }
     return true;
+}
+
+/* Summed over the CPUs. */
+static void
+read_stats(uint64_t ret_stats[static N_STATS])
+{
+    g_autofree char *text = NULL;
+    g_auto(GStrv) lines = NULL;
+
+    memset(ret_stats, 0, N_STATS * sizeof *ret_stats);
+    if (!g_file_get_contents("/proc/self/net/stat/nf_conntrack", &text, NULL, NULL))
+        return;
+    lines = g_strsplit(text, "\n", -1);
+    for (char **line = *lines ? lines + 1 : lines; *line; line++) {
+        char *at = *line;
+        for (int i = 0; i < N_STATS && *at; i++)
+            ret_stats[i] += g_ascii_strtoull(at, &at, 16);
+    }
 }
 
 static void

@@ -99,6 +99,10 @@ fuzz_sim_play(const FuzzCase *c, uint32_t attempt)
     fuzz_view_add_rules(view, text, c->dialect);
     g_free(text);
     add_connections(view, "ct:", c->family, nf);
+    if (c->tracking && nf_stack_conntrack(nf)) {
+        const CtStats *stats = conntrack_stats(nf_stack_conntrack(nf));
+        fuzz_view_add_stats(view, stats);
+    }
     world_free(world);
     nf_ruleset_unref(rs);
     return view;

@@ -156,6 +156,15 @@ fuzz_view_add_connections(FuzzView *view, const char *prefix, IpFamily family, G
         fuzz_view_add(view, "%s", (const char *)sorted->pdata[i]);
 }
 
+void
+fuzz_view_add_stats(FuzzView *view, const CtStats *stats)
+{
+    fuzz_view_add(view,
+                  "stats: invalid %" PRIu64 " icmp_error %" PRIu64 " insert_failed %" PRIu64 " drop %" PRIu64
+                  " clash_resolve %" PRIu64,
+                  stats->invalid, stats->icmp_error, stats->insert_failed, stats->drop, stats->clash_resolve);
+}
+
 static void
 append_port(GString *out, uint16_t port)
 {
