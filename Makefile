@@ -149,8 +149,8 @@ $(BUILD)/tcp_script: $(BUILD)/tests/kernel/tcp/tcp_script.o $(BUILD)/libsim.a
 
 .PHONY: kernel-fuzz kernel-twin
 programs: $(BUILD)/kernel_fuzz $(BUILD)/tcp_script
-kernel-fuzz: $(BUILD)/kernel_fuzz ## random rules and packets in the kernel and in the simulator; N=cases SEED=first
-	$(Q)$(BUILD)/kernel_fuzz -n $(or $(N),200) -s $(or $(SEED),1)
+kernel-fuzz: $(BUILD)/kernel_fuzz ## random rules and packets in the kernel and in the simulator; N=cases or TIME=seconds, SEED=first
+	$(Q)$(BUILD)/kernel_fuzz $(if $(TIME),-t $(TIME),-n $(or $(N),200)) -s $(or $(SEED),1)
 
 kernel-twin: all ## scenarios in network namespaces and in the simulator, in all networks and modes; S="FILE..." picks
 	$(Q)BUILD=$(BUILD) bash tests/kernel/twin.sh $(or $(S),all)

@@ -1,4 +1,4 @@
-/* kernel_fuzz [-n CASES] [-s SEED] [-k rules|tracking] [-v]: see fuzz.h
+/* kernel_fuzz [-n CASES] [-t SECONDS] [-s SEED] [-k rules|tracking] [-v]: see fuzz.h
  *
  * Differences left on purpose, which the generator therefore does not make or the comparison masks:
  *   - ports drawn at random (--random, --random-fully, port ranges of SNAT, clashes) are compared as "some port";
@@ -20,6 +20,8 @@
 
 #include "tests/kernel/fuzz/fuzz.h"
 
+#define DEFAULT_CASES 100
+
 typedef struct {
     FuzzKernel *kernel;
     uint32_t n_plays; /* Each gives the simulator other draws: by chance one of them equals a port of the case. */
@@ -38,14 +40,17 @@ int
 main(int argc, char **argv)
 {
     Fuzz fuzz = {0};
-    uint64_t seed = 1, n = 100, n_failed = 0, i;
+    uint64_t seed = 1, n = DEFAULT_CASES, n_failed = 0, i;
     FuzzKind kind = FUZZ_ANY;
     const char *why;
+    gint64 end = 0;
 
     prctl(PR_SET_PDEATHSIG, SIGKILL);
     for (int arg = 1; arg < argc; arg++) {
         if (strcmp(argv[arg], "-n") == 0 && arg + 1 < argc)
             n = g_ascii_strtoull(argv[++arg], NULL, 10);
+        else if (strcmp(argv[arg], "-t") == 0 && arg + 1 < argc)
+            end = g_get_monotonic_time() + (gint64)g_ascii_strtoull(argv[++arg], NULL, 10) * G_USEC_PER_SEC;
         else if (strcmp(argv[arg], "-s") == 0 && arg + 1 < argc)
             seed = g_ascii_strtoull(argv[++arg], NULL, 10);
         else if (strcmp(argv[arg], "-k") == 0 && arg + 1 < argc)
@@ -53,14 +58,17 @@ main(int argc, char **argv)
         else if (strcmp(argv[arg], "-v") == 0)
             fuzz.verbose = true;
         else
-            return fprintf(stderr, "usage: kernel_fuzz [-n CASES] [-s SEED] [-k rules|tracking] [-v]\n"), 2;
+            return fprintf(stderr, "usage: kernel_fuzz [-n CASES] [-t SECONDS] [-s SEED] [-k rules|tracking] [-v]\n"),
+                   2;
     }
     fuzz.kernel = fuzz_kernel_new(&why);
     if (!fuzz.kernel) {
         printf("SKIP kernel_fuzz: %s\n0 passed, 0 failed, 1 skipped\n", why);
         return 0;
     }
-    for (i = 0; i < n && n_failed < 20; i++) {
+    if (end && n == DEFAULT_CASES)
+        n = UINT64_MAX;
+    for (i = 0; i < n && n_failed < 20 && (!end || g_get_monotonic_time() < end); i++) {
         FuzzCase *c = fuzz_case_new(seed + i, kind);
 
         if (fuzz.verbose)
@@ -77,6 +85,7 @@ main(int argc, char **argv)
         }
         fuzz_case_free(c);
     }
+    printf("seeds %" G_GUINT64_FORMAT " to %" G_GUINT64_FORMAT ": ", seed, seed + i - 1);
     printf("%" G_GUINT64_FORMAT " rule sets, %" G_GUINT64_FORMAT " packets; %" G_GUINT64_FORMAT
            " rule sets that neither side takes\n",
            i, fuzz.n_packets, fuzz.n_refused);
