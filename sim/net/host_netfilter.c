@@ -112,7 +112,7 @@ rpfilter6(Host *host, const Packet *pkt, uint32_t flags)
 
     if (ipaddr_is_any(&pkt->src))
         return true;
-    if (fib_is_local(host->fib, pkt->src, flags & RPF_LOOSE ? NULL : in))
+    if (fib_is_local(host->fib, pkt->src, NULL))
         return (flags & RPF_ACCEPT_LOCAL) != 0;
     back = flags & RPF_LOOSE ? fib_lookup(host->fib, pkt->src) : fib_lookup_dev(host->fib, pkt->src, in);
     return back && back->type == ROUTE_UNICAST;

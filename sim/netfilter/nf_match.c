@@ -223,7 +223,8 @@ static bool
 match_ct(const NfWalk *walk, const NfExpr *expr, bool *ret_known)
 {
     const Conn *conn = walk->pkt->meta.ct;
-    bool template = has_template(walk);
+    bool template =
+        has_template(walk) && walk->rs->dialect == NF_DIALECT_IPTABLES; /* nft asks it for its state only. */
     IpFamily family = packet_family(walk->pkt);
     uint32_t status = template ? NF_STATUS_CONFIRMED : conntrack_status_bits(walk->pkt);
     CtTuple tuple;

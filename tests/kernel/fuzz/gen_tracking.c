@@ -307,8 +307,6 @@ other_packet(Talk *t, uint32_t index)
         step->tos = fuzz_one_in(t->rng, 8) ? 0x10 : 0;
         if (fuzz_one_in(t->rng, 10))
             step->seq = fuzz_one_in(t->rng, 2) ? 6000 - step->seq : rng_below(t->rng, 3);
-        if (fuzz_one_in(t->rng, 10) && step->chunk != SCTP_INIT_ACK)
-            step->ack = 1000 + rng_below(t->rng, 2) * 4000;
     } else if (step->proto != 17) {
         step->icmp_type = step->proto == 58 ? (side == CLIENT ? 128 : 129) : side == CLIENT ? 8 : 0;
         step->sport = t->flow[CLIENT].sport; /* The id. */
