@@ -81,9 +81,11 @@ ip_answer_no_socket(Host *host, Packet *pkt)
     } else {
         /* A transport lets go of the connection (nf_reset_ct()): the error finds it by its quote.  Where there is none,
          * the error bears the connection. */
-        if (pkt->meta.ct && pkt->proto == IPPROTO_UDP_) {
-            conn_release_packet(pkt);
+        if (pkt->proto == IPPROTO_UDP_) {
+            if (pkt->meta.ct)
+                conn_release_packet(pkt);
             pkt->meta.ct = NULL;
+            pkt->meta.ctinfo = CTINFO_NONE;
         }
         icmp_send_unreachable(host, pkt, pkt->proto == IPPROTO_UDP_ ? REJECT_PORT_UNREACH : REJECT_PROTO_UNREACH);
     }

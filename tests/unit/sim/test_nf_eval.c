@@ -302,6 +302,72 @@ test_unknown(void)
     nf_world_free(&w);
 }
 
+static uint16_t
+mss_after(NfDialect dialect, uint32_t to, uint16_t mss)
+{
+    NfWorld w = nf_world_new(dialect);
+    Packet *pkt = nf_packet(&w, 6, "10.0.0.1", 1000, "192.0.2.1", 80);
+
+    nf_chain_begin(&w, "filter", "FORWARD", &forward, 0, NF_ACCEPT);
+    RULE(&w, OP(TCPMSS, to, 0, 0, false));
+    nf_chain_done(&w);
+    nf_world_install(&w);
+    pkt->tcp.mss = mss;
+    nf_stack_hook(w.nf, NF_FORWARD, pkt);
+    mss = pkt->tcp.mss;
+    packet_free(w.sim, pkt);
+    nf_world_free(&w);
+    return mss;
+}
+
+/* The path to 192.0.2.1 takes 1,500 bytes here, the one back to 10.0.0.1 1,450. */
+static void
+test_mss(void)
+{
+    T_EQ_U64(mss_after(NF_DIALECT_IPTABLES, 1000, 1460), 1000);
+    T_EQ_U64(mss_after(NF_DIALECT_IPTABLES, 1000, 900), 900); /* Never upwards. */
+    T_EQ_U64(mss_after(NF_DIALECT_IPTABLES, 1000, 0), 536);   /* Without the option the least that all must take. */
+    T_EQ_U64(mss_after(NF_DIALECT_IPTABLES, 0, 1460), 1410);
+    T_EQ_U64(mss_after(NF_DIALECT_NFT, 0, 1460), 1410);
+    T_EQ_U64(mss_after(NF_DIALECT_NFT, 1000, 0), 0); /* nft adds none. */
+}
+
+/* Which of five questions about bridge ports hold, as bits: in veth+, not out veth2, out veth1, bridged, not bridged.
+ */
+static uint32_t
+physdev_answers(bool seen, uint32_t out)
+{
+    NfWorld w = nf_world_new(NF_DIALECT_IPTABLES);
+    Packet *pkt = nf_packet(&w, 6, "10.0.0.1", 1000, "10.0.0.2", 80);
+    uint32_t bits = 0;
+
+    nf_chain_begin(&w, "filter", "FORWARD", &forward, 0, NF_ACCEPT);
+    RULE(&w, OP(PHYSDEV, nf_text_id(w.names, "veth"), 1, 0, false));
+    RULE(&w, OP(PHYSDEV, nf_text_id(w.names, "veth2"), 0, 1, true));
+    RULE(&w, OP(PHYSDEV, nf_text_id(w.names, "veth1"), 0, 1, false));
+    RULE(&w, OP(PHYSDEV, 0, 0, 2, false));
+    RULE(&w, OP(PHYSDEV, 0, 0, 2, true));
+    nf_chain_done(&w);
+    nf_world_install(&w);
+    pkt->meta.phys_in = (const NetDev *)(seen ? "veth3" : NULL);
+    pkt->meta.phys_out = out;
+    nf_stack_hook(w.nf, NF_FORWARD, pkt);
+    for (uint32_t i = 0; i < 5; i++)
+        bits |= (uint32_t)nf_hits(&w, "filter", "FORWARD", i) << i;
+    packet_free(w.sim, pkt);
+    nf_world_free(&w);
+    return bits;
+}
+
+static void
+test_physdev(void)
+{
+    T_EQ_U64(physdev_answers(true, 1), 1 | 2 | 4 | 8); /* Bridged from veth3 to veth1. */
+    T_EQ_U64(physdev_answers(true, 2), 1 | 8);
+    T_EQ_U64(physdev_answers(true, 0), 1 | 16); /* Routed: even "not veth2" does not hold. */
+    T_EQ_U64(physdev_answers(false, 0), 2 | 16);
+}
+
 const TestSuite suite_nf_eval = {"sim/nf_eval",
                                  {{"single matches", test_matches},
                                   {"jump, goto, return and policy", test_calls},
@@ -309,4 +375,6 @@ const TestSuite suite_nf_eval = {"sim/nf_eval",
                                   {"statistic rules share out evenly", test_statistic},
                                   {"equal rules draw independently", test_draw_identity},
                                   {"nat chains see first packets only", test_nat},
-                                  {"what is unknown is counted", test_unknown}}};
+                                  {"what is unknown is counted", test_unknown},
+                                  {"TCPMSS lowers, adds and clamps", test_mss},
+                                  {"bridge ports", test_physdev}}};
