@@ -67,6 +67,7 @@ match_ports(Gen *g)
                                         "--tcp-flags ACK ACK",
                                         "--syn"};
     const char *name = g->proto == 6 ? "tcp" : g->proto == 17 ? "udp" : "sctp";
+    uint32_t port;
 
     g->has_ports = true;
     switch (rng_below(g->rng, 7)) {
@@ -77,8 +78,10 @@ match_ports(Gen *g)
         gen_put(g, "-m %s %s--sport %u", name, gen_neg(g), fuzz_port(g->rng));
         break;
     case 2:
-        gen_put(g, "-m %s --sport %u:%u %s--dport 1:%u", name, 11001, 11001 + rng_below(g->rng, 4), gen_neg(g),
-                fuzz_port(g->rng));
+        /* Short ranges: a port drawn at random must hardly ever lie in one. */
+        port = fuzz_port(g->rng);
+        gen_put(g, "-m %s --sport %u:%u %s--dport %u:%u", name, 11001, 11001 + rng_below(g->rng, 4), gen_neg(g), port,
+                port + 28);
         break;
     case 3:
         gen_put(g, "-m multiport %s--%s %u,%u:%u,%u", gen_neg(g),
@@ -150,7 +153,7 @@ match_conntrack(Gen *g)
         port = fuzz_port(g->rng);
         gen_put(g, "-m conntrack %s--ct%sport %u", gen_neg(g), PICK(g, sides), port);
         if (fuzz_one_in(g->rng, 2))
-            g_string_append_printf(g->text, ":%u", port + 100);
+            g_string_append_printf(g->text, ":%u", port + 28);
         break;
     case 5:
         gen_put(g, "-m conntrack --ctdir %s", fuzz_one_in(g->rng, 2) ? "ORIGINAL" : "REPLY");

@@ -139,9 +139,11 @@ add_sctp(FuzzCase *c, Rng *rng, FuzzStep *flow)
     static const uint8_t opening[] = {SCTP_INIT, SCTP_INIT_ACK, SCTP_COOKIE_ECHO, SCTP_COOKIE_ACK};
 
     for (uint32_t i = 0, n = 1 + rng_below(rng, 9); i < n; i++) {
-        bool strays = fuzz_one_in(rng, 10), reply = i < 4 ? i % 2 : fuzz_one_in(rng, 2);
+        bool strays = i > 0 && fuzz_one_in(rng, 10), reply = i < 4 ? i % 2 : fuzz_one_in(rng, 2);
         FuzzStep *step = add_step(c, flow, reply ? STEP_REPLY : STEP_PACKET);
         step->chunk = i < 4 && !strays ? opening[i] : chunks[rng_below(rng, fuzz_one_in(rng, 3) ? 13 : 6)];
+        if (reply ? step->chunk == SCTP_INIT : step->chunk == SCTP_INIT_ACK)
+            step->chunk = SCTP_DATA; /* Who opens stays the same (main.c). */
         step->seq = step->chunk == SCTP_INIT ? 0 : reply ? ISN : REPLY_ISN;
         step->ack = reply ? REPLY_ISN : ISN;
         if (fuzz_one_in(rng, 16))

@@ -129,9 +129,11 @@ add_crowd(FuzzCase *c, Rng *rng)
         step.seq = step.proto == 6 ? 1000 + 100000 * rng_below(rng, 4) : 0;
         step.ack = 1000;
         g_array_append_val(c->steps, step);
-        if (fuzz_one_in(rng, 3)) { /* Most answers refuse: a closed connection may give up its port. */
+        /* Most answers for a lone port refuse: a closed connection may give up its port, if a random search meets it.
+         */
+        if (fuzz_one_in(rng, 3)) {
             step.kind = STEP_REPLY;
-            step.tcp_flags = fuzz_one_in(rng, 3) ? TCP_SYN | TCP_ACK : TCP_RST | TCP_ACK;
+            step.tcp_flags = n_ports > 1 || fuzz_one_in(rng, 3) ? TCP_SYN | TCP_ACK : TCP_RST | TCP_ACK;
             step.chunk = fuzz_one_in(rng, 2) ? SCTP_ABORT : SCTP_INIT_ACK;
             step.ack = step.proto == 6 ? step.seq + 1 : 5000;
             step.seq = step.proto == 6 ? 5000 : 1000;
@@ -293,7 +295,7 @@ static void
 other_packet(Talk *t, uint32_t index)
 {
     static const uint8_t opening[] = {SCTP_INIT, SCTP_INIT_ACK, SCTP_COOKIE_ECHO, SCTP_COOKIE_ACK};
-    bool orderly = index < 4 && !fuzz_one_in(t->rng, 6);
+    bool orderly = index < 4 && (t->flow[CLIENT].proto == 132 || !fuzz_one_in(t->rng, 6));
     int side = orderly ? (int)index % 2 : (int)rng_below(t->rng, N_SIDES);
     FuzzStep *step = say(t, side);
 
@@ -302,6 +304,8 @@ other_packet(Talk *t, uint32_t index)
         step->bad_checksum = true;
     if (step->proto == 132) {
         step->chunk = orderly ? opening[index] : (uint8_t)rng_below(t->rng, 15);
+        if (side == SERVER ? step->chunk == SCTP_INIT : step->chunk == SCTP_INIT_ACK)
+            step->chunk = SCTP_DATA; /* Who opens stays the same (main.c). */
         step->seq = step->chunk == SCTP_INIT ? 0 : side == CLIENT ? 5000 : 1000;
         step->ack = side == CLIENT ? 1000 : 5000;
         step->tos = fuzz_one_in(t->rng, 8) ? 0x10 : 0;

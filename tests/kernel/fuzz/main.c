@@ -2,8 +2,8 @@
  *
  * Differences left on purpose, which the generator therefore does not make or the comparison masks:
  *   - ports drawn at random (--random, --random-fully, port ranges of SNAT, clashes) are compared as "some port";
- *   - an SCTP side that announces one tag and later another, in an INIT and an INIT ACK that cross the other side's: Linux
- *     6.18 finds others of them INVALID than the simulator, we do not know by which rule;
+ *   - SCTP sides that change roles (INIT from the server, INIT ACK from the client, or tracking that began with
+ * neither): Linux 6.18 finds others of their tags INVALID than the simulator, we do not know by which rule;
  *   - rules that share the name of a hashlimit or of a recent list have that of the first rule's limit or mask in the
  * kernel;
  *   - CT --zone-orig and --zone-reply (the simulator takes them for --zone), nfacct, -m socket;
