@@ -10,7 +10,8 @@ struct TraceTree {
     TraceSink sink;
     Cluster *cluster;
     const FlowBook *book;
-    GPtrArray *packets; /* TreePacket. */
+    GPtrArray *packets;  /* TreePacket. */
+    GPtrArray *rulesets; /* That steps point into: a sync may replace them before the tree is read. */
     bool listening;
 };
 
@@ -102,7 +103,14 @@ drop_step(const TraceRecord *r)
 }
 
 static void
-take_details(TreeEvent *e, const TraceRecord *r)
+hold_ruleset(TraceTree *tree, const NfRuleset *ruleset)
+{
+    if (ruleset && !g_ptr_array_find(tree->rulesets, ruleset, NULL))
+        g_ptr_array_add(tree->rulesets, nf_ruleset_ref((NfRuleset *)ruleset));
+}
+
+static void
+take_details(TraceTree *tree, TreeEvent *e, const TraceRecord *r)
 {
     switch (r->kind) {
     case TRACE_HOOK:
@@ -111,6 +119,7 @@ take_details(TreeEvent *e, const TraceRecord *r)
     case TRACE_RULE:
     case TRACE_CHAIN_END:
         e->step = walk_step_of(r);
+        hold_ruleset(tree, e->step.ruleset);
         break;
     case TRACE_NAT:
         e->nat.manip = r->nat.manip;
@@ -135,8 +144,10 @@ take_details(TreeEvent *e, const TraceRecord *r)
     case TRACE_REJECT:
         e->drop.reason = r->drop.reason;
         e->drop.by_rule = r->drop.chain != NULL;
-        if (e->drop.by_rule)
+        if (e->drop.by_rule) {
             e->drop.step = drop_step(r);
+            hold_ruleset(tree, e->drop.step.ruleset);
+        }
         break;
     case TRACE_DEV_OUT:
     case TRACE_DEV_IN:
@@ -177,7 +188,7 @@ on_record(TraceSink *sink, const TraceRecord *r)
                      .sport = r->pkt->sport,
                      .dport = r->pkt->dport,
                      .ttl = r->pkt->ttl};
-    take_details(e, r);
+    take_details(tree, e, r);
 }
 
 TraceTree *
@@ -188,6 +199,7 @@ trace_tree_new(Cluster *cluster, const FlowBook *book)
     tree->cluster = cluster;
     tree->book = book;
     tree->packets = g_ptr_array_new();
+    tree->rulesets = g_ptr_array_new_with_free_func((GDestroyNotify)nf_ruleset_unref);
     tree->listening = true;
     tree->sink.mask = TRACE_ALL & ~(TRACE_BIT(TRACE_SOCKET) | TRACE_BIT(TRACE_APP));
     tree->sink.record = on_record;
@@ -215,6 +227,7 @@ trace_tree_free(TraceTree *tree)
         g_free(p);
     }
     g_ptr_array_unref(tree->packets);
+    g_ptr_array_unref(tree->rulesets);
     g_free(tree);
 }
 
