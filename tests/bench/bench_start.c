@@ -2,20 +2,9 @@
  *
  * Usage: bench_start [PROGRAM [SCENARIO]]                                                                          */
 
-#include <fcntl.h>
-#include <sys/resource.h>
-#include <sys/wait.h>
-#include <unistd.h>
-
-#include "tests/bench/bench.h"
+#include "tests/bench/bench_spawn.h"
 
 #define N_RUNS 11
-
-static double
-seconds(struct timeval t)
-{
-    return (double)t.tv_sec + (double)t.tv_usec / 1e6;
-}
 
 int
 main(int argc, char **argv)
@@ -29,20 +18,13 @@ main(int argc, char **argv)
     for (int r = 0; r < N_RUNS; r++) {
         gint64 begin = g_get_monotonic_time();
         g_autofree char *out = g_strdup_printf("%s/%d", dir, r); /* Overwriting may wait for the disk. */
-        struct rusage usage;
-        int status;
-        pid_t pid = fork();
+        double peak;
+        const char *arguments[] = {program, "run", scenario, "--out", out, NULL};
 
-        if (pid == 0) {
-            int null = open("/dev/null", O_WRONLY);
-            dup2(null, STDOUT_FILENO);
-            execl(program, program, "run", scenario, "--out", out, (char *)NULL);
-            _exit(127);
-        }
-        if (wait4(pid, &status, 0, &usage) != pid || !WIFEXITED(status) || WEXITSTATUS(status) != 0)
+        if (!bench_spawn(arguments, &cpu[r], &peak))
             return 1;
         wall[r] = (double)(g_get_monotonic_time() - begin) / 1e3;
-        cpu[r] = (seconds(usage.ru_utime) + seconds(usage.ru_stime)) * 1e3;
+        cpu[r] *= 1e3;
     }
     printf("start to files written: %.1f ms of CPU, %.1f ms by the clock\n", bench_median(cpu, N_RUNS),
            bench_median(wall, N_RUNS));

@@ -20,6 +20,7 @@ if [ -z "${SUMMARY:-}" ]; then
     [[ $name == *"${B:-}"* ]] || continue
     args=
     [ "$name" = start ] && args=$build/svcsim
+    [ "$name" = connections ] && args="$build/svcsim $build/tests/bench/large"
     printf '\n== %s\n' "$name"
     # shellcheck disable=SC2086  # words
     $pin "$program" $args >"$out/$name.new" || { cat "$out/$name.new"; echo "bench_$name failed"; exit 1; }
@@ -112,4 +113,6 @@ for kind in JSON YAML; do
     "$([ $kind = JSON ] && echo 0.5 || echo 0.9)"
   row "the same, heap" "$heap" MB '' '' max 600 250
 done
+row '1,000,000 TCP connections through that cluster, read to reported' "$(get connections ": $num s of CPU")" s '' '' max 60 20
+row 'the same, peak of memory' "$(get connections "peak $num GB")" GB '' '' max none 0.6
 row 'article: start to files written, CPU' "$(get start "written: $num ms")" ms '' '' max 20 5
