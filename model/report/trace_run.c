@@ -64,8 +64,10 @@ take_path(TraceOutcome *o, const TraceTree *tree)
             continue;
         for (uint32_t j = 0; j < packets[i]->n_events; j++) {
             const TreeEvent *e = &packets[i]->events[j];
-            if (e->kind == TRACE_RULE)
-                vec_push(&path, (PathStep){.step = e->step, .host = host_name(e->host)});
+            if (e->kind != TRACE_RULE)
+                continue;
+            nf_ruleset_ref((NfRuleset *)e->step.ruleset); /* The tree may go first. */
+            vec_push(&path, (PathStep){.step = e->step, .host = host_name(e->host)});
         }
     }
     o->path = path.data;
@@ -101,6 +103,8 @@ run_once(Runner *r)
 static void
 outcome_clear(TraceOutcome *o)
 {
+    for (uint32_t i = 0; i < o->n_path; i++)
+        nf_ruleset_unref((NfRuleset *)o->path[i].step.ruleset);
     g_free(o->path);
     trace_tree_free(o->tree);
 }
