@@ -354,7 +354,10 @@ forward(NetDev *bridge, NetDev *from, NetDev *to, Packet *pkt)
     if (pkt->meta.nf_bridge == NFBR_PREROUTED) {
         pkt->meta.in = pkt->meta.out = bridge;
         pkt->meta.phys_out = to->index;
-        if (!ip_hook(host, NF_FORWARD, pkt) || !ip_hook(host, NF_POSTROUTING, pkt))
+        if (!ip_hook(host, NF_FORWARD, pkt))
+            return;
+        pkt->meta.in = NULL; /* br_nf_post_routing() */
+        if (!ip_hook(host, NF_POSTROUTING, pkt))
             return;
         pkt->meta.nf_bridge = NFBR_NONE;
     }
