@@ -226,7 +226,9 @@ class Play:
             return
         six = frame[12:14] == b"\x86\xdd"
         ip = frame[14:]
-        if address[2] != socket.PACKET_OUTGOING or not (six or frame[12:14] == b"\x08\x00") or (ip[6] if six else ip[9]) != 6:
+        if address[2] != socket.PACKET_OUTGOING or not (six or frame[12:14] == b"\x08\x00"):
+            return
+        if (ip[6] if six else ip[9]) != socket.IPPROTO_TCP:
             return
         size = 40 if six else (ip[0] & 15) * 4
         total = struct.unpack("!H", ip[4:6])[0] + 40 if six else struct.unpack("!H", ip[2:4])[0]

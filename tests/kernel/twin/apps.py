@@ -164,7 +164,8 @@ class HttpClient:
         self.sock.connect(self.peer)
 
     def request(self, path="/", close=True):
-        self.sock.sendall(("GET %s HTTP/1.1\r\nHost: x\r\n%s\r\n" % (path, "Connection: close\r\n" if close else "")).encode())
+        ending = "Connection: close\r\n" if close else ""
+        self.sock.sendall(("GET %s HTTP/1.1\r\nHost: x\r\n%s\r\n" % (path, ending)).encode())
         head, _, body = self.read_answer(close)
         if not head:
             raise ConnectionResetError(errno.ECONNRESET, "closed early")
@@ -263,7 +264,8 @@ class Resolver:
         for _ in range(DNS_ATTEMPTS):
             with space.socket(socket.AF_INET if version == 4 else socket.AF_INET6, socket.SOCK_DGRAM) as sock:
                 sock.settimeout(2)
-                sock.setsockopt(*((socket.IPPROTO_IP, IP_RECVERR) if version == 4 else (socket.IPPROTO_IPV6, IPV6_RECVERR)), 1)
+                wish = (socket.IPPROTO_IP, IP_RECVERR) if version == 4 else (socket.IPPROTO_IPV6, IPV6_RECVERR)
+                sock.setsockopt(*wish, 1)
                 sock.connect((self.server, 53))
                 # An error is there at once where links have no latency: the second question is asked all the same.
                 refused = sum(not send_surely(sock, question(n, name, k)) for n, k in ((1, A), (2, AAAA)))

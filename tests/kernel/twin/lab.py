@@ -69,7 +69,8 @@ class Namespace:
         """net.A.B=1 written as A__B=1: dots do not stand in Python's names."""
         with self:
             for key, value in values.items():
-                self.set_sysctl("net." + key.replace("__", ".").replace("bridge_nf", "bridge-nf").replace("_call_", "-call-"), value)
+                name = key.replace("__", ".").replace("bridge_nf", "bridge-nf").replace("_call_", "-call-")
+                self.set_sysctl("net." + name, value)
 
     @staticmethod
     def set_sysctl(key, value):

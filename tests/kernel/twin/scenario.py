@@ -124,7 +124,8 @@ class Scenario:
         if own.get("interfaces"):
             raise NotPlayable("interfaces of a node beside eth0 are not built")
         proxy = self.one("KubeProxyConfiguration")
-        localhost = {**proxy.get("iptables", {}), **own.get("kubeProxy", {}).get("iptables", {})}.get("localhostNodePorts", True)
+        iptables = {**proxy.get("iptables", {}), **own.get("kubeProxy", {}).get("iptables", {})}
+        localhost = iptables.get("localhostNodePorts", True)
         mode = own.get("kubeProxy", {}).get("mode", self.mode)
         return {"net.ipv4.conf.all.route_localnet": int(mode == "iptables" and localhost),
                 **self.kernel(node).get("sysctls", {})}

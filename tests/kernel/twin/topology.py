@@ -129,7 +129,8 @@ class Topology:
         if self.network == "bridge":
             self.bridge(space, "cni0", True)
             # A bridge passes on in another way what it has no fresh neighbour entry for; here entries age in real time.
-            space.sysctl(ipv4__neigh__cni0__base_reachable_time_ms=3600000, ipv6__neigh__cni0__base_reachable_time_ms=3600000)
+            space.sysctl(ipv4__neigh__cni0__base_reachable_time_ms=3600000,
+                         ipv6__neigh__cni0__base_reachable_time_ms=3600000)
             for cidr in node.cidrs:
                 self.add_address(space, "cni0", "%s/%d" % (cidr[1], cidr.prefixlen))
 

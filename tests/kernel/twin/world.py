@@ -46,7 +46,8 @@ class World:
     def space_of(self, who):
         """Of "pod/web-0", "node/minikube", "client/laptop"."""
         kind, _, name = who.partition("/")
-        return self.topology.spaces[{"node": name, "pod": label_of(name if "/" in name else "default/" + name)}.get(kind, who)]
+        labels = {"node": name, "pod": label_of(name if "/" in name else "default/" + name)}
+        return self.topology.spaces[labels.get(kind, who)]
 
     def become(self, at, capture=None):
         """The world as the scenario has it at that time."""
@@ -85,7 +86,8 @@ class World:
         spec = item["spec"]
         space = self.topology.spaces[spec["nodeName"] if spec.get("hostNetwork") else label_of(name)]
         app = Application(name, space, self.application_of(name, item), self.resolver)
-        ports = {(p["containerPort"], p.get("protocol", "TCP")) for c in spec.get("containers", []) for p in c.get("ports", [])}
+        ports = {(p["containerPort"], p.get("protocol", "TCP"))
+                 for c in spec.get("containers", []) for p in c.get("ports", [])}
         for piece in slices:
             if any(full_name({"metadata": e["targetRef"]}) == name for e in piece["endpoints"] if e.get("targetRef")):
                 ports |= {(p["port"], p.get("protocol", "TCP")) for p in piece.get("ports", [])}
