@@ -252,6 +252,22 @@ lb_host(const Lb *lb)
     return lb->host;
 }
 
+void
+lb_set_down(Lb *lb, bool down)
+{
+    bool proxy = lb->profile->path == LB_PATH_PROXY;
+
+    if (!lb->host || host_down(lb->host) == down)
+        return;
+    if (proxy && down)
+        proxy_udp_stop(lb);
+    host_set_down(lb->host, down);
+    if (proxy && down)
+        lb->listeners.len = 0; /* They died with the host; pairs were told. */
+    else if (proxy)
+        proxy_start(lb);
+}
+
 bool
 lb_address(const Lb *lb, IpFamily family, IpAddr *ret_addr)
 {

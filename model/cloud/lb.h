@@ -45,6 +45,8 @@ Lb *cloud_lb(const Cloud *cloud, const char *ns, const char *service);
 Lb *const *cloud_lbs(const Cloud *cloud, size_t *ret_n); /* By namespace and name. */
 const char *lb_name(const Lb *lb);                       /* "default/web" */
 Host *lb_host(const Lb *lb);                             /* NULL for route and announce. */
+/* Its host fails, or works again; a proxy then listens anew.  Nothing happens to one without a host. */
+void lb_set_down(Lb *lb, bool down);
 bool lb_address(const Lb *lb, IpFamily family, IpAddr *ret_addr);
 
 typedef struct {

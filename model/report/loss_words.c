@@ -242,6 +242,9 @@ loss_tell_refusal(const LossWorld *w, LossGroup *g)
                                      "of a target that it took out",
                                      out->target, seconds(out->at), out->cause ? out->cause : "unhealthy");
         win->fix = g_strdup("clients must reconnect; fewer or other targets only lose fewer connections at once");
+    } else if (g->reasons >> DROP_HOST_DOWN & 1) {
+        win->clock = g_strdup("the load balancer itself was down");
+        win->fix = g_strdup("a second load balancer behind the same name or address");
     } else if (g->reasons >> DROP_LB_HAIRPIN & 1) {
         win->clock = g_strdup("none: a target cannot reach itself through a load balancer that keeps its address");
         win->fix = g_strdup("call the Service inside the cluster, not its load balancer; or switch the preservation of "

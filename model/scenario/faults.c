@@ -108,8 +108,7 @@ fail_load_balancer(ScenarioRun *run, const char *text, bool down, char **ret_err
         if (*text && strcmp(lb_name(lbs[i]), wanted) != 0)
             continue;
         found = true;
-        if (lb_host(lbs[i]))
-            host_set_down(lb_host(lbs[i]), down);
+        lb_set_down(lbs[i], down);
     }
     if (!found)
         *ret_error =

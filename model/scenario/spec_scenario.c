@@ -64,6 +64,19 @@ read_includes(Diags *diags, Strings *strings, const DocNode *spec, ScenarioSpec 
     }
 }
 
+/* "fail: {..., for: 10s}" */
+static void
+add_recovery(Strings *strings, ScenarioSpec *spec, const Step *fail)
+{
+    Step *step = &spec->steps[spec->n_steps++];
+
+    *step = *fail;
+    step->verb = STEP_RECOVER;
+    step->at += fail->duration;
+    step->duration = 0;
+    step->name = strings_printf(strings, "%s-recovery", fail->name);
+}
+
 static void
 read_steps(Diags *diags, Strings *strings, const DocNode *spec, ScenarioSpec *ret_spec)
 {
@@ -74,7 +87,7 @@ read_steps(Diags *diags, Strings *strings, const DocNode *spec, ScenarioSpec *re
         node_diag(diags, DIAG_ERROR, seq, "more than %d steps", STEPS_MAX);
     uint32_t numbers[STEP_N_VERBS] = {0};
     uint32_t n = MIN(seq->n, STEPS_MAX);
-    ret_spec->steps = strings_alloc(strings, n * sizeof *ret_spec->steps);
+    ret_spec->steps = strings_alloc(strings, 2 * (size_t)n * sizeof *ret_spec->steps);
     g_autoptr(GHashTable) names = g_hash_table_new(g_str_hash, g_str_equal);
     for (uint32_t i = 0; i < n; i++) {
         Step *step = &ret_spec->steps[ret_spec->n_steps];
@@ -89,6 +102,8 @@ read_steps(Diags *diags, Strings *strings, const DocNode *spec, ScenarioSpec *re
         if (ret_spec->duration && step->at > ret_spec->duration)
             node_diag(diags, DIAG_WARNING, seq->items[i], "later than the scenario's duration: never done");
         ret_spec->n_steps++;
+        if (step->verb == STEP_FAIL && step->duration > 0)
+            add_recovery(strings, ret_spec, step);
     }
     /* Equal times keep the order of writing: the marks tell it. */
     qsort(ret_spec->steps, ret_spec->n_steps, sizeof *ret_spec->steps, compare_steps);

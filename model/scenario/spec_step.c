@@ -297,6 +297,8 @@ static bool
 read_target(Diags *diags, Strings *strings, const DocNode *map, Step *step)
 {
     static const char *const keys[] = {"node", "link", "pod", "application", "kubeProxy", "loadBalancer", NULL};
+    static const char *const fail_known[] = {"node",      "link",         "pod", "application",
+                                             "kubeProxy", "loadBalancer", "for", NULL};
     static const char *const prefixes[] = {"node/", "link/", "pod/", "app/", "kube-proxy/", "lb/"};
     for (int k = 0; keys[k]; k++) {
         if (!node_get(map, keys[k]))
@@ -326,19 +328,19 @@ read_target(Diags *diags, Strings *strings, const DocNode *map, Step *step)
             diag_did_you_mean(diags, map->keys[0]->text, keys);
         return false;
     }
-    step->duration = node_duration(diags, map, "for", 0);
+    if (step->verb == STEP_FAIL)
+        step->duration = node_duration(diags, map, "for", 0);
     if (step->verb == STEP_SET) {
         static const char *const known[] = {
-            "node", "link", "pod",        "application", "kubeProxy",   "loadBalancer", "sysctls",  "latency", "loss",
-            "mtu",  "rate", "queueBytes", "hairpin",     "badChecksum", "for",          "settings", NULL};
+            "node", "link", "pod",  "application", "kubeProxy", "loadBalancer", "sysctls",  "latency",
+            "loss", "mtu",  "rate", "queueBytes",  "hairpin",   "badChecksum",  "settings", NULL};
         for (const char *const *p = known; *p; p++)
             node_get(map, *p);
         node_report_unused(diags, map, DIAG_ERROR, known);
         step->body = node_keep(strings, map);
         return true;
     }
-    static const char *const known[] = {"node", "link", "pod", "application", "kubeProxy", "loadBalancer", "for", NULL};
-    node_report_unused(diags, map, DIAG_ERROR, known);
+    node_report_unused(diags, map, DIAG_ERROR, step->verb == STEP_FAIL ? fail_known : keys);
     return true;
 }
 

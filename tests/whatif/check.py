@@ -266,6 +266,14 @@ with tempfile.TemporaryDirectory() as folder:
         told = whatif(f"scenarios/patterns/{pattern}.yaml")["as written"]["lossWindows"]
         check(any(clock in w["clock"] and fix in w["fix"] for w in told), f"{pattern}: {clock}", str(told)[:700])
 
+    # A proxy that failed for 10 s listens again.
+    proxy = whatif(changed("proxy-down.yaml", ("drain: {node: node-c}", "fail: {loadBalancer: web, for: 10s}"),
+                           ("aws-nlb-instance", "haproxy-tcp")))["as written"]
+    # Its own probes were down with it: two good ones, 2 s apart, before it trusts its targets again.
+    check(200 <= proxy["lost"] <= 300 and len(proxy["lossWindows"]) <= 2
+          and max(w["end"] for w in proxy["lossWindows"]) <= DRAIN + 14.1, "a load balancer that was down for 10 s",
+          str(proxy["lossWindows"])[:600])
+
     # A rollout of applications that close at once: lost only until kube-proxy has the new rules.
     roll = whatif(changed("roll.yaml", ("drain: {node: node-c}", "rollout: {deployment: web}"),
                           ("externalTrafficPolicy: Local", "externalTrafficPolicy: Cluster"),

@@ -102,14 +102,16 @@ test_scenario(void)
                         "  capture: [{at: node/a, interface: eth0}]\n"
                         "  expect:\n  - {flow: first, outcome: connected, snat: true}\n  - {load: \"*\", lost: 0}\n");
     const ScenarioSpec *s = &input->scenario;
-    T_EQ_U64(s->n_steps, 5);
+    T_EQ_U64(s->n_steps, 6);
     T_EQ_STR(s->steps[0].name, "first");
     T_EQ_STR(s->steps[1].name, "connect-2");
     T_TRUE(s->steps[2].rate == 10.0);
     T_EQ_U64(s->steps[3].verb, STEP_PATCH);
     T_TRUE(s->steps[3].kind == KIND_SERVICE && s->steps[3].body->n == 1);
     T_EQ_STR(s->steps[4].target, "node/b");
-    T_EQ_I64(s->steps[4].duration, 5 * SIMTIME_SEC);
+    T_EQ_U64(s->steps[5].verb, STEP_RECOVER); /* After "for". */
+    T_EQ_STR(s->steps[5].target, "node/b");
+    T_EQ_I64(s->steps[5].at, 25 * SIMTIME_SEC);
     T_EQ_STR(s->expects[0].text, "flow: first, outcome: connected, snat: true");
     T_EQ_STR(s->expects[1].pattern, "*");
     input_free(input);
