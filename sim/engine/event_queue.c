@@ -25,9 +25,8 @@
 #define SLAB_CHUNKS  32
 /* Slots of up to so many events are sorted at once: between 8 and 48 the cost is flat. */
 #define SMALL_SLOT 24
-/* In a long queue the next slot is opened when fewer are left in the front: event_queue_ahead() then sees as far. */
-#define FRONT_MIN  12
-#define LONG_QUEUE 1024
+/* Slots up to this level, of 256 ns of time, are opened to look ahead; a later one would take the edge far ahead. */
+#define AHEAD_LEVEL (N_LEVELS / 2 + 1)
 /* A longer front gives its later part back to the slots: bounds what an insertion shifts. */
 #define FRONT_MAX 96
 
@@ -142,15 +141,18 @@ event_queue_pop(EventQueue *queue, Event *ret_event)
     *ret_event = *first;
     queue->head++;
     queue->len--;
-    if (queue->tail - queue->head < FRONT_MIN && queue->len > LONG_QUEUE)
-        open_first_slot(queue);
     return true;
 }
 
 const Event *
-event_queue_ahead(const EventQueue *queue, size_t n)
+event_queue_ahead(EventQueue *queue, size_t n)
 {
-    return queue->head + n < queue->tail ? &queue->front[queue->head + n] : NULL;
+    while (queue->head + n >= queue->tail) {
+        if (queue->used == 0 || __builtin_ctz(queue->used) > AHEAD_LEVEL)
+            return NULL;
+        open_first_slot(queue);
+    }
+    return &queue->front[queue->head + n];
 }
 
 size_t

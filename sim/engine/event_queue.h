@@ -27,8 +27,9 @@ void event_queue_push(EventQueue *queue, const Event *event);
 const Event *event_queue_peek(EventQueue *queue);
 /* Removes the first event into 'ret_event'; false when empty. */
 bool event_queue_pop(EventQueue *queue, Event *ret_event);
-/* The event that comes 'n' events behind the first one as things stand, if that is known without work; else NULL. */
-const Event *event_queue_ahead(const EventQueue *queue, size_t n);
+/* The event that comes 'n' events behind the first one as things stand, or NULL if there is none soon; valid until the
+ * next call. */
+const Event *event_queue_ahead(EventQueue *queue, size_t n);
 size_t event_queue_len(const EventQueue *queue);
 /* Removes, in order, all events for which keep() is false (used when an owner dies). */
 void event_queue_filter(EventQueue *queue, bool (*keep)(const Event *event, void *user), void *user);

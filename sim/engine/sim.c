@@ -104,13 +104,13 @@ sim_run_until(Sim *sim, SimTime until)
     return true;
 }
 
-/* Worlds with fewer pending events than this stay in the caches by themselves. */
-#define LARGE_WORLD 1024u
+/* Worlds with fewer entities stay in the caches by themselves. */
+#define LARGE_WORLD 4096u
 
 static void
 prepare_next(const Sim *sim)
 {
-    if (event_queue_len(sim->queue) < LARGE_WORLD)
+    if (sim->entities->ids.len < LARGE_WORLD)
         return;
     for (uint32_t ahead = 0; ahead < SIM_PREPARE_STEPS; ahead++) {
         const Event *event = event_queue_ahead(sim->queue, ahead);

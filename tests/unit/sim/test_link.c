@@ -165,8 +165,8 @@ test_down(void)
 static void
 test_deleted_in_flight(void)
 {
-    /* Enough pending arrivals that the engine looks ahead at them; what they name goes away under its eyes. */
-    enum { N_PAIRS = 1500 };
+    /* Enough links that the engine looks ahead at them; what they name goes away under its eyes. */
+    enum { N_PAIRS = 4500 };
     NetWorld *world = net_world_new();
     const LinkParams params = {.latency = SIMTIME_MSEC};
     g_autofree NetDev **from = g_new(NetDev *, N_PAIRS);
