@@ -11,7 +11,6 @@ void
 host_prepare(const NetDev *dev, const Packet *pkt, uint32_t ahead)
 {
     const Host *host = dev->host;
-    bool delivers = !host->sysctls.ip_forward && host->transport_ops;
 
     switch (ahead) {
     case 5:
@@ -27,13 +26,13 @@ host_prepare(const NetDev *dev, const Packet *pkt, uint32_t ahead)
         break;
     default:
         prepare_route(host, pkt, ahead);
-        if (delivers && ahead > 0)
+        if (ahead > 0 && !host->sysctls.ip_forward && host->transport_ops)
             host->transport_ops->prepare(host, pkt, ahead - 1);
         if (dev->master && ahead < 3 && ahead > 0)
             bridge_prepare(dev->master, pkt, ahead - 1);
         break;
     }
-    if (host->nf && ahead < NF_PREPARE_STEPS)
+    if (ahead < NF_PREPARE_STEPS && host->nf)
         nf_stack_prepare(host->nf, pkt, ahead);
 }
 
