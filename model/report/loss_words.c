@@ -360,6 +360,16 @@ has_dialed_port(const Service *s, const Flow *flow)
 }
 
 /* Refused by a node that was dialled itself. */
+/* The address of a Service that is gone: no rule takes it. */
+static bool
+nobody_has_address(const LossGroup *g)
+{
+    const FlowDrop *drop = flow_decisive_drop(g->first);
+
+    return g->kind == LOSS_OTHER && !g->service && !g->first->has_server && g->first->dialed && drop &&
+           drop->reason == DROP_NO_ROUTE;
+}
+
 static bool
 nobody_listens(const LossGroup *g)
 {
@@ -413,6 +423,10 @@ loss_tell_unclosed(const LossWorld *w, LossGroup *g)
     } else if (g->kind == LOSS_OTHER && g->service && !has_dialed_port(g->service, g->first)) {
         win->clock = g_strdup("none: the Service has no such port, and no rule takes the packet");
         win->fix = g_strdup("a port of the Service");
+    } else if (nobody_has_address(g)) {
+        win->clock = g_strdup_printf("none: no Service has %s (any more), and no route leads there", g->first->dialed);
+        win->fix = g_strdup("keep the Service while clients use its address, and patch instead of replacing it; or "
+                            "clients that look its name up again");
     } else if (g->kind == LOSS_OTHER && g->first->has_server && g->first->connected_at < 0) {
         win->clock = g_strdup("TIME_WAIT of the server, 60 s");
         win->fix = g_strdup("none needed if they are few: more client ports or addresses, or longer time limits, with "

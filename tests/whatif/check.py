@@ -383,6 +383,14 @@ few = run("whatif", RACE, "--event-limit", "20000", "-o", "json")
 check(json.loads(few.stdout)["variants"][0].get("interrupted") and "limit of 20000 events" in few.stderr, "the limit of events",
       few.stderr)
 
+# --- A Service that goes ----------------------------------------------------------------------------------------------
+
+windows = whatif("tests/whatif/deleted-service.yaml")["as written"]["lossWindows"]
+check(len(windows) == 1 and 5 <= windows[0]["start"] <= 5 + PROPAGATION and windows[0]["lost"] >= 200,
+      "a deleted Service is lost for good", str(windows)[:400])
+check(windows and "no Service has 10.96.0.50:80" in windows[0]["clock"] and "keep the Service" in windows[0]["fix"],
+      "what a deleted Service is told to be", str(windows)[:400])
+
 # --- The same bytes, Ctrl-C, figures ---------------------------------------------------------------------------------
 
 args = ["whatif", RACE, "--variant", "gcp:loadBalancer.profile=gcp-passthrough-external", "--repeat", "4"]
