@@ -64,7 +64,7 @@ typedef struct {
     bool keep_alive;
     uint32_t requests;    /* Requests per connection with keepAlive; 0: until the end. */
     uint32_t connections; /* load with keepAlive: concurrent connections. */
-    uint32_t request_bytes, response_bytes;
+    uint32_t request_bytes;
     SimTime timeout; /* Default 10 s for connect. */
     uint8_t proto;   /* 0: from 'to', else TCP (connect, load), UDP (send). */
     uint16_t source_port;

@@ -16,9 +16,9 @@ static const char *const verbs[] = {
 /* Fields of each traffic verb: of what the verb does not list, nothing is read. */
 static const char *const traffic_known[][24] = {
     [STEP_CONNECT] = {"name", "from", "to", "via", "path", "method", "payload", "count", "interval", "timeout",
-                      "sourcePort", "hold", "requests", "requestBytes", "responseBytes", "protocol"},
+                      "sourcePort", "hold", "requests", "requestBytes", "protocol"},
     [STEP_LOAD] = {"name", "from", "to", "via", "path", "method", "rate", "for", "keepAlive", "requests", "connections",
-                   "timeout", "requestBytes", "responseBytes", "protocol", "count"},
+                   "timeout", "requestBytes", "protocol", "count"},
     [STEP_SEND] = {"name", "from", "to", "via", "payload", "count", "interval", "timeout", "sourcePort", "sameSocket",
                    "requestBytes", "protocol"},
     [STEP_RESOLVE] = {"name", "from", "host", "to", "count", "interval", "timeout"},
@@ -147,7 +147,6 @@ read_traffic(Diags *diags, Strings *strings, const DocNode *map, Step *step)
     step->source_port = (uint16_t)node_int(diags, map, "sourcePort", 0, 0, 65535);
     step->requests = (uint32_t)node_int(diags, map, "requests", 0, 0, INT32_MAX);
     step->request_bytes = (uint32_t)node_int(diags, map, "requestBytes", 0, 0, 1 << 30);
-    step->response_bytes = (uint32_t)node_int(diags, map, "responseBytes", 0, 0, 1 << 30);
     step->same_socket = node_bool(diags, map, "sameSocket", false);
     int proto = node_enum(diags, map, "protocol", -1, protos);
     step->proto = proto < 0 ? 0 : proto_ids[proto];
