@@ -107,10 +107,21 @@ sim_run_until(Sim *sim, SimTime until)
 /* Worlds with fewer entities stay in the caches by themselves. */
 #define LARGE_WORLD 4096u
 
+/* Where few owners take turns, what they touch stays in the caches: it is worth while where, of the last events, this
+ * part (of 65536) had an owner that was not noted, by its hash, from the last time it fired. */
+#define COLD_PART_MIN 12288
+
 static void
-prepare_next(const Sim *sim)
+prepare_next(Sim *sim, uint64_t owner)
 {
+    uint64_t hash = owner * UINT64_C(0x9e3779b97f4a7c15);
+    uint16_t *noted = &sim->busy[hash >> (64 - SIM_BUSY_BITS)], mark = (uint16_t)(hash >> 24);
+
     if (sim->entities->ids.len < LARGE_WORLD)
+        return;
+    sim->cold_part += ((*noted == mark ? 0 : 65536) - sim->cold_part) / 64;
+    *noted = mark;
+    if (sim->cold_part < COLD_PART_MIN)
         return;
     for (uint32_t ahead = 0; ahead < SIM_PREPARE_STEPS; ahead++) {
         const Event *event = event_queue_ahead(sim->queue, ahead);
@@ -137,7 +148,7 @@ sim_step(Sim *sim, SimTime until)
     assert(event.at >= sim->now);
     sim->now = event.at;
     sim->n_events++;
-    prepare_next(sim);
+    prepare_next(sim, event.arg);
     event.type->fire(sim, event.arg);
     return true;
 }

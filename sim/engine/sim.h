@@ -33,6 +33,7 @@ struct EventType {
     void (*prepare)(uint64_t arg, uint32_t ahead);
 };
 #define SIM_PREPARE_STEPS 8u
+#define SIM_BUSY_BITS     13
 
 /* An entity's place among events of the same instant.  Embedded in hosts, links, controllers. */
 typedef struct {
@@ -53,8 +54,10 @@ struct Sim {
     uint32_t trace_mask; /* OR of the sinks' masks: test this before making a record. */
     PacketPool *packets;
     uint64_t next_packet_id;
-    struct TimerPool *timers;     /* sim/engine/timer.h */
-    struct SimEntities *entities; /* Ids in use. */
+    struct TimerPool *timers;          /* sim/engine/timer.h */
+    struct SimEntities *entities;      /* Ids in use. */
+    int32_t cold_part;                 /* Of the late events, those whose owners had long been idle; of 65536. */
+    uint16_t busy[1 << SIM_BUSY_BITS]; /* Marks of late events' arguments, by their hash: who was busy lately. */
 };
 
 Sim *sim_new(uint64_t seed);
