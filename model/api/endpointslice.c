@@ -7,12 +7,22 @@
 static const char *const address_types[] = {"IPv4", "IPv6", "FQDN", NULL};
 
 static void read_endpoint(ApiReader *r, const DocNode *node, EndpointSlice *slice);
-static void read_address(ApiReader *r, const DocNode *node, const EndpointSlice *slice, Endpoint *ep);
+static void read_address(ApiReader *r, const DocNode *node, const EndpointSlice *slice, IpAddr *ret_addr,
+                         const char **ret_raw);
 static const char *const *read_hints(ApiReader *r, const DocNode *hints, const char *key);
 static void read_slice_ports(ApiReader *r, const DocNode *parent, EndpointSlice *slice);
 static void mirror_subset(ApiReader *r, const DocNode *subset, const ApiObject *meta, IpFamily family, uint32_t *number,
                           GPtrArray *ret_slices);
 static void mirror_addresses(ApiReader *r, const DocNode *subset, const char *key, bool ready, EndpointSlice *slice);
+
+const EndpointMore ENDPOINT_MORE_NONE;
+
+void
+endpoint_set_more(Strings *strings, Endpoint *ep, const EndpointMore *more)
+{
+    bool none = !more->zone && !more->hint_zones && !more->hint_nodes && !more->raw;
+    ep->more = none ? NULL : strings_record(strings, more, sizeof *more);
+}
 
 bool
 endpointslice_decode(ApiReader *r, const DocNode *root, EndpointSlice *slice)
@@ -45,14 +55,15 @@ endpointslice_encode(DocOut *out, const EndpointSlice *slice)
         const Endpoint *ep = &slice->endpoints[i];
         DocOut node = {.arena = arena}, conditions = {.arena = arena};
         char buf[IPADDR_STR_SIZE];
-        const char *address = ep->raw ? ep->raw : ipaddr_format(ep->addr, buf);
+        const EndpointMore *more = endpoint_more(ep);
+        const char *address = more->raw ? more->raw : ipaddr_format(ep->addr, buf);
         put_texts(&node, "addresses", &address, 1);
         put_bool(&conditions, "ready", ep->conditions & EP_READY);
         put_bool(&conditions, "serving", ep->conditions & EP_SERVING);
         put_bool(&conditions, "terminating", ep->conditions & EP_TERMINATING);
         put_node(&node, "conditions", out_map(&conditions));
         put_text(&node, "nodeName", ep->node_name);
-        put_text(&node, "zone", ep->zone);
+        put_text(&node, "zone", more->zone);
         if (ep->target) {
             DocOut target = {.arena = arena};
             put_text(&target, "kind", "Pod");
@@ -60,10 +71,10 @@ endpointslice_encode(DocOut *out, const EndpointSlice *slice)
             put_text(&target, "namespace", slice->meta.ns);
             put_node(&node, "targetRef", out_map(&target));
         }
-        if (ep->hint_zones || ep->hint_nodes) {
+        if (more->hint_zones || more->hint_nodes) {
             DocOut hints = {.arena = arena};
             for (int nodes = 0; nodes < 2; nodes++) {
-                const char *const *names = nodes ? ep->hint_nodes : ep->hint_zones;
+                const char *const *names = nodes ? more->hint_nodes : more->hint_zones;
                 DocOut list = {.arena = arena};
                 for (; names && *names; names++) {
                     DocOut entry = {.arena = arena};
@@ -121,15 +132,17 @@ read_endpoint(ApiReader *r, const DocNode *node, EndpointSlice *slice)
             node_diag(r->diags, DIAG_WARNING, addresses, "an endpoint without addresses, ignored");
         return;
     }
-    read_address(r, addresses->items[0], slice, ep);
+    EndpointMore more = {0};
+    read_address(r, addresses->items[0], slice, &ep->addr, &more.raw);
     ep->node_name = read_text(r, node, "nodeName", NULL);
-    ep->zone = read_text(r, node, "zone", NULL);
+    more.zone = read_text(r, node, "zone", NULL);
     const DocNode *target = node_map(r->diags, node, "targetRef");
     if (target && strcmp(node_str(r->diags, target, "kind", "Pod"), "Pod") == 0)
         ep->target = read_text(r, target, "name", NULL);
     const DocNode *hints = node_map(r->diags, node, "hints");
-    ep->hint_zones = read_hints(r, hints, "forZones");
-    ep->hint_nodes = read_hints(r, hints, "forNodes");
+    more.hint_zones = read_hints(r, hints, "forZones");
+    more.hint_nodes = read_hints(r, hints, "forNodes");
+    endpoint_set_more(r->strings, ep, &more);
     const DocNode *conditions = node_map(r->diags, node, "conditions");
     ep->conditions = (node_bool(r->diags, conditions, "ready", true) ? EP_READY : 0) |
                      (node_bool(r->diags, conditions, "serving", true) ? EP_SERVING : 0) |
@@ -141,19 +154,19 @@ read_endpoint(ApiReader *r, const DocNode *node, EndpointSlice *slice)
 
 /* The address, and its text where that is not canonical. */
 static void
-read_address(ApiReader *r, const DocNode *node, const EndpointSlice *slice, Endpoint *ep)
+read_address(ApiReader *r, const DocNode *node, const EndpointSlice *slice, IpAddr *ret_addr, const char **ret_raw)
 {
     char buf[IPADDR_STR_SIZE];
-    ep->addr = slice->family == FAMILY_IPV6 ? IPADDR_ANY6 : IPADDR_ANY4;
+    *ret_addr = slice->family == FAMILY_IPV6 ? IPADDR_ANY6 : IPADDR_ANY4;
     if (!node_expect(r->diags, node, NODE_SCALAR))
         return;
-    bool ok = !slice->fqdn && ipaddr_parse_sloppy(node->text, &ep->addr);
+    bool ok = !slice->fqdn && ipaddr_parse_sloppy(node->text, ret_addr);
     if (!ok && !slice->fqdn)
         node_diag(r->diags, DIAG_WARNING, node, "\"%s\" is not an IP address, kube-proxy ignores it", node->text);
-    else if (ok && ipaddr_family(&ep->addr) != slice->family)
+    else if (ok && ipaddr_family(ret_addr) != slice->family)
         node_diag(r->diags, DIAG_WARNING, node, "%s is not of the slice's addressType", node->text);
-    if (!ok || strcmp(ipaddr_format(ep->addr, buf), node->text) != 0)
-        ep->raw = strings_add_len(r->strings, node->text, node->text_len);
+    if (!ok || strcmp(ipaddr_format(*ret_addr, buf), node->text) != 0)
+        *ret_raw = strings_add_len(r->strings, node->text, node->text_len);
 }
 
 static const char *const *

@@ -53,6 +53,8 @@ void *strings_alloc(Strings *strings, size_t size);
 const DocNode *node_keep(Strings *strings, const DocNode *node);
 /* An interned, NULL-terminated list: equal lists are one. */
 const char *const *strings_list(Strings *strings, const char *const *texts, size_t n);
+/* A copy of a record without padding: equal records of one size are one. */
+const void *strings_record(Strings *strings, const void *record, size_t size);
 
 typedef struct {
     const char *key, *value;
@@ -258,16 +260,29 @@ typedef struct {
  */
 enum { EP_READY = 1, EP_SERVING = 2, EP_TERMINATING = 4 };
 
+/* What many endpoints have in common, or few have at all. */
 typedef struct {
-    IpAddr addr;           /* addresses[0]; any: unparsable (then 'raw'). */
-    const char *raw;       /* As written, only where it differs from the canonical text; else NULL. */
-    const char *node_name; /* NULL: none. */
-    const char *target;    /* Pod name or NULL. */
     const char *zone;
     const char *const *hint_zones; /* NULL-terminated, interned list, or NULL. */
     const char *const *hint_nodes;
+    const char *raw; /* The address as written, only where it differs from the canonical text; else NULL. */
+} EndpointMore;
+
+typedef struct {
+    IpAddr addr;              /* addresses[0]; any: unparsable (then 'raw'). */
+    const char *node_name;    /* NULL: none. */
+    const char *target;       /* Pod name or NULL. */
+    const EndpointMore *more; /* Interned: equal ones are one; NULL: all of it is.  Read with endpoint_more(). */
     uint8_t conditions; /* EP_* after defaults: nil ready = true, nil serving = ready..., nil terminating = false. */
 } Endpoint;
+
+extern const EndpointMore ENDPOINT_MORE_NONE;
+void endpoint_set_more(Strings *strings, Endpoint *ep, const EndpointMore *more);
+static inline const EndpointMore *
+endpoint_more(const Endpoint *ep)
+{
+    return ep->more ? ep->more : &ENDPOINT_MORE_NONE;
+}
 
 typedef struct {
     const char *name; /* NULL: nil (ignored by kube-proxy). */

@@ -15,10 +15,18 @@ struct Strings {
     Entry *entries;
     size_t cap, len; /* cap is a power of two; at most half full. */
     GHashTable *lists;
+    GHashTable *records;
 };
 
 static uint32_t hash_text(const char *text, size_t length);
 static void grow(Strings *strings);
+typedef struct {
+    size_t size;
+    const void *data;
+} Record;
+
+static guint record_hash(gconstpointer record);
+static gboolean record_equal(gconstpointer a, gconstpointer b);
 static guint list_hash(gconstpointer list);
 static gboolean list_equal(gconstpointer a, gconstpointer b);
 
@@ -29,6 +37,7 @@ strings_new(void)
     strings->cap = 1024;
     strings->entries = g_new0(Entry, strings->cap);
     strings->lists = g_hash_table_new(list_hash, list_equal);
+    strings->records = g_hash_table_new(record_hash, record_equal);
     return strings;
 }
 
@@ -38,6 +47,7 @@ strings_free(Strings *strings)
     if (!strings)
         return;
     g_hash_table_unref(strings->lists);
+    g_hash_table_unref(strings->records);
     doc_arena_clear(&strings->arena);
     g_free(strings->entries);
     g_free(strings);
@@ -116,6 +126,18 @@ strings_list(Strings *strings, const char *const *texts, size_t n)
     return kept;
 }
 
+const void *
+strings_record(Strings *strings, const void *record, size_t size)
+{
+    Record *known = g_hash_table_lookup(strings->records, &(Record){size, record});
+    if (!known) {
+        known = strings_alloc(strings, sizeof *known);
+        *known = (Record){size, memcpy(strings_alloc(strings, size), record, size)};
+        g_hash_table_add(strings->records, known);
+    }
+    return known->data;
+}
+
 /* FNV-1a over 8 bytes at a time, folded. */
 static uint32_t
 hash_text(const char *text, size_t length)
@@ -149,6 +171,20 @@ grow(Strings *strings)
         strings->entries[i] = old[k];
     }
     g_free(old);
+}
+
+static guint
+record_hash(gconstpointer record)
+{
+    const Record *r = record;
+    return hash_text(r->data, r->size);
+}
+
+static gboolean
+record_equal(gconstpointer a, gconstpointer b)
+{
+    const Record *x = a, *y = b;
+    return x->size == y->size && memcmp(x->data, y->data, x->size) == 0;
 }
 
 static guint

@@ -86,7 +86,7 @@ hints_overloaded(Store *store, const Service *service)
 
     for (size_t i = 0; i < n; i++)
         for (uint32_t k = 0; slices[i]->family == slices[0]->family && k < slices[i]->n_endpoints; k++) {
-            const char *const *hints = slices[i]->endpoints[k].hint_zones;
+            const char *const *hints = endpoint_more(&slices[i]->endpoints[k])->hint_zones;
             HintZone *zone = hints && hints[0] ? zone_of(&plan, hints[0]) : NULL;
             plan.n_endpoints += hints && hints[0];
             if (zone)
@@ -170,10 +170,11 @@ count_endpoints(const EndpointSlice *const *slices, size_t n, HintPlan *plan)
     for (size_t i = 0; i < n; i++)
         for (uint32_t k = 0; k < slices[i]->n_endpoints; k++) {
             const Endpoint *ep = &slices[i]->endpoints[k];
-            HintZone *zone = ep->zone ? zone_of(plan, ep->zone) : NULL;
+            const char *name = endpoint_more(ep)->zone;
+            HintZone *zone = name ? zone_of(plan, name) : NULL;
             if (!(ep->conditions & EP_READY))
                 continue;
-            if (!ep->zone)
+            if (!name)
                 return false;
             plan->n_endpoints++;
             if (zone)
@@ -229,8 +230,9 @@ add_by_plan(Strings *strings, HintPlan *plan, EndpointSlice *const *slices, size
     for (size_t i = 0; i < n; i++)
         for (uint32_t k = 0; k < slices[i]->n_endpoints; k++) {
             Endpoint *ep = &slices[i]->endpoints[k];
-            HintZone *own = ep->zone ? zone_of(plan, ep->zone) : NULL;
-            const char *zone = ep->zone;
+            EndpointMore more = *endpoint_more(ep);
+            const char *zone = more.zone;
+            HintZone *own = zone ? zone_of(plan, zone) : NULL;
             if (!(ep->conditions & EP_READY))
                 continue;
             while (next < plan->n_zones && plan->zones[next].receive == 0)
@@ -240,17 +242,21 @@ add_by_plan(Strings *strings, HintPlan *plan, EndpointSlice *const *slices, size
                 plan->zones[next].receive--;
                 zone = plan->zones[next].name;
             }
-            ep->hint_zones = strings_list(strings, &zone, 1);
+            more.hint_zones = strings_list(strings, &zone, 1);
+            endpoint_set_more(strings, ep, &more);
         }
 }
 
 static void
 add_own(Strings *strings, const char *distribution, Endpoint *ep)
 {
+    EndpointMore more = *endpoint_more(ep);
+
     if (!(ep->conditions & EP_READY))
         return;
-    if (ep->zone)
-        ep->hint_zones = strings_list(strings, &ep->zone, 1);
+    if (more.zone)
+        more.hint_zones = strings_list(strings, &more.zone, 1);
     if (ep->node_name && strcmp(distribution, "PreferSameNode") == 0)
-        ep->hint_nodes = strings_list(strings, &ep->node_name, 1);
+        more.hint_nodes = strings_list(strings, &ep->node_name, 1);
+    endpoint_set_more(strings, ep, &more);
 }

@@ -67,6 +67,12 @@ slices_make(Store *store, uint64_t seed, const Service *service, const Pod *cons
     }
 }
 
+static bool
+more_equal(const EndpointMore *a, const EndpointMore *b)
+{
+    return a->zone == b->zone && a->hint_zones == b->hint_zones && a->hint_nodes == b->hint_nodes;
+}
+
 bool
 slice_equal(const EndpointSlice *a, const EndpointSlice *b)
 {
@@ -76,8 +82,7 @@ slice_equal(const EndpointSlice *a, const EndpointSlice *b)
     for (uint32_t i = 0; i < a->n_endpoints; i++) {
         const Endpoint *x = &a->endpoints[i], *y = &b->endpoints[i];
         if (!ipaddr_eq(x->addr, y->addr) || x->conditions != y->conditions || x->node_name != y->node_name ||
-            x->target != y->target || x->zone != y->zone || x->hint_zones != y->hint_zones ||
-            x->hint_nodes != y->hint_nodes)
+            x->target != y->target || !more_equal(endpoint_more(x), endpoint_more(y)))
             return false;
     }
     return true;
@@ -219,6 +224,7 @@ endpoint_of(const Maker *m, const Pod *pod, IpAddr addr)
     if (terminating)
         ep.conditions |= EP_TERMINATING;
     if (node)
-        ep.zone = labels_get(&node->labels, "topology.kubernetes.io/zone");
+        endpoint_set_more(m->strings, &ep,
+                          &(EndpointMore){.zone = labels_get(&node->labels, "topology.kubernetes.io/zone")});
     return ep;
 }

@@ -114,7 +114,7 @@ depends_on_node(const ProxyServicePort *port)
     if (port->uses_local || (port->n_source_ranges && port->n_lb_vips))
         return true;
     for (uint32_t i = 0; i < port->n_endpoints; i++)
-        if (port->endpoints[i].again || port->endpoints[i].from->hint_nodes)
+        if (port->endpoints[i].again || endpoint_more(port->endpoints[i].from)->hint_nodes)
             return true;
     return false;
 }

@@ -63,10 +63,10 @@ topology_mode(const ProxyServicePort *port, const ProxyEndpoint *const *eps, con
         const ProxyEndpoint *ep = eps[i];
         if (!is_ready(ep))
             continue;
-        all_node = all_node && any_hint(ep->from->hint_nodes);
-        all_zone = all_zone && any_hint(ep->from->hint_zones);
-        for_node = for_node || has_hint(ep->from->hint_nodes, node->name ? node->name : "");
-        for_zone = for_zone || has_hint(ep->from->hint_zones, zone);
+        all_node = all_node && any_hint(endpoint_more(ep->from)->hint_nodes);
+        all_zone = all_zone && any_hint(endpoint_more(ep->from)->hint_zones);
+        for_node = for_node || has_hint(endpoint_more(ep->from)->hint_nodes, node->name ? node->name : "");
+        for_zone = for_zone || has_hint(endpoint_more(ep->from)->hint_zones, zone);
     }
     if (knows_node_hints && all_node && for_node)
         return MODE_NODE;
@@ -81,9 +81,9 @@ ready_in_topology(const ProxyEndpoint *ep, const ChoiceNode *node, const char *m
     if (!is_ready(ep))
         return false;
     if (mode == MODE_NODE)
-        return has_hint(ep->from->hint_nodes, node->name);
+        return has_hint(endpoint_more(ep->from)->hint_nodes, node->name);
     if (mode == MODE_ZONE)
-        return has_hint(ep->from->hint_zones, node->zone);
+        return has_hint(endpoint_more(ep->from)->hint_zones, node->zone);
     return true;
 }
 

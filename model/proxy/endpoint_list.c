@@ -38,7 +38,7 @@ collector_of(Collectors *collectors, const EndpointPort *port)
 const char *
 endpoint_ip(const ProxyEndpoint *ep, char buf[static IPADDR_STR_SIZE])
 {
-    return ep->as_written ? ep->from->raw : ipaddr_format(ep->from->addr, buf);
+    return ep->as_written ? endpoint_more(ep->from)->raw : ipaddr_format(ep->from->addr, buf);
 }
 
 const char *
@@ -89,8 +89,9 @@ collect_slice(Collectors *collectors, const EndpointSlice *slice, IpFamily famil
         collector = collector_of(collectors, port);
         for (uint32_t i = 0; i < slice->n_endpoints; i++) {
             const Endpoint *from = &slice->endpoints[i];
-            ProxyEndpoint ep = {
-                .from = from, .port = port->port, .as_written = version.minor <= 30 && from->raw != NULL};
+            ProxyEndpoint ep = {.from = from,
+                                .port = port->port,
+                                .as_written = version.minor <= 30 && endpoint_more(from)->raw != NULL};
             if (ipaddr_family(&from->addr) != family || ipaddr_is_any(&from->addr))
                 continue;
             vec_push(&collector->candidates, (Candidate){ep, arena_strdup(scratch, endpoint_text(&ep, text)),
@@ -125,8 +126,8 @@ endpoint_equal(const ProxyEndpoint *a, const ProxyEndpoint *b)
     for (; a && b; a = a->again, b = b->again)
         if (a->from->conditions != b->from->conditions || !endpoint_same(a, b) ||
             g_strcmp0(a->from->node_name, b->from->node_name) != 0 ||
-            !hints_equal(a->from->hint_zones, b->from->hint_zones) ||
-            !hints_equal(a->from->hint_nodes, b->from->hint_nodes))
+            !hints_equal(endpoint_more(a->from)->hint_zones, endpoint_more(b->from)->hint_zones) ||
+            !hints_equal(endpoint_more(a->from)->hint_nodes, endpoint_more(b->from)->hint_nodes))
             return false;
     return !a && !b;
 }

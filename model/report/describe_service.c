@@ -171,9 +171,10 @@ describe_endpoints(GString *out, const Describe *d, const Service *s)
 static void
 append_endpoint(GString *out, const Endpoint *e)
 {
+    const EndpointMore *more = endpoint_more(e);
     char ip[IPADDR_STR_SIZE];
 
-    g_string_append_printf(out, "  - Addresses:\t%s\n", e->raw ? e->raw : ipaddr_format(e->addr, ip));
+    g_string_append_printf(out, "  - Addresses:\t%s\n", more->raw ? more->raw : ipaddr_format(e->addr, ip));
     g_string_append_printf(out, "    Conditions:\n      Ready:\t%s\n", e->conditions & EP_READY ? "true" : "false");
     /* kubectl leaves these two out; they decide where traffic goes while pods end. */
     if (!(e->conditions & EP_READY) && (e->conditions & (EP_SERVING | EP_TERMINATING)))
@@ -184,7 +185,7 @@ append_endpoint(GString *out, const Endpoint *e)
     if (e->target)
         g_string_append_printf(out, "    TargetRef:\tPod/%s\n", e->target);
     g_string_append_printf(out, "    NodeName:\t%s\n    Zone:\t%s\n", e->node_name ? e->node_name : "<unset>",
-                           e->zone ? e->zone : "<unset>");
+                           more->zone ? more->zone : "<unset>");
 }
 
 void

@@ -245,10 +245,10 @@ slice_row(GString *out, const KubeTable *t, const ApiObject *object)
     if (slice->n_ports > LIST_MAX)
         g_string_append_printf(out, " + %u more...", slice->n_ports - LIST_MAX);
     g_string_append(out, slice->n_ports ? "\t" : "<unset>\t");
-    for (uint32_t i = 0; i < slice->n_endpoints && i < LIST_MAX; i++)
-        g_string_append_printf(out, "%s%s", i ? "," : "",
-                               slice->endpoints[i].raw ? slice->endpoints[i].raw
-                                                       : ipaddr_format(slice->endpoints[i].addr, ip));
+    for (uint32_t i = 0; i < slice->n_endpoints && i < LIST_MAX; i++) {
+        const char *raw = endpoint_more(&slice->endpoints[i])->raw;
+        g_string_append_printf(out, "%s%s", i ? "," : "", raw ? raw : ipaddr_format(slice->endpoints[i].addr, ip));
+    }
     if (slice->n_endpoints > LIST_MAX)
         g_string_append_printf(out, " + %u more...", slice->n_endpoints - LIST_MAX);
     if (slice->n_endpoints == 0)

@@ -63,13 +63,14 @@ chain_base(const DocNode *c, bool of_endpoint)
                              .proto = proto_of(str_of(c, "protocol"))};
     const char *endpoint = str_of(c, "endpoint"), *colon = strrchr(endpoint, ':');
     g_autofree char *ip = NULL;
-    Endpoint from = {0};
+    EndpointMore more = {0};
+    Endpoint from = {.more = &more};
     ProxyEndpoint ep = {.from = &from, .as_written = true};
 
     if (!of_endpoint)
         return nft_service_base(&port);
     ip = g_strndup(endpoint + (endpoint[0] == '['), (gsize)(colon - endpoint) - 2 * (endpoint[0] == '['));
-    from.raw = ip;
+    more.raw = ip;
     ep.port = (uint16_t)atoi(colon + 1);
     return nft_endpoint_base(&port, &ep);
 }

@@ -99,7 +99,7 @@ test_deployment(void)
     T_EQ_U64(slice->n_endpoints, 4);
     T_EQ_U64(slice->ports[0].port, 8080);
     T_EQ_STR(slice->ports[0].name, "web");
-    T_TRUE(slice->endpoints[0].zone != NULL && slice->endpoints[0].target == pods[0]->name);
+    T_TRUE(endpoint_more(&slice->endpoints[0])->zone != NULL && slice->endpoints[0].target == pods[0]->name);
     T_EQ_U64(slice->endpoints[0].conditions, EP_READY | EP_SERVING);
     input_free(input);
 }

@@ -44,7 +44,7 @@ check(const char *const cpu[3], const unsigned pods[3], const unsigned hinted[3]
 
     for (size_t i = 0; i < n; i++)
         for (uint32_t k = 0; k < slices[i]->n_endpoints; k++) {
-            const char *const *zones = slices[i]->endpoints[k].hint_zones;
+            const char *const *zones = endpoint_more(&slices[i]->endpoints[k])->hint_zones;
             if (zones && zones[0])
                 got[zones[0][5] - 'a']++;
             else

@@ -95,11 +95,11 @@ test_slices(void)
     char buf[IPADDR_STR_SIZE];
     T_EQ_STR(slice->ports[0].name, "");
     T_EQ_STR(ipaddr_format(slice->endpoints[0].addr, buf), "10.180.0.1");
-    T_EQ_STR(slice->endpoints[0].raw, "10.180.00.001");
-    T_EQ_STR(slice->endpoints[0].hint_zones[1], "b");
+    T_EQ_STR(endpoint_more(&slice->endpoints[0])->raw, "10.180.00.001");
+    T_EQ_STR(endpoint_more(&slice->endpoints[0])->hint_zones[1], "b");
     T_EQ_U64(slice->endpoints[0].conditions, EP_READY | EP_SERVING);
     T_EQ_U64(slice->endpoints[1].conditions, EP_SERVING | EP_TERMINATING);
-    T_TRUE(slice->endpoints[1].raw == NULL);
+    T_TRUE(endpoint_more(&slice->endpoints[1])->raw == NULL);
     T_EQ_U64(slice->endpoints[2].conditions, EP_READY | EP_SERVING);
     input_free(input);
 }

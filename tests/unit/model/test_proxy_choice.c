@@ -124,6 +124,7 @@ run_case(const Case *c)
     static const char *const NODES[] = {NULL, "n1", "n2", "n3"};
     ProxyEndpoint eps[5] = {0};
     Endpoint from[5] = {0};
+    EndpointMore more[5];
     bool external = c->policies & EXTERNAL;
     ProxyServicePort port = {.itp_local = c->policies & ITP_LOCAL,
                              .etp_local = c->policies & ETP_LOCAL,
@@ -138,10 +139,9 @@ run_case(const Case *c)
     for (; port.n_endpoints < 5 && c->eps[port.n_endpoints].node; port.n_endpoints++) {
         uint32_t i = port.n_endpoints;
         eps[i].from = &from[i];
-        from[i] = (Endpoint){.conditions = (uint8_t)c->eps[i].conditions,
-                             .node_name = NODES[c->eps[i].node],
-                             .hint_zones = c->eps[i].zones,
-                             .hint_nodes = c->eps[i].nodes};
+        more[i] = (EndpointMore){.hint_zones = c->eps[i].zones, .hint_nodes = c->eps[i].nodes};
+        from[i] = (Endpoint){
+            .conditions = (uint8_t)c->eps[i].conditions, .node_name = NODES[c->eps[i].node], .more = &more[i]};
     }
     endpoint_choice(&port, &node, &choice);
     digits(eps, choice.cluster, choice.n_cluster, text);
