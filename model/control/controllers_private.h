@@ -89,8 +89,9 @@ void slices_pod_changed(Controllers *c, const Pod *old, const Pod *new_);
 /* Pods of the owner, by name. */
 GPtrArray *pods_owned(Controllers *c, const char *ns, ApiKind owner_kind, const char *owner);
 bool pod_active(const Pod *pod); /* Neither over nor being deleted. */
-/* Ready for at least 'min_ready'; *ret_wait: how long until it will be, 0 if it is or is not ready. */
-bool pod_available(Controllers *c, const Pod *pod, SimTime min_ready, SimTime *ret_wait);
+/* Ready for the owner's minReadySeconds (a NULL pod is not).  Where that is still to come, the owner has work of the
+ * kind 'again' when it comes. */
+bool pod_available(Controllers *c, const Pod *pod, const Workload *owner, WorkKind again);
 /* Made from the set's template as it is now. */
 bool pod_is_current(const Work *work, const Workload *set, const Pod *pod);
 /* Asks for its end: deletionTimestamp, or gone at once where no kubelet has it. */

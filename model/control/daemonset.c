@@ -20,17 +20,6 @@ typedef struct {
     bool ending;              /* One is being deleted. */
 } NodeDaemons;
 
-static bool
-is_available(const DaemonPass *p, const Pod *pod)
-{
-    SimTime wait = 0;
-    bool available = pod && pod_available(p->c, pod, p->set->min_ready_s * SIMTIME_SEC, &wait);
-
-    if (wait > 0)
-        work_add(p->c, WORK_DAEMONSET, p->set->meta.ns, p->set->meta.name, wait);
-    return available;
-}
-
 static NodeDaemons
 daemons_of(const DaemonPass *p, const char *node)
 {
@@ -71,13 +60,13 @@ update_in_place(const DaemonPass *p, const GPtrArray *nodes)
 
     for (guint i = 0; i < nodes->len; i++) {
         NodeDaemons d = daemons_of(p, ((const KubeNode *)nodes->pdata[i])->meta.name);
-        room -= !is_available(p, d.current ? d.current : d.old);
+        room -= !pod_available(p->c, d.current ? d.current : d.old, p->set, WORK_DAEMONSET);
     }
     for (guint i = 0; i < nodes->len; i++) {
         NodeDaemons d = daemons_of(p, ((const KubeNode *)nodes->pdata[i])->meta.name);
         if (!d.old || d.current)
             continue;
-        if (is_available(p, d.old) && room-- <= 0)
+        if (pod_available(p->c, d.old, p->set, WORK_DAEMONSET) && room-- <= 0)
             continue;
         pod_delete(p->c, d.old, "deleted");
     }
@@ -93,7 +82,7 @@ update_with_surge(const DaemonPass *p, const GPtrArray *nodes)
         NodeDaemons d = daemons_of(p, ((const KubeNode *)nodes->pdata[i])->meta.name);
         if (!d.old || !d.current)
             continue;
-        if (is_available(p, d.current))
+        if (pod_available(p->c, d.current, p->set, WORK_DAEMONSET))
             pod_delete(p->c, d.old, "deleted");
         else
             room--;
@@ -103,7 +92,7 @@ update_with_surge(const DaemonPass *p, const GPtrArray *nodes)
         NodeDaemons d = daemons_of(p, name);
         if (!d.old || d.current)
             continue;
-        if (is_available(p, d.old) && room-- <= 0)
+        if (pod_available(p->c, d.old, p->set, WORK_DAEMONSET) && room-- <= 0)
             continue;
         create_on(p, name);
     }

@@ -76,15 +76,10 @@ count_available(Rollout *r, const Workload *rs)
 {
     Controllers *c = r->c;
     g_autoptr(GPtrArray) pods = pods_owned(c, rs->meta.ns, KIND_REPLICASET, rs->meta.name);
-    SimTime min_ready = r->deployment->min_ready_s * SIMTIME_SEC;
     int32_t n = 0;
 
-    for (guint i = 0; i < pods->len; i++) {
-        SimTime wait;
-        n += pod_available(c, pods->pdata[i], min_ready, &wait);
-        if (wait)
-            work_add(c, WORK_DEPLOYMENT, r->deployment->meta.ns, r->deployment->meta.name, wait);
-    }
+    for (guint i = 0; i < pods->len; i++)
+        n += pod_available(c, pods->pdata[i], r->deployment, WORK_DEPLOYMENT);
     return n;
 }
 

@@ -33,19 +33,18 @@ pod_active(const Pod *pod)
 }
 
 bool
-pod_available(Controllers *c, const Pod *pod, SimTime min_ready, SimTime *ret_wait)
+pod_available(Controllers *c, const Pod *pod, const Workload *owner, WorkKind again)
 {
-    SimTime since;
+    SimTime min_ready = owner->min_ready_s * SIMTIME_SEC, since;
 
-    *ret_wait = 0;
-    if (!pod_active(pod) || !pod->ready)
+    if (!pod || !pod_active(pod) || !pod->ready)
         return false;
     if (min_ready == 0)
         return true;
     since = kubelet_ready_since(c->kubelet, pod);
     if (since + min_ready <= c->sim->now)
         return true;
-    *ret_wait = since + min_ready - c->sim->now;
+    work_add(c, again, owner->meta.ns, owner->meta.name, since + min_ready - c->sim->now);
     return false;
 }
 

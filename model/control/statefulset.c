@@ -24,17 +24,6 @@ member(const SetPass *p, int32_t ordinal)
     return (const Pod *)store_get(p->c->store, KIND_POD, p->set->meta.ns, name);
 }
 
-static bool
-is_available(const SetPass *p, const Pod *pod)
-{
-    SimTime wait = 0;
-    bool available = pod && pod_available(p->c, pod, p->set->min_ready_s * SIMTIME_SEC, &wait);
-
-    if (wait > 0)
-        work_add(p->c, WORK_STATEFULSET, p->set->meta.ns, p->set->meta.name, wait);
-    return available;
-}
-
 /* newVersionedStatefulSetPod(). */
 static const Workload *
 revision_for(const SetPass *p, int32_t ordinal)
@@ -50,7 +39,7 @@ make_members(const SetPass *p)
         const Pod *pod = member(p, i);
         if (!pod)
             pod_create(p->c, revision_for(p, i), strings_printf(p->c->strings, "%s-%d", p->set->meta.name, i), NULL);
-        if (!p->set->parallel && !is_available(p, pod))
+        if (!p->set->parallel && !pod_available(p->c, pod, p->set, WORK_STATEFULSET))
             return false;
     }
     return true;
@@ -104,7 +93,7 @@ update_one(const SetPass *p)
             pod_delete(p->c, pod, "deleted");
             return;
         }
-        if (!is_available(p, pod))
+        if (!pod_available(p->c, pod, p->set, WORK_STATEFULSET))
             return;
     }
 }
@@ -116,7 +105,7 @@ update_several(const SetPass *p)
     int32_t n = p->end - p->first, room = MAX(1, limit.percent ? n * limit.value / 100 : limit.value);
 
     for (int32_t i = p->first; i < p->end; i++)
-        room -= !is_available(p, member(p, i));
+        room -= !pod_available(p->c, member(p, i), p->set, WORK_STATEFULSET);
     for (int32_t i = p->end - 1; i >= p->first + p->set->partition && room > 0; i--) {
         const Pod *pod = member(p, i);
         if (!pod || !pod_active(pod) || pod_is_current(p->work, p->set, pod))

@@ -1,8 +1,9 @@
 #include "model/report/measures.h"
 
-#include "sim/engine/vec.h"
+#include "model/report/percentile.h"
 #include "sim/netfilter/conntrack.h"
 
+#include <stdlib.h>
 #include <string.h>
 
 static bool
@@ -119,14 +120,27 @@ compare_reasons(gconstpointer a, gconstpointer b, gpointer unused)
 
 typedef VEC(PodShare) ShareList;
 
-static PodShare *
-share_of(ShareList *list, const char *pod)
+/* Where a list keeps what has this name; a name that is new comes at 'end'. */
+static size_t
+place_of(GHashTable *places, const char *name, size_t end)
 {
-    for (size_t i = 0; i < list->len; i++)
-        if (strcmp(list->data[i].pod, pod) == 0)
-            return &list->data[i];
-    vec_push(list, (PodShare){.pod = g_strdup(pod), .expected = -1});
-    return vec_last(list);
+    gpointer place;
+
+    if (g_hash_table_lookup_extended(places, name, NULL, &place))
+        return GPOINTER_TO_SIZE(place);
+    g_hash_table_insert(places, (gpointer)name, GSIZE_TO_POINTER(end));
+    return end;
+}
+
+static void
+count_share(ShareList *list, GHashTable *places, const Flow *flow)
+{
+    size_t place = place_of(places, flow->server_pod, list->len);
+
+    if (place == list->len)
+        vec_push(list, (PodShare){.pod = g_strdup(flow->server_pod), .expected = -1});
+    list->data[place].connections++;
+    list->data[place].requests += flow->requests;
 }
 
 static int
@@ -136,55 +150,59 @@ compare_shares(gconstpointer a, gconstpointer b, gpointer unused)
     return strcmp(((const PodShare *)a)->pod, ((const PodShare *)b)->pod);
 }
 
+static int
+compare_counts(gconstpointer a, gconstpointer b)
+{
+    uint32_t x = *(const uint32_t *)a, y = *(const uint32_t *)b;
+
+    return (x > y) - (x < y);
+}
+
 static void
 measure_inequality(Measures *m)
 {
-    double total = 0, most = 0, differences = 0;
+    g_autofree uint32_t *counts = g_new(uint32_t, m->n_pods + 1);
+    double total = 0, weighted = 0, n = m->n_pods;
 
+    for (uint32_t i = 0; i < m->n_pods; i++)
+        counts[i] = m->pods[i].connections;
+    qsort(counts, m->n_pods, sizeof *counts, compare_counts);
     for (uint32_t i = 0; i < m->n_pods; i++) {
-        total += m->pods[i].connections;
-        most = MAX(most, m->pods[i].connections);
-        for (uint32_t j = 0; j < m->n_pods; j++)
-            differences += ABS((double)m->pods[i].connections - (double)m->pods[j].connections);
+        total += counts[i];
+        weighted += (2.0 * i + 1 - n) * counts[i];
     }
     if (total <= 0)
         return;
-    m->imbalance = most * m->n_pods / total;
-    m->gini = differences / (2.0 * m->n_pods * total);
+    m->imbalance = counts[m->n_pods - 1] * n / total;
+    /* Half the mean difference of two pods over the mean: of sorted counts, without a look at every pair. */
+    m->gini = weighted / (n * total);
 }
 
 /* --- Times and digests
  * ----------------------------------------------------------------------------------------------------------- */
 
-static int
-compare_times(gconstpointer a, gconstpointer b, gpointer unused)
+/* Those of 'time_of' that are not negative, sorted. */
+static void
+take_times(Times *times, Flow *const *flows, size_t n, SimTime (*time_of)(const Flow *))
 {
-    SimTime x = *(const SimTime *)a, y = *(const SimTime *)b;
-
-    (void)unused;
-    return (x > y) - (x < y);
+    times->len = 0;
+    for (size_t i = 0; i < n; i++)
+        if (time_of(flows[i]) >= 0)
+            vec_push(times, time_of(flows[i]));
+    times_sort(times->data, times->len);
 }
 
 static void
 measure_times(Measures *m, Flow *const *flows, size_t n)
 {
-    VEC(SimTime) times = {0};
+    Times times = {0};
 
-    for (size_t i = 0; i < n; i++)
-        if (connect_time(flows[i]) >= 0)
-            vec_push(&times, connect_time(flows[i]));
-    if (times.len > 0)
-        g_qsort_with_data(times.data, (gint)times.len, sizeof(SimTime), compare_times, NULL);
+    take_times(&times, flows, n, connect_time);
     m->p50 = percentile(times.data, times.len, 50);
     m->p90 = percentile(times.data, times.len, 90);
     m->p99 = percentile(times.data, times.len, 99);
     m->max = percentile(times.data, times.len, 100);
-    times.len = 0;
-    for (size_t i = 0; i < n; i++)
-        if (request_time(flows[i]) >= 0)
-            vec_push(&times, request_time(flows[i]));
-    if (times.len > 0)
-        g_qsort_with_data(times.data, (gint)times.len, sizeof(SimTime), compare_times, NULL);
+    take_times(&times, flows, n, request_time);
     m->request_p50 = percentile(times.data, times.len, 50);
     m->request_p90 = percentile(times.data, times.len, 90);
     m->request_p99 = percentile(times.data, times.len, 99);
@@ -214,14 +232,13 @@ note_health(Measures *m, const Cloud *cloud)
 typedef VEC(DestinationBytes) DestinationList;
 
 static void
-add_destination(DestinationList *list, const char *to, uint64_t bytes)
+add_destination(DestinationList *list, GHashTable *places, const Flow *flow)
 {
-    for (size_t i = 0; i < list->len; i++)
-        if (strcmp(list->data[i].to, to) == 0) {
-            list->data[i].bytes += bytes;
-            return;
-        }
-    vec_push(list, (DestinationBytes){g_strdup(to), bytes});
+    size_t place = place_of(places, flow->to, list->len);
+
+    if (place == list->len)
+        vec_push(list, (DestinationBytes){.to = g_strdup(flow->to)});
+    list->data[place].bytes += flow->cross_zone_bytes;
 }
 
 static int
@@ -236,6 +253,7 @@ compare_destinations(gconstpointer a, gconstpointer b, gpointer unused)
 static void
 measure_zones(Measures *m, const ZoneMeter *meter, Flow *const *flows, size_t n)
 {
+    g_autoptr(GHashTable) places = g_hash_table_new(g_str_hash, g_str_equal);
     DestinationList list = {0};
     size_t n_pairs, n_seconds;
     g_autofree ZonePair *pairs = zone_meter_pairs(meter, &n_pairs);
@@ -251,7 +269,7 @@ measure_zones(Measures *m, const ZoneMeter *meter, Flow *const *flows, size_t n)
     m->n_second_bytes = (uint32_t)n_seconds;
     for (size_t i = 0; i < n; i++)
         if (flows[i]->cross_zone_bytes > 0)
-            add_destination(&list, flows[i]->to, flows[i]->cross_zone_bytes);
+            add_destination(&list, places, flows[i]);
     if (list.len > 0)
         g_qsort_with_data(list.data, (gint)list.len, sizeof(DestinationBytes), compare_destinations, NULL);
     m->destination_bytes = list.data;
@@ -321,6 +339,7 @@ measures_of_run(Cluster *cluster, ScenarioRun *run)
     size_t n, n_expected;
     Flow *const *flows = flow_book_flows(scenario_run_flows(run), &n);
     const ExpectResult *expected = scenario_run_expectations(run, &n_expected);
+    g_autoptr(GHashTable) places = g_hash_table_new(g_str_hash, g_str_equal);
     ReasonList reasons = {0};
     ShareList shares = {0};
 
@@ -328,11 +347,8 @@ measures_of_run(Cluster *cluster, ScenarioRun *run)
         count_outcomes(m, flows[i]);
         count_path(cluster, m, flows[i]);
         count_reason(&reasons, flows[i]);
-        if (flows[i]->has_server && flows[i]->server_pod) {
-            PodShare *share = share_of(&shares, flows[i]->server_pod);
-            share->connections++;
-            share->requests += flows[i]->requests;
-        }
+        if (flows[i]->has_server && flows[i]->server_pod)
+            count_share(&shares, places, flows[i]);
     }
     if (reasons.len > 0)
         g_qsort_with_data(reasons.data, (gint)reasons.len, sizeof(LossReason), compare_reasons, NULL);

@@ -7,130 +7,81 @@
  * ----------------------------------------------------------------------------------------------------------------- */
 
 static double
-value_tried(const Measures *m)
+percent(double part, double whole)
 {
-    return m->tried;
+    return 100 * part / whole;
 }
+
 static double
 value_lost(const Measures *m)
 {
     return measures_lost(m);
 }
+
 static double
 value_success(const Measures *m)
 {
-    return m->tried ? 100.0 * m->connected / m->tried : 100;
+    return m->tried ? percent(m->connected, m->tried) : 100;
 }
-static double
-value_lost_seconds(const Measures *m)
-{
-    return m->lost_seconds;
-}
-static double
-value_retransmits(const Measures *m)
-{
-    return m->retransmits;
-}
-static double
-value_p50(const Measures *m)
-{
-    return (double)m->p50 / SIMTIME_MSEC;
-}
-static double
-value_p99(const Measures *m)
-{
-    return (double)m->p99 / SIMTIME_MSEC;
-}
-static double
-value_p90(const Measures *m)
-{
-    return (double)m->p90 / SIMTIME_MSEC;
-}
-static double
-value_request_p50(const Measures *m)
-{
-    return (double)m->request_p50 / SIMTIME_MSEC;
-}
-static double
-value_request_p90(const Measures *m)
-{
-    return (double)m->request_p90 / SIMTIME_MSEC;
-}
-static double
-value_request_p99(const Measures *m)
-{
-    return (double)m->request_p99 / SIMTIME_MSEC;
-}
+
 static double
 value_source_kept(const Measures *m)
 {
-    return m->reached ? 100.0 * m->source_kept / m->reached : 0;
+    return m->reached ? percent(m->source_kept, m->reached) : 0;
 }
+
 static double
 value_extra_hops(const Measures *m)
 {
     return m->reached ? (double)m->extra_hops / m->reached : 0;
 }
-static double
-value_cross_zone(const Measures *m)
-{
-    return m->cross_zone;
-}
-static double
-value_cross_zone_bytes(const Measures *m)
-{
-    return (double)m->cross_zone_bytes;
-}
-static double
-value_imbalance(const Measures *m)
-{
-    return m->imbalance;
-}
-static double
-value_gini(const Measures *m)
-{
-    return m->gini;
-}
-static double
-value_conntrack(const Measures *m)
-{
-    return (double)m->conntrack_peak;
-}
-static double
-value_failed(const Measures *m)
-{
-    return m->failed;
-}
 
-static double
-value_http_errors(const Measures *m)
-{
-    return m->http_errors;
-}
+#define MEMBER(type, member) .kind = type, .offset = offsetof(Measures, member)
+#define DERIVED(function)    .kind = FIGURE_DERIVED, .derived = function
 
 const Figure whatif_figures[] = {
-    {"connections tried", "tried", "%.0f", value_tried},
-    {"connected", "successPercent", "%.2f %%", value_success},
-    {"lost", "lost", "%.0f", value_lost},
-    {"loss windows, seconds", "lossSeconds", "%.3f", value_lost_seconds},
-    {"HTTP errors (400 to 599)", "httpErrors", "%.0f", value_http_errors},
-    {"retransmits", "retransmits", "%.0f", value_retransmits},
-    {"connect ms, median", "connectMsP50", "%.2f", value_p50},
-    {"connect ms, 90 %", "connectMsP90", "%.2f", value_p90},
-    {"connect ms, 99 %", "connectMsP99", "%.2f", value_p99},
-    {"request ms, median", "requestMsP50", "%.2f", value_request_p50},
-    {"request ms, 90 %", "requestMsP90", "%.2f", value_request_p90},
-    {"request ms, 99 %", "requestMsP99", "%.2f", value_request_p99},
-    {"source IP kept", "sourceKeptPercent", "%.1f %%", value_source_kept},
-    {"extra nodes a connection", "extraHops", "%.2f", value_extra_hops},
-    {"connections across zones", "crossZone", "%.0f", value_cross_zone},
-    {"bytes across zones", "crossZoneBytes", "%.0f", value_cross_zone_bytes},
-    {"imbalance over pods (max/mean)", "imbalance", "%.3f", value_imbalance},
-    {"Gini over pods", "gini", "%.3f", value_gini},
-    {"conntrack peak on a node", "conntrackPeak", "%.0f", value_conntrack},
-    {"expectations failed", "expectationsFailed", "%.0f", value_failed},
+    {"connections tried", "tried", "%.0f", MEMBER(FIGURE_U32, tried)},
+    {"connected", "successPercent", "%.2f %%", DERIVED(value_success)},
+    {"lost", "lost", "%.0f", DERIVED(value_lost)},
+    {"loss windows, seconds", "lossSeconds", "%.3f", MEMBER(FIGURE_DOUBLE, lost_seconds)},
+    {"HTTP errors (400 to 599)", "httpErrors", "%.0f", MEMBER(FIGURE_U32, http_errors)},
+    {"retransmits", "retransmits", "%.0f", MEMBER(FIGURE_U32, retransmits)},
+    {"connect ms, median", "connectMsP50", "%.2f", MEMBER(FIGURE_MS, p50)},
+    {"connect ms, 90 %", "connectMsP90", "%.2f", MEMBER(FIGURE_MS, p90)},
+    {"connect ms, 99 %", "connectMsP99", "%.2f", MEMBER(FIGURE_MS, p99)},
+    {"request ms, median", "requestMsP50", "%.2f", MEMBER(FIGURE_MS, request_p50)},
+    {"request ms, 90 %", "requestMsP90", "%.2f", MEMBER(FIGURE_MS, request_p90)},
+    {"request ms, 99 %", "requestMsP99", "%.2f", MEMBER(FIGURE_MS, request_p99)},
+    {"source IP kept", "sourceKeptPercent", "%.1f %%", DERIVED(value_source_kept)},
+    {"extra nodes a connection", "extraHops", "%.2f", DERIVED(value_extra_hops)},
+    {"connections across zones", "crossZone", "%.0f", MEMBER(FIGURE_U32, cross_zone)},
+    {"bytes across zones", "crossZoneBytes", "%.0f", MEMBER(FIGURE_U64, cross_zone_bytes)},
+    {"imbalance over pods (max/mean)", "imbalance", "%.3f", MEMBER(FIGURE_DOUBLE, imbalance)},
+    {"Gini over pods", "gini", "%.3f", MEMBER(FIGURE_DOUBLE, gini)},
+    {"conntrack peak on a node", "conntrackPeak", "%.0f", MEMBER(FIGURE_U64, conntrack_peak)},
+    {"expectations failed", "expectationsFailed", "%.0f", MEMBER(FIGURE_U32, failed)},
 };
 const size_t whatif_n_figures = G_N_ELEMENTS(whatif_figures);
+
+static double
+figure_value(const Figure *figure, const Measures *m)
+{
+    const void *member = (const char *)m + figure->offset;
+
+    switch (figure->kind) {
+    case FIGURE_U32:
+        return *(const uint32_t *)member;
+    case FIGURE_U64:
+        return (double)*(const uint64_t *)member;
+    case FIGURE_DOUBLE:
+        return *(const double *)member;
+    case FIGURE_MS:
+        return (double)*(const SimTime *)member / SIMTIME_MSEC;
+    case FIGURE_DERIVED:
+        return figure->derived(m);
+    }
+    g_assert_not_reached();
+}
 
 /* Two-sided 95 % quantiles of Student's t for 1..30 degrees of freedom; beyond, the normal's. */
 static const double t_quantiles[] = {12.706, 4.303, 3.182, 2.776, 2.571, 2.447, 2.365, 2.306, 2.262, 2.228,
@@ -138,7 +89,7 @@ static const double t_quantiles[] = {12.706, 4.303, 3.182, 2.776, 2.571, 2.447, 
                                      2.080,  2.074, 2.069, 2.064, 2.060, 2.056, 2.052, 2.048, 2.045, 2.042};
 
 Estimate
-whatif_estimate(const WhatifColumn *column, double (*value)(const Measures *m))
+whatif_estimate(const WhatifColumn *column, const Figure *figure)
 {
     double sum = 0, squares = 0, variance;
     size_t n = 0;
@@ -148,7 +99,7 @@ whatif_estimate(const WhatifColumn *column, double (*value)(const Measures *m))
         double x;
         if (!column->runs[i].measures)
             continue;
-        x = value(column->runs[i].measures);
+        x = figure_value(figure, column->runs[i].measures);
         sum += x;
         squares += x * x;
         n++;

@@ -17,10 +17,4 @@ void whatif_print_json(GString *out, const WhatifColumn *columns, size_t n);
 /* One window in lines of its own. */
 void whatif_print_window(GString *out, const LossWindow *window);
 
-/* Mean over runs and the half width of its 95 % confidence interval (Student's t; 0 for one run). */
-typedef struct {
-    double mean, half_width;
-} Estimate;
-Estimate whatif_estimate(const WhatifColumn *column, double (*value)(const Measures *m));
-
 #endif

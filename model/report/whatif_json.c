@@ -120,7 +120,7 @@ json_column(JsonOut *json, const WhatifColumn *base, const WhatifColumn *column)
         return;
     }
     for (size_t f = 0; f < whatif_n_figures; f++) {
-        Estimate e = whatif_estimate(column, whatif_figures[f].value);
+        Estimate e = whatif_estimate(column, &whatif_figures[f]);
         json_kv_num(json, whatif_figures[f].key, e.mean);
         if (column->n_runs > 1) {
             g_autofree char *key = g_strconcat(whatif_figures[f].key, "CI95", NULL);

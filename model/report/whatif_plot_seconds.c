@@ -1,5 +1,6 @@
 /* Figures of flows, by the second in which they began: every variant a curve */
 
+#include "model/report/percentile.h"
 #include "model/report/whatif_plot_private.h"
 
 #include <math.h>
@@ -92,15 +93,6 @@ second_retransmits(const Second *s)
     return n;
 }
 
-static int
-compare_times(gconstpointer a, gconstpointer b, gpointer unused)
-{
-    SimTime x = *(const SimTime *)a, y = *(const SimTime *)b;
-
-    (void)unused;
-    return (x > y) - (x < y);
-}
-
 /* In milliseconds, of those that are not negative. */
 static double
 second_percentile(const Second *s, bool request, double p)
@@ -114,7 +106,7 @@ second_percentile(const Second *s, bool request, double p)
     }
     if (n == 0)
         return NAN;
-    g_qsort_with_data(times, (gint)n, sizeof *times, compare_times, NULL);
+    times_sort(times, n);
     return (double)percentile(times, n, p) / SIMTIME_MSEC;
 }
 

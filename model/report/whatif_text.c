@@ -14,7 +14,7 @@
 static char *
 cell(const WhatifColumn *column, const Figure *figure)
 {
-    Estimate e = whatif_estimate(column, figure->value);
+    Estimate e = whatif_estimate(column, figure);
     g_autoptr(GString) text = g_string_new(NULL);
     size_t percent = strlen(figure->format) > 3 && g_str_has_suffix(figure->format, "%%");
 

@@ -1,5 +1,6 @@
 /* Expectations: evaluated at the end, each failure explained by the rule or element that is behind it. */
 
+#include "model/report/percentile.h"
 #include "model/scenario/match.h"
 #include "model/scenario/run_private.h"
 
@@ -306,29 +307,17 @@ imbalance(const FlowSet *set)
     return total ? (double)most * servers->len / (double)total : 0;
 }
 
-static int
-compare_ms(gconstpointer a, gconstpointer b, gpointer unused)
-{
-    double x = *(const double *)a, y = *(const double *)b;
-
-    (void)unused;
-    return (x > y) - (x < y);
-}
-
 static double
 connect_percentile(const FlowSet *set, double p)
 {
-    VEC(double) times = {0};
-    double result = 0;
+    Times times = {0};
+    double result;
 
     for (size_t i = 0; i < set->n; i++)
         if (set->flows[i]->connected_at >= 0)
-            vec_push(&times, ms(set->flows[i]->connected_at - set->flows[i]->start));
-    if (times.len > 0) {
-        size_t rank = (size_t)(p / 100 * (double)times.len + 0.5);
-        g_qsort_with_data(times.data, (gint)times.len, sizeof(double), compare_ms, NULL);
-        result = times.data[rank == 0 ? 0 : MIN(rank, times.len) - 1];
-    }
+            vec_push(&times, set->flows[i]->connected_at - set->flows[i]->start);
+    times_sort(times.data, times.len);
+    result = ms(percentile(times.data, times.len, p));
     vec_clear(&times);
     return result;
 }

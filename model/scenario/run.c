@@ -1,5 +1,6 @@
 #include "model/scenario/run_private.h"
 
+#include "model/report/percentile.h"
 #include "sim/netfilter/conntrack.h"
 
 #include <stdlib.h>
@@ -274,26 +275,6 @@ scenario_run_story(const ScenarioRun *run, size_t *ret_n)
 /* --- Results of loads
  * --------------------------------------------------------------------------------------------------------- */
 
-SimTime
-percentile(const SimTime *sorted, size_t n, double p)
-{
-    size_t rank;
-
-    if (n == 0)
-        return 0;
-    rank = (size_t)(p / 100 * (double)n + 0.5);
-    return sorted[rank == 0 ? 0 : MIN(rank, n) - 1];
-}
-
-static int
-compare_times(gconstpointer a, gconstpointer b, gpointer unused)
-{
-    SimTime x = *(const SimTime *)a, y = *(const SimTime *)b;
-
-    (void)unused;
-    return (x > y) - (x < y);
-}
-
 static void
 count_flow(LoadResult *result, const Flow *flow)
 {
@@ -307,13 +288,10 @@ count_flow(LoadResult *result, const Flow *flow)
     result->retransmits += flow->retransmits;
 }
 
-typedef VEC(SimTime) Times;
-
 static void
 take_percentiles(LoadResult *result, Times *times)
 {
-    if (times->len > 0)
-        g_qsort_with_data(times->data, (gint)times->len, sizeof(SimTime), compare_times, NULL);
+    times_sort(times->data, times->len);
     result->p50 = percentile(times->data, times->len, 50);
     result->p90 = percentile(times->data, times->len, 90);
     result->p99 = percentile(times->data, times->len, 99);

@@ -48,8 +48,6 @@ const ZoneMeter *scenario_run_zones(const ScenarioRun *run); /* NULL: not severa
 const uint64_t *scenario_run_conntrack(const ScenarioRun *run, size_t *ret_n);
 Cloud *scenario_run_cloud(const ScenarioRun *run); /* NULL: no load balancers. */
 const LoadResult *scenario_run_loads(ScenarioRun *run, size_t *ret_n);
-/* Percentile (0..100) of sorted times; 0 of none. */
-SimTime percentile(const SimTime *sorted, size_t n, double p);
 const ExpectResult *scenario_run_expectations(ScenarioRun *run, size_t *ret_n); /* Evaluates on first call. */
 const StoryLine *scenario_run_story(const ScenarioRun *run, size_t *ret_n);
 #endif
