@@ -190,6 +190,47 @@ cli_output(const GString *text)
 }
 
 bool
+cli_parse_number(const Command *command, const char *option, const char *text, uint64_t low, uint64_t high,
+                 uint64_t *value)
+{
+    guint64 parsed;
+
+    if (!text)
+        return true;
+    if (g_ascii_string_to_unsigned(text, 10, low, high, &parsed, NULL)) {
+        *value = parsed;
+        return true;
+    }
+    if (high == G_MAXUINT64)
+        cli_usage_error(command, "%s is a number, not \"%s\"", option, text);
+    else
+        cli_usage_error(command, "%s is a number from %" G_GUINT64_FORMAT " to %" G_GUINT64_FORMAT ", not \"%s\"",
+                        option, low, high, text);
+    return false;
+}
+
+uint64_t *
+cli_parse_seeds(const Command *command, const CommonOptions *common, const char *seed, const char *repeat, size_t *n)
+{
+    Input *input = cli_load(common);
+    uint64_t first, count = *n;
+    uint64_t *seeds;
+
+    if (!input)
+        return NULL;
+    first = input->scenario.seed;
+    input_free(input);
+    if (!cli_parse_number(command, "--seed", seed, 0, G_MAXUINT64, &first) ||
+        !cli_parse_number(command, "--repeat", repeat, 1, 10000, &count))
+        return NULL;
+    seeds = g_new(uint64_t, count);
+    for (size_t i = 0; i < count; i++)
+        seeds[i] = first + i;
+    *n = count;
+    return seeds;
+}
+
+bool
 cli_parse_endpoint(const char *text, IpAddr *ret_addr, uint16_t *ret_port, uint8_t *ret_proto)
 {
     g_autofree char *copy = g_strdup(text);

@@ -58,6 +58,14 @@ int cli_no_such(const Command *command, const char *kind, const char *name, Stor
 /* Writes to stdout; EXIT_FINE, or EXIT_OURS when the pipe or disk refuses. */
 int cli_output(const GString *text);
 
+/* The number that 'option' ("--seed") was given; *value stays where 'text' is NULL.  'high' G_MAXUINT64: any from 'low'
+ * on. False after a message. */
+bool cli_parse_number(const Command *command, const char *option, const char *text, uint64_t low, uint64_t high,
+                      uint64_t *value);
+/* --seed and --repeat of a command that runs the files several times: one seed after the other, by default from the
+ * scenario's on; *n of them, which holds the default before.  NULL after a message; caller frees. */
+uint64_t *cli_parse_seeds(const Command *command, const CommonOptions *common, const char *seed, const char *repeat,
+                          size_t *n);
 /* "10.0.0.1:80", "[fd00::1]:80", "10.0.0.1", with an optional "/tcp" behind; false if malformed. */
 bool cli_parse_endpoint(const char *text, IpAddr *ret_addr, uint16_t *ret_port, uint8_t *ret_proto);
 bool cli_parse_mode(const char *text, ProxyMode *ret_mode);

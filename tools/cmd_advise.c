@@ -22,25 +22,13 @@ stop_all(void)
     stopped = 1;
 }
 
-static void
-on_signal(int signal_number)
-{
-    (void)signal_number;
-    stop_all();
-}
-
 static int
-advise(const CommonOptions *common, const SearchRange *ranges, size_t n, uint64_t seed, size_t repeat)
+advise(const CommonOptions *common, const SearchRange *ranges, size_t n, const uint64_t *seeds, size_t repeat)
 {
-    g_autofree uint64_t *seeds = g_new0(uint64_t, repeat);
     g_autoptr(GString) out = g_string_new(NULL);
     JsonOut json = json_out(out, true);
     bool found = true, failed = false;
 
-    for (size_t s = 0; s < repeat; s++)
-        seeds[s] = seed + s;
-    signal(SIGINT, on_signal);
-    signal(SIGTERM, on_signal);
     watch_work(NULL, NULL, SIMTIME_NEVER, stop_all);
     if (common->json) {
         json_object(&json);
@@ -98,20 +86,14 @@ run_options(const CommonOptions *common, const Options *o)
 {
     size_t n = o->searches ? g_strv_length(o->searches) : 0, n_read = 0;
     g_autofree SearchRange *ranges = g_new0(SearchRange, n + 1);
-    Input *input = cli_load(common);
-    guint64 seed, repeat = 3;
+    size_t repeat = 3;
+    g_autofree uint64_t *seeds = cli_parse_seeds(&command_advise, common, o->seed, o->repeat, &repeat);
     int status = EXIT_FINE;
 
-    if (!input)
+    if (!seeds)
         return EXIT_USAGE;
-    seed = input->scenario.seed;
-    input_free(input);
     if (n == 0)
         return cli_usage_error(&command_advise, "which field? --search OBJECT.FIELD=LOW..HIGH");
-    if (o->seed && !g_ascii_string_to_unsigned(o->seed, 10, 0, G_MAXUINT64, &seed, NULL))
-        return cli_usage_error(&command_advise, "--seed is a number, not \"%s\"", o->seed);
-    if (o->repeat && !g_ascii_string_to_unsigned(o->repeat, 10, 1, 10000, &repeat, NULL))
-        return cli_usage_error(&command_advise, "--repeat is a number from 1 to 10000, not \"%s\"", o->repeat);
     for (; n_read < n && status == EXIT_FINE; n_read++)
         if (!search_range_parse(o->searches[n_read], o->step, &ranges[n_read]))
             status = cli_usage_error(&command_advise,
@@ -119,7 +101,7 @@ run_options(const CommonOptions *common, const Options *o)
                                      "not \"%s\"",
                                      o->step ? ", and --step of the same kind" : "", o->searches[n_read]);
     if (status == EXIT_FINE)
-        status = advise(common, ranges, n, seed, repeat);
+        status = advise(common, ranges, n, seeds, repeat);
     for (size_t i = 0; i < n_read; i++)
         search_range_clear(&ranges[i]);
     return status;

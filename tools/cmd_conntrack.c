@@ -89,14 +89,20 @@ event_passes(void *user, const Conn *conn)
 }
 
 static int
-show(View *view, const Options *o)
+show(View *view, char *const *words, const void *options)
 {
+    const Options *o = options;
     g_autoptr(GString) out = g_string_new(NULL);
     Filter filter;
     Listing listing = {.filter = &filter, .out = out};
     CtEvents *events;
     int status;
 
+    if (words[0])
+        return cli_usage_error(&command_conntrack, "\"%s\" is no file", words[0]);
+    if (o->sport < 0 || o->sport > UINT16_MAX || o->dport < 0 || o->dport > UINT16_MAX)
+        return cli_usage_error(&command_conntrack, "a port is a number up to 65535, not %d",
+                               o->sport < 0 || o->sport > UINT16_MAX ? o->sport : o->dport);
     if (!parse_filter(o, &filter))
         return EXIT_USAGE;
     if (o->events) {
@@ -122,7 +128,6 @@ show(View *view, const Options *o)
 static int
 run(int argc, char **argv)
 {
-    CommonOptions common;
     Options o = {0};
     const GOptionEntry entries[] = {
         VIEW_HOST_ENTRIES(o.view),
@@ -136,21 +141,8 @@ run(int argc, char **argv)
         {"dport", 0, 0, G_OPTION_ARG_INT, &o.dport, "with this original destination port", "PORT"},
         {0},
     };
-    g_auto(GStrv) words = NULL;
-    View view;
-    int status = EXIT_USAGE;
+    int status = view_main(&command_conntrack, argc, argv, entries, &o.view, show, &o);
 
-    if (!cli_parse(&command_conntrack, &argc, &argv, entries, &common))
-        return EXIT_USAGE;
-    words = view_take_words(&common);
-    if (words[0])
-        cli_usage_error(&command_conntrack, "\"%s\" is no file", words[0]);
-    else if (view_open(&command_conntrack, &common, &o.view, &view)) {
-        status = show(&view, &o);
-        view_close(&view);
-    }
-    cli_common_clear(&common);
-    view_options_clear(&o.view);
     g_free(o.proto);
     g_free(o.src);
     g_free(o.dst);

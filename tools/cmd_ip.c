@@ -53,12 +53,15 @@ show_route(Host *host, char *const *words, IpFamily family, GString *out)
 }
 
 static int
-show(const View *view, const Options *o, char *const *words)
+show(View *view, char *const *words, const void *options)
 {
+    const Options *o = options;
     g_autoptr(GString) out = g_string_new(NULL);
-    Host *host = view_host(view, &o->view, true);
+    Host *host;
     int status;
 
+    view_advance(view);
+    host = view_host(view, &o->view, true);
     if (!host)
         return EXIT_USAGE;
     if (words[0] && is_word(words[0], "address", 1))
@@ -73,7 +76,6 @@ show(const View *view, const Options *o, char *const *words)
 static int
 run(int argc, char **argv)
 {
-    CommonOptions common;
     Options o = {0};
     const GOptionEntry entries[] = {
         VIEW_HOST_ENTRIES(o.view),
@@ -82,21 +84,8 @@ run(int argc, char **argv)
         {"ipv6", '6', 0, G_OPTION_ARG_NONE, &o.six, "routes of IPv6", NULL},
         {0},
     };
-    g_auto(GStrv) words = NULL;
-    View view;
-    int status = EXIT_USAGE;
 
-    if (!cli_parse(&command_ip, &argc, &argv, entries, &common))
-        return EXIT_USAGE;
-    words = view_take_words(&common);
-    if (view_open(&command_ip, &common, &o.view, &view)) {
-        view_advance(&view);
-        status = show(&view, &o, words);
-        view_close(&view);
-    }
-    cli_common_clear(&common);
-    view_options_clear(&o.view);
-    return status;
+    return view_main(&command_ip, argc, argv, entries, &o.view, show, &o);
 }
 
 static const char *const formats[] = {"text", NULL};

@@ -76,8 +76,10 @@ has_table(const NfRuleset *rs, const char *table)
 }
 
 static int
-show(const View *view, const Options *o, const char *chain)
+show(View *view, char *const *words, const void *options)
 {
+    const Options *o = options;
+    const char *chain = words[0];
     g_autoptr(GString) out = g_string_new(NULL);
     const char *table = o->table ? o->table : "filter";
     IpFamily family = FAMILY_IPV4;
@@ -85,8 +87,11 @@ show(const View *view, const Options *o, const char *chain)
     const NfRuleset *rs;
     bool found;
 
+    if (chain && words[1])
+        return cli_usage_error(&command_iptables, "one CHAIN at most, not also \"%s\"", words[1]);
     if (o->family && !cli_parse_family(o->family, &family))
         return cli_usage_error(&command_iptables, "--family is ipv4 or ipv6, not \"%s\"", o->family);
+    view_advance(view);
     host = view_host(view, &o->view, true);
     if (!host)
         return EXIT_USAGE;
@@ -114,7 +119,6 @@ show(const View *view, const Options *o, const char *chain)
 static int
 run(int argc, char **argv)
 {
-    CommonOptions common;
     Options o = {0};
     const GOptionEntry entries[] = {
         VIEW_HOST_ENTRIES(o.view),
@@ -129,22 +133,8 @@ run(int argc, char **argv)
         {"family", 0, 0, G_OPTION_ARG_STRING, &o.family, "ipv4 (default) or ipv6 (ip6tables)", "FAMILY"},
         {0},
     };
-    g_auto(GStrv) words = NULL;
-    View view;
-    int status = EXIT_USAGE;
+    int status = view_main(&command_iptables, argc, argv, entries, &o.view, show, &o);
 
-    if (!cli_parse(&command_iptables, &argc, &argv, entries, &common))
-        return EXIT_USAGE;
-    words = view_take_words(&common);
-    if (words[0] && words[1])
-        cli_usage_error(&command_iptables, "one CHAIN at most, not also \"%s\"", words[1]);
-    else if (view_open(&command_iptables, &common, &o.view, &view)) {
-        view_advance(&view);
-        status = show(&view, &o, words[0]);
-        view_close(&view);
-    }
-    cli_common_clear(&common);
-    view_options_clear(&o.view);
     g_free(o.table);
     g_free(o.family);
     return status;

@@ -53,8 +53,8 @@ matrix_input(Input *input, const Options *o, const CommonOptions *common)
         return EXIT_USAGE;
     if (o->nodes < 0)
         return cli_usage_error(&command_matrix, "--nodes is a number of nodes, not %d", o->nodes);
-    if (o->seed && !g_ascii_string_to_unsigned(o->seed, 10, 0, G_MAXUINT64, &seed, NULL))
-        return cli_usage_error(&command_matrix, "--seed is a number, not \"%s\"", o->seed);
+    if (!cli_parse_number(&command_matrix, "--seed", o->seed, 0, G_MAXUINT64, &seed))
+        return EXIT_USAGE;
     cluster = cluster_new(input, &(ClusterOptions){.seed = seed});
     if (!cluster) {
         diags_print(input->diags, stderr, DIAG_ERROR);

@@ -11,11 +11,16 @@ typedef struct {
 } Options;
 
 static int
-show(const View *view, const Options *o)
+show(View *view, char *const *words, const void *options)
 {
+    const Options *o = options;
     g_autoptr(GString) out = g_string_new(NULL);
-    Host *host = view_host(view, &o->view, true);
+    Host *host;
 
+    if (words[0])
+        return cli_usage_error(&command_netstat, "\"%s\" is no file", words[0]);
+    view_advance(view);
+    host = view_host(view, &o->view, true);
     if (!host)
         return EXIT_USAGE;
     host_text_netstat(out, host,
@@ -26,7 +31,6 @@ show(const View *view, const Options *o)
 static int
 run(int argc, char **argv)
 {
-    CommonOptions common;
     Options o = {0};
     const GOptionEntry entries[] = {
         VIEW_HOST_ENTRIES(o.view),
@@ -39,23 +43,8 @@ run(int argc, char **argv)
         {"programs", 'p', 0, G_OPTION_ARG_NONE, &o.programs, "taken and ignored: there are no processes", NULL},
         {0},
     };
-    g_auto(GStrv) words = NULL;
-    View view;
-    int status = EXIT_USAGE;
 
-    if (!cli_parse(&command_netstat, &argc, &argv, entries, &common))
-        return EXIT_USAGE;
-    words = view_take_words(&common);
-    if (words[0])
-        cli_usage_error(&command_netstat, "\"%s\" is no file", words[0]);
-    else if (view_open(&command_netstat, &common, &o.view, &view)) {
-        view_advance(&view);
-        status = show(&view, &o);
-        view_close(&view);
-    }
-    cli_common_clear(&common);
-    view_options_clear(&o.view);
-    return status;
+    return view_main(&command_netstat, argc, argv, entries, &o.view, show, &o);
 }
 
 static const char *const formats[] = {"text", NULL};

@@ -2,7 +2,6 @@
 
 #include "tools/cli.h"
 
-#include <signal.h>
 #include <stdio.h>
 #include <string.h>
 #include <unistd.h>
@@ -30,13 +29,6 @@ stop_running(void)
 {
     if (running)
         sim_stop(running);
-}
-
-static void
-on_signal(int signal_number)
-{
-    (void)signal_number;
-    stop_running();
 }
 
 static bool
@@ -86,8 +78,6 @@ replay(Cluster *cluster, const ScenarioSpec *spec, uint64_t seed, SimTime until,
     }
     run = scenario_run_new(cluster, spec);
     running = cluster_sim(cluster);
-    signal(SIGINT, on_signal);
-    signal(SIGTERM, on_signal);
     watch_work("replaying", running, MIN(until, spec->duration > 0 ? spec->duration : SIMTIME_NEVER), stop_running);
     report.interrupted = !scenario_run_until(run, until);
     watch_end();
@@ -114,26 +104,16 @@ replay(Cluster *cluster, const ScenarioSpec *spec, uint64_t seed, SimTime until,
     return status;
 }
 
-static bool
-parse_number(const char *text, const char *option, uint64_t fallback, uint64_t *ret_value)
-{
-    *ret_value = fallback;
-    if (!text || g_ascii_string_to_unsigned(text, 10, 0, G_MAXUINT64, ret_value, NULL))
-        return true;
-    cli_usage_error(&command_run, "%s is a number, not \"%s\"", option, text);
-    return false;
-}
-
 static int
 run_input(Input *input, const Options *o, const CommonOptions *common)
 {
-    uint64_t seed, events;
+    uint64_t seed = input->scenario.seed, events = SCENARIO_EVENT_LIMIT;
     SimTime until = SIMTIME_NEVER;
     Cluster *cluster;
     int status;
 
-    if (!parse_number(o->seed, "--seed", input->scenario.seed, &seed) ||
-        !parse_number(o->events, "--event-limit", SCENARIO_EVENT_LIMIT, &events))
+    if (!cli_parse_number(&command_run, "--seed", o->seed, 0, G_MAXUINT64, &seed) ||
+        !cli_parse_number(&command_run, "--event-limit", o->events, 0, G_MAXUINT64, &events))
         return EXIT_USAGE;
     if (o->until && !simtime_parse(o->until, &until))
         return cli_usage_error(&command_run, "--until is a time such as 12s, not \"%s\"", o->until);

@@ -96,8 +96,9 @@ check_interface(const Dump *d)
 }
 
 static int
-dump(View *view, const Options *o, char *const *words)
+dump(View *view, char *const *words, const void *options)
 {
+    const Options *o = options;
     g_autofree char *expression = g_strjoinv(" ", (char **)words);
     g_autoptr(GString) out = g_string_new(NULL);
     g_autoptr(GError) error = NULL;
@@ -129,7 +130,6 @@ dump(View *view, const Options *o, char *const *words)
 static int
 run(int argc, char **argv)
 {
-    CommonOptions common;
     Options o = {0};
     const GOptionEntry entries[] = {
         VIEW_HOST_ENTRIES(o.view),
@@ -142,19 +142,8 @@ run(int argc, char **argv)
         {"count", 'c', 0, G_OPTION_ARG_INT, &o.count, "the first so many packets", "N"},
         {0},
     };
-    g_auto(GStrv) words = NULL;
-    View view;
-    int status = EXIT_USAGE;
+    int status = view_main(&command_tcpdump, argc, argv, entries, &o.view, dump, &o);
 
-    if (!cli_parse(&command_tcpdump, &argc, &argv, entries, &common))
-        return EXIT_USAGE;
-    words = view_take_words(&common);
-    if (view_open(&command_tcpdump, &common, &o.view, &view)) {
-        status = dump(&view, &o, words);
-        view_close(&view);
-    }
-    cli_common_clear(&common);
-    view_options_clear(&o.view);
     g_free(o.interface);
     return status;
 }

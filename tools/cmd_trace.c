@@ -94,8 +94,8 @@ trace_input(Input *input, const Options *o, const CommonOptions *common)
 
     if (o->detail + o->summary + o->minimal > 1)
         return cli_usage_error(&command_trace, "--detail, --summary and --minimal exclude each other");
-    if (o->seed && !g_ascii_string_to_unsigned(o->seed, 10, 0, G_MAXUINT64, &seed, NULL))
-        return cli_usage_error(&command_trace, "--seed is a number, not \"%s\"", o->seed);
+    if (!cli_parse_number(&command_trace, "--seed", o->seed, 0, G_MAXUINT64, &seed))
+        return EXIT_USAGE;
     if (o->family && !cli_parse_family(o->family, &family))
         return cli_usage_error(&command_trace, "--family is ipv4 or ipv6, not \"%s\"", o->family);
     if (!cli_set_mode(&command_trace, input, o->mode))

@@ -98,16 +98,14 @@ static bool
 setup(Setup *s, Input *input, const Options *o)
 {
     const KubeNode *node = (const KubeNode *)store_get(input->store, KIND_NODE, "", o->node);
-    guint64 seed = input->scenario.seed;
+    uint64_t seed = input->scenario.seed;
 
     if (!node) {
         cli_no_such(&command_walk, "Node", o->node, input->store, KIND_NODE);
         return false;
     }
-    if (o->seed && !g_ascii_string_to_unsigned(o->seed, 10, 0, G_MAXUINT64, &seed, NULL)) {
-        cli_usage_error(&command_walk, "--seed is a number, not \"%s\"", o->seed);
+    if (!cli_parse_number(&command_walk, "--seed", o->seed, 0, G_MAXUINT64, &seed))
         return false;
-    }
     if (!parse_question(o, &s->question))
         return false;
     if (!(o->rules ? load_dump(s, o->rules) : compile_rules(s, input, o)))

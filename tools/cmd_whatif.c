@@ -27,13 +27,6 @@ stop_all(void)
 }
 
 static void
-on_signal(int signal_number)
-{
-    (void)signal_number;
-    stop_all();
-}
-
-static void
 show_progress(size_t done, size_t total, void *user)
 {
     (void)user;
@@ -102,20 +95,15 @@ plot(const WhatifColumn *columns, size_t n, const char *dir)
 }
 
 static int
-compare(const CommonOptions *common, const Variant *variants, size_t n, uint64_t seed, size_t repeat,
+compare(const CommonOptions *common, const Variant *variants, size_t n, const uint64_t *seeds, size_t repeat,
         uint64_t event_limit, const Options *o)
 {
     g_autofree VariantResult *results = g_new0(VariantResult, n * repeat);
     g_autofree WhatifColumn *columns = g_new0(WhatifColumn, n);
-    g_autofree uint64_t *seeds = g_new0(uint64_t, repeat);
     g_autoptr(GString) out = g_string_new(NULL);
     int status;
     bool failed = false, any = false;
 
-    for (size_t s = 0; s < repeat; s++)
-        seeds[s] = seed + s;
-    signal(SIGINT, on_signal);
-    signal(SIGTERM, on_signal);
     watch_work(NULL, NULL, SIMTIME_NEVER, stop_all);
     variants_run((const char *const *)common->files, g_strv_length(common->files), variants, n, seeds, repeat, results,
                  &(VariantsOptions){.progress = show_progress,
@@ -159,26 +147,18 @@ compare(const CommonOptions *common, const Variant *variants, size_t n, uint64_t
 static int
 run_options(const CommonOptions *common, const Options *o)
 {
-    guint64 seed, repeat = 1, events = SCENARIO_EVENT_LIMIT;
-    Input *input = cli_load(common);
+    uint64_t events = SCENARIO_EVENT_LIMIT;
+    size_t n, repeat = 1;
+    g_autofree uint64_t *seeds = cli_parse_seeds(&command_whatif, common, o->seed, o->repeat, &repeat);
     Variant *variants;
-    size_t n;
     int status;
 
-    if (!input)
+    if (!seeds || !cli_parse_number(&command_whatif, "--event-limit", o->events, 1, G_MAXUINT64, &events))
         return EXIT_USAGE;
-    seed = input->scenario.seed;
-    input_free(input);
-    if (o->seed && !g_ascii_string_to_unsigned(o->seed, 10, 0, G_MAXUINT64, &seed, NULL))
-        return cli_usage_error(&command_whatif, "--seed is a number, not \"%s\"", o->seed);
-    if (o->repeat && !g_ascii_string_to_unsigned(o->repeat, 10, 1, 10000, &repeat, NULL))
-        return cli_usage_error(&command_whatif, "--repeat is a number from 1 to 10000, not \"%s\"", o->repeat);
-    if (o->events && !g_ascii_string_to_unsigned(o->events, 10, 1, G_MAXUINT64, &events, NULL))
-        return cli_usage_error(&command_whatif, "--event-limit is a number, not \"%s\"", o->events);
     variants = parse_variants(o->variants, &n);
     if (!variants)
         return EXIT_USAGE;
-    status = compare(common, variants, n, seed, repeat, events, o);
+    status = compare(common, variants, n, seeds, repeat, events, o);
     variants_free(variants, n);
     return status;
 }

@@ -45,11 +45,7 @@ parse_options(const Command *command, const ViewOptions *o, View *view, uint64_t
         cli_usage_error(command, "--at is a time such as 12s, not \"%s\"", o->at);
         return false;
     }
-    if (o->seed && !g_ascii_string_to_unsigned(o->seed, 10, 0, G_MAXUINT64, seed, NULL)) {
-        cli_usage_error(command, "--seed is a number, not \"%s\"", o->seed);
-        return false;
-    }
-    return true;
+    return cli_parse_number(command, "--seed", o->seed, 0, G_MAXUINT64, seed);
 }
 
 static bool
@@ -130,6 +126,27 @@ view_close(View *view)
         cluster_free(view->cluster);
     input_free(view->input);
     *view = (View){0};
+}
+
+int
+view_main(const Command *command, int argc, char **argv, const GOptionEntry *entries, ViewOptions *options,
+          ViewShow show, const void *user)
+{
+    CommonOptions common;
+    g_auto(GStrv) words = NULL;
+    View view;
+    int status = EXIT_USAGE;
+
+    if (!cli_parse(command, &argc, &argv, entries, &common))
+        return EXIT_USAGE;
+    words = view_take_words(&common);
+    if (view_open(command, &common, options, &view)) {
+        status = show(&view, words, user);
+        view_close(&view);
+    }
+    cli_common_clear(&common);
+    view_options_clear(options);
+    return status;
 }
 
 /* Pods of the namespace default are called "pod/NAME", and may be called with their namespace. */

@@ -49,6 +49,13 @@ void view_advance(View *view);
 SimTime view_now(const View *view);
 void view_close(View *view);
 
+/* What the run() of such a command does: reads options by 'entries', splits words from files, builds the world at time
+ * 0 and shows what 'show' makes of it, with the command's own 'user'; 'options' are cleared.  Returns the exit status.
+ */
+typedef int (*ViewShow)(View *view, char *const *words, const void *user);
+int view_main(const Command *command, int argc, char **argv, const GOptionEntry *entries, ViewOptions *options,
+              ViewShow show, const void *user);
+
 /* The host that --node or --host names; NULL after telling why.  Neither given: NULL, silently, if not 'required'. */
 Host *view_host(const View *view, const ViewOptions *options, bool required);
 

@@ -159,6 +159,14 @@ on_tick(int signal_number)
 }
 
 static void
+on_interrupt(int signal_number)
+{
+    (void)signal_number;
+    if (watch.stop)
+        watch.stop();
+}
+
+static void
 set_timer(long usec)
 {
     struct itimerval every = {.it_interval.tv_usec = usec, .it_value.tv_usec = usec};
@@ -193,6 +201,10 @@ watch_work(const char *what, const Sim *sim, SimTime until, void (*stop)(void))
     watch.what = what;
     watch.sim = sim;
     watch.stop = stop;
+    if (stop) {
+        signal(SIGINT, on_interrupt);
+        signal(SIGTERM, on_interrupt);
+    }
 }
 
 void

@@ -12,8 +12,8 @@
 /* 'memory_limit' in bytes, 0: none. */
 void watch_start(const char *command, uint64_t memory_limit);
 /* From now on it does 'what' (a literal).  'sim' (borrowed) tells how far it is on the way to 'until', which may be
- * SIMTIME_NEVER; NULL: only the time is told.  'stop' ends the work from a signal handler; NULL: it cannot be stopped.
- */
+ * SIMTIME_NEVER; NULL: only the time is told.  'stop' ends the work from a signal handler, also on Ctrl-C and SIGTERM,
+ * so that what was done so far can be told; NULL: it cannot be stopped. */
 void watch_work(const char *what, const Sim *sim, SimTime until, void (*stop)(void));
 /* Erases the line, which may come again. */
 void watch_clear_line(void);
