@@ -140,29 +140,7 @@ ipt_list_match(const IptPrinter *p, const NfExpr *e, bool numeric)
     case NFX_LOOKUP:
     case NFX_FIB_TYPE:
     case NFX_MARK_EQ0:
-    case NFX_SET_MARK:
-    case NFX_SET_CONNMARK:
-    case NFX_SET_UPDATE:
-    case NFX_COUNTER:
-    case NFX_LOG:
-    case NFX_TCPMSS:
-    case NFX_CT_ZONE:
-    case NFX_NOTRACK:
-    case NFX_CONTINUE:
-    case NFX_UNKNOWN_TARGET:
-    case NFX_ACCEPT:
-    case NFX_DROP:
-    case NFX_REJECT:
-    case NFX_RETURN:
-    case NFX_JUMP:
-    case NFX_GOTO:
-    case NFX_DNAT:
-    case NFX_SNAT:
-    case NFX_MASQUERADE:
-    case NFX_REDIRECT:
-    case NFX_VMAP:
-    case NFX_NUMGEN_VMAP:
-    case NFX_NUMGEN_DNAT:
+    case NFX_STATEMENTS:
         break;
     }
 }

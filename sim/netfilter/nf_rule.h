@@ -121,6 +121,33 @@ typedef enum {
                         entries. */
 } NfOp;
 
+/* "case NFX_STATEMENTS:" in a switch about tests: all that is none.  Without a default, the compiler tells which switch
+ * forgets a new op. */
+#define NFX_STATEMENTS                                                                                                 \
+    NFX_SET_MARK:                                                                                                      \
+    case NFX_SET_CONNMARK:                                                                                             \
+    case NFX_SET_UPDATE:                                                                                               \
+    case NFX_COUNTER:                                                                                                  \
+    case NFX_LOG:                                                                                                      \
+    case NFX_TCPMSS:                                                                                                   \
+    case NFX_CT_ZONE:                                                                                                  \
+    case NFX_NOTRACK:                                                                                                  \
+    case NFX_CONTINUE:                                                                                                 \
+    case NFX_UNKNOWN_TARGET:                                                                                           \
+    case NFX_ACCEPT:                                                                                                   \
+    case NFX_DROP:                                                                                                     \
+    case NFX_REJECT:                                                                                                   \
+    case NFX_RETURN:                                                                                                   \
+    case NFX_JUMP:                                                                                                     \
+    case NFX_GOTO:                                                                                                     \
+    case NFX_DNAT:                                                                                                     \
+    case NFX_SNAT:                                                                                                     \
+    case NFX_MASQUERADE:                                                                                               \
+    case NFX_REDIRECT:                                                                                                 \
+    case NFX_VMAP:                                                                                                     \
+    case NFX_NUMGEN_VMAP:                                                                                              \
+    case NFX_NUMGEN_DNAT
+
 enum {
     NF_CT_INVALID = 1,
     NF_CT_NEW = 2,
