@@ -143,6 +143,8 @@ struct Service {
     const char *traffic_distribution; /* NULL, PreferClose, PreferSameZone, PreferSameNode. */
 };
 
+bool service_has_family(const Service *service, IpFamily family); /* One of its cluster IPs is of it. */
+
 /* --- Node ------------------------------------------------------------------------------------------------------- */
 typedef struct {
     const char *key, *value, *effect;

@@ -314,3 +314,14 @@ read_ingress(ApiReader *r, const DocNode *root, Service *s)
                       "\"%s\" is not an IP address, kube-proxy ignores it", ingress->ip);
     }
 }
+
+bool
+service_has_family(const Service *s, IpFamily family)
+{
+    for (uint32_t i = 0; i < s->n_cluster_ips; i++) {
+        IpAddr addr;
+        if (ipaddr_parse_sloppy(s->cluster_ips[i], &addr) && ipaddr_family(&addr) == family)
+            return true;
+    }
+    return false;
+}

@@ -4,6 +4,7 @@
  * load balancers put X-Forwarded-For into the head of each request that begins a segment. */
 
 #include "model/cloud/lb_private.h"
+#include "sim/engine/dlist.h"
 
 #include <string.h>
 
@@ -143,10 +144,7 @@ on_accepted(Socket *listener, Socket *conn, void *user)
     for (uint32_t i = 0; i < lb->service->n_ports; i++)
         if (lb->service->ports[i].port == port && lb->service->ports[i].proto == IPPROTO_TCP_)
             pair->port = i;
-    pair->next = lb->pairs;
-    if (pair->next)
-        pair->next->prev = pair;
-    lb->pairs = pair;
+    dlist_push(lb->pairs, pair);
     socket_set_user(conn, &client_callbacks, pair);
     touch(pair);
     connect_target(pair);
@@ -187,12 +185,7 @@ connect_target(ProxyPair *pair)
 static void
 pair_free(ProxyPair *pair)
 {
-    if (pair->prev)
-        pair->prev->next = pair->next;
-    else
-        pair->lb->pairs = pair->next;
-    if (pair->next)
-        pair->next->prev = pair->prev;
+    dlist_remove(pair->lb->pairs, pair);
     if (pair->target)
         pair->target->n_active--;
     timer_free(cluster_sim(pair->lb->cloud->cluster), &pair->idle);

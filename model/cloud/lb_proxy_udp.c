@@ -6,6 +6,7 @@
  * is lost without an answer.  Source: envoyproxy.io, configuration/listeners/udp_filters/udp_proxy. */
 
 #include "model/cloud/lb_private.h"
+#include "sim/engine/dlist.h"
 
 typedef struct {
     IpAddr client, local;
@@ -59,12 +60,7 @@ session_free(UdpSession *session)
 {
     Lb *lb = session->lb;
 
-    if (session->prev)
-        session->prev->next = session->next;
-    else
-        lb->sessions = session->next;
-    if (session->next)
-        session->next->prev = session->prev;
+    dlist_remove(lb->sessions, session);
     session->target->n_active--;
     htable_remove(&lb->by_client, &session->key);
     socket_close(session->server);
@@ -173,13 +169,10 @@ session_open(Lb *lb, Socket *listener, const SessionKey *key, uint32_t port)
         return NULL;
     udp_connect(server, addr, target_port(target, port));
     session = g_new0(UdpSession, 1);
-    *session = (UdpSession){
-        .lb = lb, .key = *key, .target = target, .next = lb->sessions, .listener = listener, .server = server};
+    *session = (UdpSession){.lb = lb, .key = *key, .target = target, .listener = listener, .server = server};
     session->idle = timer_new(cluster_sim(lb->cloud->cluster), "lb.udp-idle", &lb->entity, on_idle, session);
     socket_set_user(server, &server_callbacks, session);
-    if (session->next)
-        session->next->prev = session;
-    lb->sessions = session;
+    dlist_push(lb->sessions, session);
     *(UdpSession **)htable_insert(&lb->by_client, key, NULL) = session;
     target->n_flows++;
     target->n_active++;

@@ -53,17 +53,6 @@ lb_class_handled(const LbProfile *p, const Service *s)
 }
 
 static bool
-wants_family(const Service *s, IpFamily family)
-{
-    for (uint32_t i = 0; i < s->n_cluster_ips; i++) {
-        IpAddr addr;
-        if (ipaddr_parse_sloppy(s->cluster_ips[i], &addr) && ipaddr_family(&addr) == family)
-            return true;
-    }
-    return false;
-}
-
-static bool
 is_stated(const Service *s, IpAddr addr)
 {
     for (uint32_t i = 0; i < s->n_ingress; i++) {
@@ -105,7 +94,7 @@ pool_allocate(Input *input, const LbProfile *p, const IpPrefix *pool, const Serv
     for (size_t i = 0; i < n; i++) {
         const Service *s = (const Service *)objects[i];
         bool again = true;
-        if (!is_balanced(p, s) || !wants_family(s, family))
+        if (!is_balanced(p, s) || !service_has_family(s, family))
             continue;
         addr = pool_first_choice(pool, s);
         while (again) {
@@ -154,7 +143,7 @@ vip_of_service(Input *input, const LbProfile *p, const Service *s, IpAddr ret_vi
             n++;
             continue;
         }
-        if (!wants_family(s, families[f]))
+        if (!service_has_family(s, families[f]))
             continue;
         /* minikube pkg/minikube/tunnel/loadbalancer_patcher.go: the clusterIP becomes the ingress address. */
         if (p->path != LB_PATH_ROUTE || !cluster_addr(s, families[f], &ret_vips[n]))

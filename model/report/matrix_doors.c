@@ -102,18 +102,6 @@ add_vips(Builder *b)
     add_hidden_vips(b);
 }
 
-/* The families that the Service has. */
-static bool
-serves(const Service *s, IpFamily family)
-{
-    for (uint32_t i = 0; i < s->n_cluster_ips; i++) {
-        IpAddr addr;
-        if (ipaddr_parse_sloppy(s->cluster_ips[i], &addr) && ipaddr_family(&addr) == family)
-            return true;
-    }
-    return false;
-}
-
 static void
 add_on_nodes(Builder *b, MatrixDoorKind kind, uint16_t port)
 {
@@ -123,7 +111,7 @@ add_on_nodes(Builder *b, MatrixDoorKind kind, uint16_t port)
         const ClusterNode *node = t->nodes->pdata[i];
         for (uint32_t j = 0; j < node->n_ips; j++) {
             IpFamily family = ipaddr_family(&node->ips[j]);
-            if (!serves(t->service, family))
+            if (!service_has_family(t->service, family))
                 continue;
             add_door(b, kind, node, node->ips[j], port);
         }
@@ -133,9 +121,9 @@ add_on_nodes(Builder *b, MatrixDoorKind kind, uint16_t port)
 static void
 add_localhost(Builder *b, uint16_t port)
 {
-    if (serves(b->table->service, FAMILY_IPV4))
+    if (service_has_family(b->table->service, FAMILY_IPV4))
         add_door(b, DOOR_LOCALHOST, NULL, IPADDR_LOOPBACK4, port);
-    if (serves(b->table->service, FAMILY_IPV6))
+    if (service_has_family(b->table->service, FAMILY_IPV6))
         add_door(b, DOOR_LOCALHOST, NULL, IPADDR_LOOPBACK6, port);
 }
 

@@ -446,8 +446,9 @@ json_rule(JsonOut *json, const char *key, const MatrixRule *rule)
     json_kv_str(json, key, text);
 }
 
-void
-matrix_json_outcome(JsonOut *json, const MatrixOutcome *o)
+/* Members, without braces. */
+static void
+json_outcome(JsonOut *json, const MatrixOutcome *o)
 {
     static const char *const sources[] = {NULL, "client", "node", "bridge", "other"};
     char addr[IPADDR_STR_SIZE];
@@ -467,6 +468,19 @@ matrix_json_outcome(JsonOut *json, const MatrixOutcome *o)
     json_rule(json, "masqueradedBecause", &o->masquerade);
 }
 
+void
+matrix_json_outcomes(JsonOut *json, const MatrixCell *cell)
+{
+    json_key(json, "outcomes");
+    json_array(json);
+    for (uint32_t i = 0; i < cell->n_outcomes; i++) {
+        json_object(json);
+        json_outcome(json, &cell->outcomes[i]);
+        json_object_end(json);
+    }
+    json_array_end(json);
+}
+
 static void
 json_cell(JsonOut *json, const MatrixTable *t, uint32_t door, uint32_t client)
 {
@@ -484,14 +498,7 @@ json_cell(JsonOut *json, const MatrixTable *t, uint32_t door, uint32_t client)
     json_kv_str(json, "doorNode", d->node ? d->node->name : NULL);
     json_key(json, "dialed");
     json_ipport(json, d->addr, d->port);
-    json_key(json, "outcomes");
-    json_array(json);
-    for (uint32_t i = 0; i < cell->n_outcomes; i++) {
-        json_object(json);
-        matrix_json_outcome(json, &cell->outcomes[i]);
-        json_object_end(json);
-    }
-    json_array_end(json);
+    matrix_json_outcomes(json, cell);
     json_object_end(json);
 }
 

@@ -22,7 +22,7 @@ void matrix_describe_rule(GString *out, const MatrixTable *table, uint32_t door,
                           const MatrixRule *rule);
 /* Names of clients with these indices, shortened: "pods on any node", "node a, node b". */
 char *matrix_join_clients(const MatrixTable *table, const uint32_t *clients, uint32_t n);
-/* The members of one outcome as JSON, without braces. */
-void matrix_json_outcome(JsonOut *json, const MatrixOutcome *outcome);
+/* The member "outcomes" of a cell's object. */
+void matrix_json_outcomes(JsonOut *json, const MatrixCell *cell);
 
 #endif

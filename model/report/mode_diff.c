@@ -159,14 +159,7 @@ json_side(JsonOut *json, const DiffSide *side, const MatrixCell *cell, const Mat
     json_kv_str(json, "name", side->name);
     json_kv_str(json, "ruleHost", rule->host);
     json_kv_str(json, "rule", rule->text);
-    json_key(json, "outcomes");
-    json_array(json);
-    for (uint32_t i = 0; i < cell->n_outcomes; i++) {
-        json_object(json);
-        matrix_json_outcome(json, &cell->outcomes[i]);
-        json_object_end(json);
-    }
-    json_array_end(json);
+    matrix_json_outcomes(json, cell);
     json_object_end(json);
 }
 

@@ -2,6 +2,7 @@
 
 #include "sim/transport/app.h"
 
+#include "sim/engine/dlist.h"
 #include "sim/transport/app_private.h"
 
 static void unlink_app(App *app);
@@ -33,10 +34,7 @@ app_register(App *app, SocketTable *table, const AppOps *ops)
 {
     app->ops = ops;
     app->table = table;
-    app->next = table->apps;
-    if (app->next)
-        app->next->prev = app;
-    table->apps = app;
+    dlist_push(table->apps, app);
 }
 
 void
@@ -67,10 +65,5 @@ app_table_free(SocketTable *table)
 static void
 unlink_app(App *app)
 {
-    if (app->prev)
-        app->prev->next = app->next;
-    else
-        app->table->apps = app->next;
-    if (app->next)
-        app->next->prev = app->prev;
+    dlist_remove(app->table->apps, app);
 }

@@ -1,5 +1,6 @@
 /* DNS server over UDP and TCP: answers from its owner's zone look-up */
 
+#include "sim/engine/dlist.h"
 #include "sim/transport/app_private.h"
 #include "sim/transport/dns_wire.h"
 
@@ -101,10 +102,7 @@ on_accepted(Socket *listener, Socket *socket, void *user)
     conn->server = server;
     conn->socket = socket;
     conn->data = g_byte_array_new();
-    conn->next = server->conns;
-    if (conn->next)
-        conn->next->prev = conn;
-    server->conns = conn;
+    dlist_push(server->conns, conn);
     server->app.active++;
     socket_set_user(socket, &conn_callbacks, conn);
 }
@@ -169,12 +167,7 @@ answer_query(DnsServer *server, const uint8_t *data, size_t size, uint8_t *buf, 
 static void
 conn_free(DnsConn *conn)
 {
-    if (conn->prev)
-        conn->prev->next = conn->next;
-    else
-        conn->server->conns = conn->next;
-    if (conn->next)
-        conn->next->prev = conn->prev;
+    dlist_remove(conn->server->conns, conn);
     conn->server->app.active--;
     g_byte_array_free(conn->data, TRUE);
     g_free(conn);

@@ -3,6 +3,7 @@
  * An exchange is the owner's from request() until http_respond(); it outlives its connection if that breaks, and is
  * freed with the App at the latest: an owner that frees the App must not respond afterwards. */
 
+#include "sim/engine/dlist.h"
 #include "sim/transport/app_private.h"
 #include "sim/transport/http_parse.h"
 
@@ -97,12 +98,7 @@ http_respond(HttpExchange *exchange, int status, const char *content_type, const
         if (!exchange->keep_alive)
             conn_finish(conn);
     }
-    if (exchange->prev)
-        exchange->prev->next = exchange->next;
-    else
-        server->exchanges = exchange->next;
-    if (exchange->next)
-        exchange->next->prev = exchange->prev;
+    dlist_remove(server->exchanges, exchange);
     g_free(exchange);
     if (conn && !conn->processing)
         process(conn);
@@ -117,10 +113,7 @@ on_accepted(Socket *listener, Socket *socket, void *user)
     (void)listener;
     conn->server = server;
     conn->socket = socket;
-    conn->next = server->conns;
-    if (conn->next)
-        conn->next->prev = conn;
-    server->conns = conn;
+    dlist_push(server->conns, conn);
     server->app.active++;
     socket_set_user(socket, &conn_callbacks, conn);
     rearm_idle(conn);
@@ -244,10 +237,7 @@ begin_exchange(HttpConn *conn)
     exchange->conn = conn;
     exchange->keep_alive = conn->parser.keep_alive && !conn->eof;
     exchange->head = strcmp(method, "HEAD") == 0;
-    exchange->next = server->exchanges;
-    if (exchange->next)
-        exchange->next->prev = exchange;
-    server->exchanges = exchange;
+    dlist_push(server->exchanges, exchange);
     conn->exchange = exchange;
     server->options.request(&server->app, exchange, &request, server->user);
 }
@@ -299,12 +289,7 @@ conn_free(HttpConn *conn)
 
     if (conn->exchange)
         conn->exchange->conn = NULL;
-    if (conn->prev)
-        conn->prev->next = conn->next;
-    else
-        server->conns = conn->next;
-    if (conn->next)
-        conn->next->prev = conn->prev;
+    dlist_remove(server->conns, conn);
     server->app.active--;
     timer_free(server->app.table->sim, &conn->idle);
     http_parser_clear(&conn->parser);
