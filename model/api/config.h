@@ -3,8 +3,8 @@
 
 /* Configuration kinds: KubeProxyConfiguration (kubeproxy.config.k8s.io/v1alpha1) and svcsim/v1 Cluster
  *
- * Every field has a default, so that a bare set of manifests is a complete input.  DESIGN.md 5 in words: without a
- * KubeProxyConfiguration the clusterCIDR is the Cluster's podCIDRs; with one whose clusterCIDR is empty there is no
+ * Every field has a default, so that a bare set of manifests is a complete input.  Without a KubeProxyConfiguration
+ * the clusterCIDR is the Cluster's podCIDRs; with one whose clusterCIDR is empty there is no
  * detector. */
 
 #include "model/api/object.h"

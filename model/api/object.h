@@ -119,7 +119,7 @@ struct Service {
     ApiObject meta;
     ServiceType type;
     Labels selector;
-    bool has_cluster_ip;      /* Stored by an API server: nothing is added to it (DESIGN.md 5). */
+    bool has_cluster_ip;      /* Stored by an API server: nothing is added to it. */
     const char **cluster_ips; /* As written; "None" for headless. */
     uint32_t n_cluster_ips;
     uint8_t ip_families[2]; /* IpFamily, in order. */

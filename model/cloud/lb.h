@@ -21,7 +21,7 @@
 typedef struct Cloud Cloud;
 typedef struct Lb Lb;
 
-/* control_fill()'s last step: the load balancers' status of Services that no API server has stored yet (DESIGN.md 5).
+/* control_fill()'s last step: the load balancers' status of Services that no API server has stored yet.
  * Without Cluster.spec.loadBalancer there is none.  False on errors (told in input->diags). */
 bool cloud_fill(Input *input);
 

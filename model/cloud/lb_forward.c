@@ -512,7 +512,7 @@ forward_target_lost(LbTarget *t, LbUnhealthyFlows what)
         LbFlow *flow = &lb->flows.data[i];
         if (!flow->used || flow->target != t)
             continue;
-        /* Datagrams have no connection that could persist: Azure and Google move them (FIELD.md 4.3). */
+        /* Datagrams have no connection that could persist: Azure and Google move them. */
         if (what == LB_FLOWS_PERSIST && flow->key.proto != IPPROTO_UDP_)
             continue;
         if (what == LB_FLOWS_MOVE || !is_nat(lb) || flow->key.proto != IPPROTO_TCP_)

@@ -5,11 +5,10 @@
  *
  * control_fill() brings an Input to the steady state that a cluster with these manifests would reach: pods of workloads
  * (names with hash suffixes), scheduling, pod IPs from node CIDRs, cluster IPs, node ports, EndpointSlices, load
- * balancer status, system services.  What an object states is kept; a Service that has a clusterIP gets nothing added
- * (DESIGN.md 5). Deterministic: allocations follow names and the seed, so that adding an object does not move the
- * others.
+ * balancer status, system services.  What an object states is kept; a Service that has a clusterIP gets nothing
+ * added.  Deterministic: allocations follow names and the seed, so that adding an object does not move the others.
  *
- * Controllers run in a Cluster and react to changes with the real delays (FIELD.md 6). */
+ * Controllers run in a Cluster and react to changes with the real delays. */
 
 #include "model/network/cluster.h"
 
@@ -17,7 +16,7 @@
  * pods). */
 bool control_fill(Input *input);
 
-/* Clocks of the control plane (FIELD.md 6), all settable by a Scenario's `clocks`. */
+/* Clocks of the control plane, all settable by a Scenario's `clocks`. */
 #define CONTROL_CLOCKS(X)                                                                                              \
     X(api_latency, "apiLatency", 5 * SIMTIME_MSEC)                /* One write to the API server. */                   \
     X(controller_latency, "controllerLatency", 20 * SIMTIME_MSEC) /* From a change to the controller's reaction. */    \

@@ -389,7 +389,7 @@ store_mirrored(Loader *l)
     }
 }
 
-/* DESIGN.md 5: without a KubeProxyConfiguration the clusterCIDR is the Cluster's podCIDRs; with one whose clusterCIDR
+/* Without a KubeProxyConfiguration the clusterCIDR is the Cluster's podCIDRs; with one whose clusterCIDR
  * is empty there is no detector.  Nodes override field by field. */
 static void
 settle_proxy(Input *input)

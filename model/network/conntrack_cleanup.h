@@ -3,7 +3,7 @@
 
 /* Stale UDP entries: what kube-proxy deletes from a node's conntrack table after a sync
  *
- * Source: kube-proxy pkg/proxy/conntrack/cleanup.go; SEMANTICS 8.1 to 8.3.  TCP and SCTP entries are never touched.
+ * Source: kube-proxy pkg/proxy/conntrack/cleanup.go.  TCP and SCTP entries are never touched.
  *   before 1.32  the changes are listed: entries of UDP endpoints that went, of UDP Services that got their first
  *                endpoint, of clusterIPs of UDP Services that went;
  *   from 1.32    reconciled: entries to a UDP service port with a serving endpoint whose reply does not come from one.

@@ -4,7 +4,7 @@
 /* Policy DROP of filter FORWARD on a node whose kube-proxy writes nftables
  *
  * In iptables mode the policy is that of the built-in chain which holds kube-proxy's own jumps: the compiler sets it.
- * In nftables mode it belongs to a table beside kube-proxy's, where no kube-proxy rule can accept (REALITY 23). */
+ * In nftables mode it belongs to a table beside kube-proxy's, where no kube-proxy rule can accept. */
 
 #include "sim/netfilter/nf_stack.h"
 

@@ -130,7 +130,7 @@ node_host_new(Sim *sim, Input *input, const KubeNode *node)
     sysctls->ip_forward = sysctls->ip6_forward = true;
     sysctls->send_redirects = false;
     sysctls->bridge_nf_call_iptables = sysctls->bridge_nf_call_ip6tables = true;
-    /* kube-proxy sets route_localnet for nodePorts on localhost in iptables mode only (SEMANTICS 5.3). */
+    /* kube-proxy sets route_localnet for nodePorts on localhost in iptables mode only. */
     sysctls->route_localnet = proxy->mode == PROXY_IPTABLES && proxy->localhost_node_ports;
     if (input_kernel_of(input, node->meta.name)->forward_drop && proxy->mode == PROXY_NFTABLES)
         forward_policy_drop(host_netfilter(host));

@@ -5,8 +5,8 @@
  *
  * Source: kube-proxy cmd/kube-proxy/app, pkg/proxy/runner (BoundedFrequencyRunner), pkg/proxy/conntrack,
  * pkg/proxy/healthcheck. Changes of Services and EndpointSlices reach a node after its watch latency; a sync runs at
- * most every minSyncPeriod (burst 2), at least every syncPeriod; loading takes time that grows with the rules written
- * (PERF.md 7). What is in the kernel between syncs is the older generation: nodes may disagree. */
+ * most every minSyncPeriod (burst 2), at least every syncPeriod; loading takes time that grows with the rules
+ * written.  What is in the kernel between syncs is the older generation: nodes may disagree. */
 
 #include "model/network/cluster.h"
 #include "model/proxy/proxier.h"

@@ -8,7 +8,7 @@
 
 #include "model/network/node_host.h"
 
-/* A veth crossing: FIELD.md 6 gives 10 to 50 us for veth and bridge. */
+/* A veth crossing: 10 to 50 us for veth and bridge. */
 #define VETH_LATENCY (10 * SIMTIME_USEC)
 
 LinkParams

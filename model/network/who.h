@@ -1,7 +1,7 @@
 #ifndef MODEL_NETWORK_WHO_H
 #define MODEL_NETWORK_WHO_H
 
-/* WHO and WHERE: the words by which users name senders and destinations (DESIGN.md 6)
+/* WHO and WHERE: the words by which users name senders and destinations
  *
  *   WHO    pod/[ns/]NAME  node/NAME  client/NAME  deployment/[ns/]NAME (its first pod)  IP
  *   WHERE  service/[ns/]NAME[:PORT]  pod/[ns/]NAME[:PORT]  node/NAME:PORT  lb/[ns/]NAME[:PORT] (its ingress)  DNS

@@ -3,7 +3,7 @@
 
 /* Which endpoints a service port uses on a node: the one decision that all modes share
  *
- * Source: kube-proxy pkg/proxy/topology.go CategorizeEndpoints; SEMANTICS 2.                                        */
+ * Source: kube-proxy pkg/proxy/topology.go CategorizeEndpoints. */
 
 #include "model/proxy/service_port.h"
 

@@ -8,7 +8,7 @@
  *   port     chains and sets of one service port: made once per state of the port and decision, shared by all rule
  * sets; shared   chains and maps with rules of all service ports (KUBE-SERVICES, service-ips). The restore input of an
  * incremental sync is told from object identity: a port's chains are new objects exactly when its Service or its
- * endpoints changed (SEMANTICS 6.2). */
+ * endpoints changed. */
 
 #include "model/proxy/arena.h"
 #include "model/proxy/choice.h"
@@ -33,7 +33,7 @@ typedef struct {
     HTable *table;                 /* Where it is found by its generation. */
 } PortNames;
 
-/* The decision of SEMANTICS 2.6 and 3, as far as tables of all ports need it. */
+/* What was decided of a port's endpoints, as far as tables of all ports need it. */
 typedef struct {
     bool has_endpoints, has_internal, has_external;
     bool node_in_ranges; /* The node's own address is within loadBalancerSourceRanges. */
@@ -54,9 +54,9 @@ typedef struct {
     IpAddr primary_ip;
     LocalDetector detector;
     NodePortAddrs node_ports;
-    bool localhost_node_ports; /* In effect (SEMANTICS 5.3). */
+    bool localhost_node_ports; /* In effect. */
     bool tcp_be_liberal, forward_drop, random_fully, nfacct_invalid, nfacct_localhost;
-    bool large_cluster; /* SEMANTICS 6.1. */
+    bool large_cluster; /* More than 1,000 endpoints: rules without comments. */
     uint32_t mark;      /* Masquerade mark. */
 } ProxyView;
 

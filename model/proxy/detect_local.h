@@ -3,8 +3,7 @@
 
 /* What tells traffic of local pods from other traffic
  *
- * Source: kube-proxy cmd/kube-proxy/app/server_linux.go getLocalDetectors(), pkg/proxy/util/localdetector.go; SEMANTICS
- * 5.14. */
+ * Source: kube-proxy cmd/kube-proxy/app/server_linux.go getLocalDetectors(), pkg/proxy/util/localdetector.go. */
 
 #include "model/proxy/proxier.h"
 

@@ -3,7 +3,7 @@
 
 /* Endpoints of a service from its slices, by port name and protocol
  *
- * Source: kube-proxy pkg/proxy/endpointslicecache.go (endpointInfoByServicePort, addEndpoints); SEMANTICS 1.7 to 1.10.
+ * Source: kube-proxy pkg/proxy/endpointslicecache.go (endpointInfoByServicePort, addEndpoints).
  * The Service object plays no part here: slices name the service by label.  Texts of the store (node names, hints) are
  * borrowed, as they are interned for the store's life; the rest is in the caller's arena. */
 
@@ -28,9 +28,9 @@ void endpoint_lists_build(Store *store, const char *ns, const char *service, IpF
 void endpoint_lists_clear(EndpointLists *lists); /* What the arena does not. */
 const EndpointList *endpoint_lists_find(const EndpointLists *lists, const char *port_name, uint8_t proto);
 bool endpoint_list_equal(const EndpointList *a, const EndpointList *b);
-/* A change of UDP endpoints from 'a' to 'b': one added, removed, renamed or renumbered (SEMANTICS 8.1). */
+/* A change of UDP endpoints from 'a' to 'b': one added, removed, renamed or renumbered. */
 bool endpoint_lists_udp_differ(const EndpointLists *a, const EndpointLists *b);
-/* kube-proxy's informers do not show such an object to it (SEMANTICS 1.2). */
+/* kube-proxy's informers do not show such an object to it. */
 bool proxy_object_hidden(const ApiObject *object);
 
 #endif

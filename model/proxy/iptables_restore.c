@@ -1,6 +1,6 @@
 /* kube-proxy's own input to iptables-restore
  *
- * Source: kube-proxy pkg/proxy/iptables/proxier.go syncProxyRules(); SEMANTICS 5.15, 5.16, 6.2, 6.3.  The lines stand
+ * Source: kube-proxy pkg/proxy/iptables/proxier.go syncProxyRules().  The lines stand
  * in the normalised order of kube-proxy's own tests: tables by name; KUBE-NODEPORTS, KUBE-SERVICES, then the other
  * chains, alphabetically; rules; deletions. */
 

@@ -1,6 +1,6 @@
 /* iptables mode: the chains of one service port
  *
- * Source: kube-proxy pkg/proxy/iptables/proxier.go syncProxyRules(), writeServiceToEndpointRules(); SEMANTICS 5.11.
+ * Source: kube-proxy pkg/proxy/iptables/proxier.go syncProxyRules(), writeServiceToEndpointRules().
  * Chains KUBE-EXT (external destinations), KUBE-FW (loadBalancerSourceRanges), KUBE-SVC (all endpoints), KUBE-SVL
  * (local endpoints), and a KUBE-SEP for each endpoint that one of them can reach. */
 

@@ -1,6 +1,6 @@
 /* iptables mode: the chains with rules of all service ports
  *
- * Source: kube-proxy pkg/proxy/iptables/proxier.go syncProxyRules(); SEMANTICS 5.5 to 5.10, 5.13. */
+ * Source: kube-proxy pkg/proxy/iptables/proxier.go syncProxyRules(). */
 
 #include "model/proxy/iptables_compiler.h"
 

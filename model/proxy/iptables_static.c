@@ -1,7 +1,7 @@
 /* iptables mode: chains that no Service decides
  *
  * Source: kube-proxy pkg/proxy/iptables/proxier.go (iptablesJumpChains, iptablesKubeletJumpChains and the static rules
- * of syncProxyRules); SEMANTICS 4 and 5.1 to 5.4. */
+ * of syncProxyRules). */
 
 #include "model/proxy/iptables_compiler.h"
 

@@ -1,4 +1,4 @@
-/* Gauges and health that kube-proxy exports (SEMANTICS 3.8, 8.4) */
+/* Gauges and health that kube-proxy exports */
 
 #include <string.h>
 

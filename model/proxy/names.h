@@ -1,7 +1,7 @@
 #ifndef MODEL_PROXY_NAMES_H
 #define MODEL_PROXY_NAMES_H
 
-/* Chain names (SEMANTICS 4.5, 4.6, 9.8); iptables/proxier.go portProtoHash, servicePortEndpointChainName;
+/* Chain names; iptables/proxier.go portProtoHash, servicePortEndpointChainName;
  * nftables/proxier.go */
 
 #include "model/proxy/service_port.h"

@@ -4,7 +4,7 @@
 /* The files of the nftables compiler among themselves; see compiler.h for what each function makes
  *
  * Two layouts: that of v1.31 to v1.35 (a chain for every endpoint; mark-for-masquerade), which is v1.35's throughout:
- * v1.31 and v1.32 hooked some of the same checks at other priorities (SEMANTICS 9.1); and that of v1.36 (DNAT to a map
+ * v1.31 and v1.32 hooked some of the same checks at other priorities; and that of v1.36 (DNAT to a map
  * of endpoints; a set of hairpin connections). */
 
 #include <string.h>

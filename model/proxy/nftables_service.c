@@ -1,7 +1,7 @@
 /* nftables mode: the chains of one service port
  *
- * Source: kube-proxy pkg/proxy/nftables/proxier.go syncProxyRules(), writeServiceToEndpointRules(); SEMANTICS 9.7
- * to 9.10. Chains service- (all endpoints), local- (local endpoints), external- (external destinations), firewall-
+ * Source: kube-proxy pkg/proxy/nftables/proxier.go syncProxyRules(), writeServiceToEndpointRules().
+ * Chains service- (all endpoints), local- (local endpoints), external- (external destinations), firewall-
  * (source ranges); up to v1.35, and with session affinity, endpoint- for each endpoint; sets affinity-. */
 
 #include "model/proxy/names.h"

@@ -1,6 +1,6 @@
 /* nftables mode: the sets and maps with elements of all service ports
  *
- * Source: kube-proxy pkg/proxy/nftables/proxier.go syncProxyRules(); SEMANTICS 9.3, 9.5, 9.6, 9.10. */
+ * Source: kube-proxy pkg/proxy/nftables/proxier.go syncProxyRules(). */
 
 #include "model/proxy/nftables_compiler.h"
 

@@ -1,6 +1,6 @@
 /* nftables mode: chains that no Service decides
  *
- * Source: kube-proxy pkg/proxy/nftables/proxier.go setupNFTables(); SEMANTICS 9.1, 9.2, 9.4, 9.5, 9.9, 9.10. */
+ * Source: kube-proxy pkg/proxy/nftables/proxier.go setupNFTables(). */
 
 #include "model/proxy/nftables_compiler.h"
 

@@ -3,7 +3,7 @@
 
 /* On which addresses of a node NodePorts are reached
  *
- * Source: kube-proxy pkg/proxy/util/nodeport_addresses.go, cmd/kube-proxy/app/server.go; SEMANTICS 5.3, 5.13, 9.3, 9.4.
+ * Source: kube-proxy pkg/proxy/util/nodeport_addresses.go, cmd/kube-proxy/app/server.go.
  * The addresses are the interfaces', not the Node object's. */
 
 #include "model/proxy/proxier.h"

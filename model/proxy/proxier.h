@@ -61,7 +61,7 @@ void proxy_print_iptables_restore(GString *out, const NfRuleset *before, const N
  * those that kube-proxy writes every time. */
 uint32_t proxy_rules_to_write(const NfRuleset *before, const NfRuleset *after);
 
-/* Service ports with endpoints but without usable internal / external ones (SEMANTICS 3.8). */
+/* Service ports with endpoints but without usable internal / external ones. */
 typedef struct {
     uint32_t no_local_internal, no_local_external;
 } ProxyMetrics;

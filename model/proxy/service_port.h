@@ -8,7 +8,7 @@
  * here.  Lists are shared by all nodes: what depends on a node is in choice.h.
  *
  * Order: service ports by namespace/name, then port name as in the Service's list, then protocol (our stable order
- * where kube-proxy iterates a Go map); endpoints by the string "ip:port" (SEMANTICS 1.10). */
+ * where kube-proxy iterates a Go map); endpoints by the string "ip:port". */
 
 #include "model/api/config.h"
 #include "model/api/store.h"
@@ -19,7 +19,7 @@ typedef struct ProxyEndpoint ProxyEndpoint;
 struct ProxyEndpoint {
     const Endpoint *from; /* In the slice, which whoever holds the list holds, too. */
     /* The same address and port given again with other conditions or another node: a node takes the last occurrence
-     * that is local to it, else the first (SEMANTICS 1.9).  In order of occurrence. */
+     * that is local to it, else the first.  In order of occurrence. */
     const ProxyEndpoint *again;
     uint16_t port;
     bool as_written; /* Rules print its address as it was written (releases before lenient rewriting). */
@@ -42,7 +42,7 @@ typedef struct {
     const Service *service; /* Borrowed from the store's object (referenced by the map). */
     ServiceEntry *entry;    /* Its holder; NULL: the caller sees to that. */
     const char *ns, *name, *port_name;
-    const char *text; /* "ns/name:port" or "ns/name" (SEMANTICS 4.4). */
+    const char *text; /* "ns/name:port" or "ns/name". */
     uint8_t proto;
     uint16_t port, node_port;
     IpAddr cluster_ip;
@@ -52,7 +52,7 @@ typedef struct {
     uint32_t n_lb_vips;
     IpPrefix *source_ranges;
     uint32_t n_source_ranges;
-    bool etp_local, itp_local; /* Derived, SEMANTICS 1.6. */
+    bool etp_local, itp_local; /* Derived from type and policies. */
     bool externally_accessible, uses_cluster, uses_local;
     uint16_t health_check_node_port;
     bool affinity;
@@ -73,11 +73,11 @@ const ProxyServicePort *service_map_ports(const ServiceMap *map, size_t *ret_n);
 /* Higher after each change: that of the newest service port, or of the last removal. */
 uint64_t service_map_generation(const ServiceMap *map);
 /* True if the last update changed the UDP endpoints of a service port, or removed a UDP service port: what makes
- * kube-proxy look for stale conntrack entries (SEMANTICS 8.1, 8.2). */
+ * kube-proxy look for stale conntrack entries. */
 bool service_map_udp_changed(const ServiceMap *map);
 /* Counts the updates that did so: for users of one map that look at different times. */
 uint64_t service_map_udp_generation(const ServiceMap *map);
-/* Distinct addresses of Ready endpoints of a Service on a node: what its health check server reports (SEMANTICS 8.4).
+/* Distinct addresses of Ready endpoints of a Service on a node: what its health check server reports.
  * 0 if there is no such Service. */
 uint32_t service_map_local_ready(const ServiceMap *map, const char *ns, const char *service, const char *node);
 /* False if no service port has a health check node port. */

@@ -3,8 +3,7 @@
 
 /* From a Service object to service ports of one family: what service_map.c is made of
  *
- * Source: kube-proxy pkg/proxy/serviceport.go newBaseServiceInfo(), pkg/proxy/util ShouldSkipService(); SEMANTICS 1.1
- * to 1.6. */
+ * Source: kube-proxy pkg/proxy/serviceport.go newBaseServiceInfo(), pkg/proxy/util ShouldSkipService(). */
 
 #include "model/proxy/arena.h"
 #include "model/proxy/endpoint_list.h"

@@ -1,7 +1,7 @@
 #ifndef MODEL_REPORT_FLOW_JSON_H
 #define MODEL_REPORT_FLOW_JSON_H
 
-/* A flow as JSON (DESIGN.md 6): the one shape that `run`, `trace`, `whatif` and flows.json share */
+/* A flow as JSON: the one shape that `run`, `trace`, `whatif` and flows.json share */
 
 #include "model/report/flows.h"
 #include "model/report/json_out.h"

@@ -4,7 +4,7 @@
 /* Flows: what became of each connection, gathered from the trace
  *
  * A FlowBook is a trace sink.  It follows connections by their identity (Packet.flow) across every NAT and host and
- * keeps what DESIGN.md 6 shows of a flow: rewrites with their rules, nodes passed, the server and what it saw, drops
+ * keeps what is shown of a flow: rewrites with their rules, nodes passed, the server and what it saw, drops
  * with the rule or element to blame.  It decides nothing; outcomes come from the client's socket (flow_finish()). */
 
 #include "model/network/cluster.h"

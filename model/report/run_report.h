@@ -1,7 +1,7 @@
 #ifndef MODEL_REPORT_RUN_REPORT_H
 #define MODEL_REPORT_RUN_REPORT_H
 
-/* What a run says at its end: JSON (DESIGN.md 6), or the story, a table of flows, loads and expectations */
+/* What a run says at its end: JSON, or the story, a table of flows, loads and expectations */
 
 #include "model/report/json_out.h"
 #include "model/scenario/run.h"

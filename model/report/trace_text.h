@@ -1,7 +1,7 @@
 #ifndef MODEL_REPORT_TRACE_TEXT_H
 #define MODEL_REPORT_TRACE_TEXT_H
 
-/* A traced connection as text, in three depths, and as JSON (DESIGN.md 6)
+/* A traced connection as text, in three depths, and as JSON
  *
  *   detail   per packet of interest, hop by hop: interfaces, hooks, rules with the object behind them, rewrites,
  * routes, conntrack; then what server and client saw summary  rewrites and hops only minimal  one line an outcome: who

@@ -4,7 +4,7 @@
 /* Walk: what one node's rules do to the first packet of a connection
  *
  * A driver of the one evaluator: it puts a packet at the node's first hook and carries it from hook to hook as the
- * kernel's routing would, with two liberties that make it a question about rules alone (DESIGN.md 6): a DNAT target
+ * kernel's routing would, with two liberties that make it a question about rules alone: a DNAT target
  * needs no route, and an address that is nobody's is forwarded.  `--all` replays it over every random branch. */
 
 #include "sim/net/host.h"

@@ -1,7 +1,7 @@
 #ifndef MODEL_REPORT_WALK_TEXT_H
 #define MODEL_REPORT_WALK_TEXT_H
 
-/* A walk as text (what a teacher would draw on a board) and as JSON (DESIGN.md 6) */
+/* A walk as text (what a teacher would draw on a board) and as JSON */
 
 #include "model/proxy/proxier.h"
 #include "model/report/json_out.h"

@@ -1,7 +1,7 @@
 #ifndef MODEL_SCENARIO_SPEC_H
 #define MODEL_SCENARIO_SPEC_H
 
-/* svcsim/v1 Scenario and Application as data (DESIGN.md 5): what was written, decoded and checked for form
+/* svcsim/v1 Scenario and Application as data: what was written, decoded and checked for form
  *
  * Steps keep their parameters as a typed union; running them is model/scenario's work. */
 

@@ -13,7 +13,7 @@
 
 typedef struct Socket Socket;
 
-/* Reason codes of ends that are errors: stable, part of the output (DESIGN.md 6). */
+/* Reason codes of ends that are errors: stable, part of the output. */
 #define SOCKET_ERRORS(X)                                                                                               \
     X(SOCK_OK, "ok", "")                                                                                               \
     X(SOCK_TIMEOUT, "timeout", "nobody answered")                                                                      \

@@ -1,7 +1,7 @@
 /* Flows: (source, destination) to endpoints, DROP, REJECT, ACCEPT or nothing, by the walk over every random branch.
  *
  * Upstream lists all endpoints that the rules can choose, in rule order; that is the order of endpoint lists, so both
- * sides compare sorted (SEMANTICS 11). */
+ * sides compare sorted. */
 
 #include <netinet/in.h>
 #include <stdlib.h>

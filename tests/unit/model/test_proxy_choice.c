@@ -1,4 +1,4 @@
-/* Which endpoints a node uses: a table over policies, conditions and hints (SEMANTICS 2). */
+/* Which endpoints a node uses: a table over policies, conditions and hints. */
 
 #include <string.h>
 

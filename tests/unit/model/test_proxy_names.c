@@ -54,7 +54,7 @@ test_probabilities(void)
 static void
 test_thresholds(void)
 {
-    /* What iptables-save prints back (REALITY 25): 0.33333333349, 0.10000000009. */
+    /* What iptables-save prints back: 0.33333333349, 0.10000000009. */
     T_EQ_U64(ipt_probability_threshold(2), 1u << 30);
     T_EQ_U64(ipt_probability_threshold(3), 715827883);
     T_EQ_U64(ipt_probability_threshold(10), 214748365);
