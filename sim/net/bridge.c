@@ -297,6 +297,7 @@ redirect_dnat(NetDev *bridge, Packet *pkt)
     }
     if (route.kind != TRACE_ROUTE_FORWARD || route.dev != bridge) {
         pkt->eth_dst = bridge->mac; /* Up to the host, which routes it again. */
+        pkt->meta.nf_bridge = NFBR_ROUTED;
         return true;
     }
     ip_trace_route(host, pkt, &route);

@@ -103,7 +103,7 @@ rpfilter(Host *host, const Packet *pkt, uint32_t flags)
     return (flags & RPF_LOOSE) || ip_validate_source(host, pkt->src, in, 1) == DROP_NONE;
 }
 
-/* ip6t_rpfilter.c asks for a route over that interface, even if others lead there better. */
+/* ip6t_rpfilter.c: of routes with the same prefix that over the interface counts (rt6_device_match()). */
 static bool
 rpfilter6(Host *host, const Packet *pkt, uint32_t flags)
 {
@@ -114,6 +114,12 @@ rpfilter6(Host *host, const Packet *pkt, uint32_t flags)
         return true;
     if (fib_is_local(host->fib, pkt->src, NULL))
         return (flags & RPF_ACCEPT_LOCAL) != 0;
-    back = flags & RPF_LOOSE ? fib_lookup(host->fib, pkt->src) : fib_lookup_dev(host->fib, pkt->src, in);
-    return back && back->type == ROUTE_UNICAST;
+    back = fib_lookup(host->fib, pkt->src);
+    if (!back || back->type != ROUTE_UNICAST)
+        return false;
+    uint8_t len = back->prefix.len;
+    if ((flags & RPF_LOOSE) || ip_validate_source(host, pkt->src, in, 1) == DROP_NONE)
+        return true;
+    back = fib_lookup_dev(host->fib, pkt->src, in);
+    return back && back->prefix.len == len;
 }

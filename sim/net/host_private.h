@@ -87,7 +87,8 @@ bool mac_is_group(MacAddr mac);
 void host_prepare(const NetDev *dev, const Packet *pkt, uint32_t ahead);
 
 /* --- bridge.c --- */
-enum { NFBR_NONE, NFBR_PREROUTED, NFBR_DNAT }; /* PacketMeta.nf_bridge; DNAT: kernel's bridged_dnat. */
+/* PacketMeta.nf_bridge; DNAT: kernel's bridged_dnat; ROUTED: DNAT turned it away from the bridge, and it is routed. */
+enum { NFBR_NONE, NFBR_PREROUTED, NFBR_DNAT, NFBR_ROUTED };
 Bridge *bridge_new(void);
 void bridge_free(NetDev *dev);
 void bridge_remove_port(NetDev *port);
@@ -139,7 +140,6 @@ void neigh_prefetch(const NetDev *dev, IpAddr addr); /* For neigh_output(). */
 /* --- ip_route.c --- */
 typedef struct {
     uint8_t kind;        /* TraceRouteKind. */
-    uint8_t plen;        /* Prefix length of the route. */
     DropReason reason;   /* TRACE_ROUTE_NONE: why. */
     RejectWith answer;   /* TRACE_ROUTE_NONE on input: ICMP to send, or REJECT_NONE. */
     IpSendResult result; /* TRACE_ROUTE_NONE on output. */

@@ -3,8 +3,9 @@
 /* ICMP and ICMPv6: errors sent, echo, errors received (net/ipv4/icmp.c, net/ipv6/icmp.c)
  *
  * An error's source is the packet's destination if that is an address of ours, else what the route back selects
- * (icmp_errors_use_inbound_ifaddr 0), with IPv6 what suits it on the interface by which the packet came.  Suppressed
- * answers are traced as dropped packets: a reader must see why the client waits. */
+ * (icmp_errors_use_inbound_ifaddr 0), with IPv6 what suits it on the interface by which the packet came (or would
+ * leave, if DNAT at a bridge routed it).  Suppressed answers are traced as dropped packets: a reader must see why the
+ * client waits. */
 
 enum {
     ICMP_ECHO_REPLY = 0,
@@ -149,8 +150,6 @@ limit_allows(Host *host, const Packet *pkt, uint8_t type, uint8_t code, const Ip
         return true;
     if (!icmp_limit_global(host))
         return false;
-    if (!v4 && route->plen < 128)
-        interval_ms >>= (128u - route->plen) >> 5; /* Wider prefixes get more (icmpv6_xrlim_allow()). */
     if (!icmp_limit_peer(host, pkt->src, interval_ms))
         return false;
     icmp_limit_global_consume(host);
@@ -173,6 +172,11 @@ error_source(Host *host, const Packet *pkt)
         return IPADDR_ANY4;
     /* icmp6_send(), unless the route back prefers a source. */
     back = fib_lookup(host->fib, pkt->src);
+    /* A packet that DNAT at a bridge sent up bears its route, whose interface ipv6_rcv() takes for the incoming one. */
+    if (pkt->meta.nf_bridge == NFBR_ROUTED) {
+        IpRoute ahead = ip_route_input(host, pkt, dev);
+        dev = ahead.kind == TRACE_ROUTE_FORWARD ? ahead.dev : dev;
+    }
     if (!dev || (back && !ipaddr_is_any(&back->src)) || !ip_select_addr(host, dev, pkt->src, &src))
         return IPADDR_ANY6;
     return src;

@@ -29,9 +29,9 @@ ip_receive(NetDev *dev, Packet *pkt)
         return;
     }
     IpAddr dst = pkt->dst;
-    if (pkt->meta.nf_bridge != NFBR_NONE)
+    if (pkt->meta.nf_bridge == NFBR_PREROUTED)
         pkt->meta.nf_bridge = NFBR_NONE; /* ip_sabotage_in(): PREROUTING was walked at the bridge. */
-    else if (!ip_hook(host, NF_PREROUTING, pkt))
+    else if (pkt->meta.nf_bridge == NFBR_NONE && !ip_hook(host, NF_PREROUTING, pkt))
         return;
 
     if (__builtin_expect(host->forwarder != NULL, 0) && forwarder_takes(host, pkt))

@@ -25,7 +25,6 @@ ip_route_output(Host *host, IpAddr dst, IpAddr src, bool any_source, const Packe
     const Route *route = fib_lookup_flow(host->fib, dst, flow, multipath_seed(host));
     if (!route)
         return output_fail(DROP_NO_ROUTE, IP_ENETUNREACH);
-    out.plen = route->prefix.len;
     switch (route->type) {
     case ROUTE_LOCAL:
         out.dev = host->devs[0];
@@ -83,7 +82,6 @@ ip_route_input(Host *host, const Packet *pkt, const NetDev *in)
         if (!route)
             return input_no_route(host, NULL, v4);
     }
-    out.plen = route->prefix.len;
     /* Another look-up may change the table and with it what 'route' is. */
     const NetDev *dev = route->dev;
     IpAddr via = route->via;

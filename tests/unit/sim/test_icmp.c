@@ -51,6 +51,23 @@ test_rate_limit(void)
     net_cluster_free(c);
 }
 
+/* Linux 7.0 (and stable kernels since February 2026): six at once, then ten a second, however wide the route back. */
+static void
+test_rate_limit6(void)
+{
+    NetCluster *c = net_cluster_new();
+    HostSysctls defaults;
+
+    host_sysctls_default(&defaults);
+    host_sysctls(c->nodes[0])->icmp6_ratelimit = defaults.icmp6_ratelimit;
+    for (uint16_t i = 0; i < 100; i++) {
+        ip_send(c->client, net_world_packet(c->world, IPPROTO_UDP_, NULL, 1000 + i, "fd00:49::2", 9));
+        net_world_run(c->world, 10 * SIMTIME_MSEC);
+    }
+    T_EQ_U64(c->world->n_delivered, 6 + 9);
+    net_cluster_free(c);
+}
+
 static void
 test_loopback_is_not_limited(void)
 {
@@ -222,6 +239,7 @@ test_vxlan(void)
 const TestSuite suite_icmp = {"sim/icmp",
                               {{"echo is answered", test_echo},
                                {"errors to one target are limited", test_rate_limit},
+                               {"IPv6 errors to one target are limited", test_rate_limit6},
                                {"errors on the loopback are not", test_loopback_is_not_limited},
                                {"all errors together are limited", test_global_limit},
                                {"missing routes have a limit of their own", test_route_error_limit},
