@@ -25,6 +25,7 @@ static void send_error(Host *host, const Packet *pkt, uint8_t type, uint8_t code
 static bool may_answer(const Host *host, const Packet *pkt);
 static bool limit_allows(Host *host, const Packet *pkt, uint8_t type, uint8_t code, const IpRoute *route);
 static IpAddr error_source(Host *host, const Packet *pkt);
+static const NetDev *bridged_iif(Host *host, const Packet *pkt);
 static void unreachable_code(RejectWith with, bool v4, uint8_t *ret_type, uint8_t *ret_code);
 static void send_echo_reply(Host *host, const Packet *request);
 static void learn_pmtu(Host *host, const Packet *pkt);
@@ -172,14 +173,24 @@ error_source(Host *host, const Packet *pkt)
         return IPADDR_ANY4;
     /* icmp6_send(), unless the route back prefers a source. */
     back = fib_lookup(host->fib, pkt->src);
-    /* A packet that DNAT at a bridge sent up bears its route, whose interface ipv6_rcv() takes for the incoming one. */
-    if (pkt->meta.nf_bridge == NFBR_ROUTED) {
-        IpRoute ahead = ip_route_input(host, pkt, dev);
-        dev = ahead.kind == TRACE_ROUTE_FORWARD ? ahead.dev : dev;
-    }
+    if (pkt->meta.nf_bridge != NFBR_NONE)
+        dev = bridged_iif(host, pkt);
     if (!dev || (back && !ipaddr_is_any(&back->src)) || !ip_select_addr(host, dev, pkt->src, &src))
         return IPADDR_ANY6;
     return src;
+}
+
+/* What IP6CB() says of the incoming interface: nothing about a frame that never went up; that of a route which DNAT at
+ * the bridge gave it, by which ipv6_rcv() takes it to have come. */
+static const NetDev *
+bridged_iif(Host *host, const Packet *pkt)
+{
+    IpRoute ahead;
+
+    if (pkt->meta.nf_bridge != NFBR_ROUTED)
+        return NULL;
+    ahead = ip_route_input(host, pkt, pkt->meta.in);
+    return ahead.kind == TRACE_ROUTE_FORWARD ? ahead.dev : pkt->meta.in;
 }
 
 /* One name may stand for both families (nft's icmpx): the nearest code of the packet's own. */

@@ -53,7 +53,7 @@ conntrack_stats(const Conntrack *ct)
 }
 
 NfVerdict
-conntrack_in(Conntrack *ct, NfHook hook, Packet *pkt, uint16_t zone, DropReason *ret_reason)
+conntrack_in(Conntrack *ct, NfHook hook, Packet *pkt, CtZone zone, DropReason *ret_reason)
 {
     CtTuple tuple, reply;
     CtPacketVerdict verdict;
@@ -82,15 +82,16 @@ conntrack_in(Conntrack *ct, NfHook hook, Packet *pkt, uint16_t zone, DropReason 
             return NF_ACCEPT;
         }
     }
-    if (!ct_tuple_of_packet(pkt, zone, &tuple))
+    if (!ct_tuple_of_packet(pkt, ct_zone_id(zone, CT_ORIG), &tuple))
         goto invalid;
 
     do {
-        conn = ct_table_find(ct, &tuple, &dir);
+        conn = ct_table_find(ct, &tuple, zone, &dir);
         is_new = conn == NULL;
         if (is_new) {
             if (!ct_tuple_invert(&tuple, &reply))
                 goto invalid;
+            reply.zone = ct_zone_id(zone, CT_REPLY);
             if (!ct_table_make_room(ct, ct_tuple_hash(&tuple))) {
                 ct->stats.drop++;
                 *ret_reason = DROP_CT_FULL;
@@ -133,19 +134,14 @@ NfVerdict
 conntrack_confirm(Conntrack *ct, NfHook hook, Packet *pkt, DropReason *ret_reason)
 {
     Conn *conn = pkt->meta.ct, *winner;
-    CtTuple tuple;
-    CtDir dir;
 
     (void)hook;
     /* Answers that the host attached to an unconfirmed connection do not confirm it. */
     if (!conn || conn->status & CT_CONFIRMED || pkt->meta.ct_reply)
         return NF_ACCEPT;
-    tuple = conn_tuple(conn, CT_ORIG);
-    winner = ct_table_find(ct, &tuple, &dir);
-    if (!winner) {
-        tuple = conn_tuple(conn, CT_REPLY);
-        winner = ct_table_find(ct, &tuple, &dir);
-    }
+    winner = ct_table_find_clash(ct, conn, CT_ORIG);
+    if (!winner)
+        winner = ct_table_find_clash(ct, conn, CT_REPLY);
     if (winner)
         return clash_resolve(ct, pkt, winner, ret_reason);
     conn->expires += ct->sim->now;
@@ -245,12 +241,9 @@ clash_resolve(Conntrack *ct, Packet *pkt, Conn *winner, DropReason *ret_reason)
     Conn *loser = pkt->meta.ct;
 
     if (loser->key[CT_ORIG].proto == IPPROTO_UDP_) {
-        CtTuple reply = conn_tuple(loser, CT_REPLY);
-        CtDir dir;
-
         if (clash_join(ct, pkt, winner))
             return NF_ACCEPT;
-        winner = ct_table_find(ct, &reply, &dir);
+        winner = ct_table_find_clash(ct, loser, CT_REPLY);
         if (winner && clash_join(ct, pkt, winner))
             return NF_ACCEPT;
         if (!winner) {
@@ -276,7 +269,7 @@ clash_join(Conntrack *ct, Packet *pkt, Conn *winner)
     Conn *loser = pkt->meta.ct;
     bool reversed = same_tuples(winner, loser, true) && !same_tuples(winner, loser, false);
 
-    if (winner->status & CT_NAT_DONE_MASK && !reversed && !same_tuples(winner, loser, false))
+    if (!reversed && !same_tuples(winner, loser, false))
         return false;
     conn_ref(winner);
     pkt->meta.ct = winner;

@@ -62,10 +62,23 @@ bool ct_sysctl_set(CtSysctls *sysctls, const char *name, const char *value);
 
 typedef enum { CT_ORIG, CT_REPLY } CtDir;
 
+/* nf_conntrack_zone: of one direction only, the other one is in zone 0. */
+typedef enum { CT_ZONE_BOTH, CT_ZONE_ORIG, CT_ZONE_REPLY } CtZoneDirs;
+typedef struct {
+    uint16_t id;
+    uint8_t dirs; /* CtZoneDirs. */
+} CtZone;
+
+static inline uint16_t
+ct_zone_id(CtZone zone, CtDir dir)
+{
+    return zone.dirs == CT_ZONE_BOTH || zone.dirs == (dir == CT_ORIG ? CT_ZONE_ORIG : CT_ZONE_REPLY) ? zone.id : 0;
+}
+
 typedef struct {
     IpAddr src, dst;
     uint16_t sport, dport; /* ICMP: sport = id, dport = type << 8 | code. */
-    uint16_t zone;
+    uint16_t zone;         /* Its direction's. */
     uint8_t proto;
     uint8_t zero;
 } CtTuple;
@@ -95,7 +108,7 @@ CtSysctls *conntrack_sysctls(Conntrack *ct);
 
 /* The conntrack entry of PREROUTING and OUTPUT: finds or makes the connection, runs the protocol tracker, sets
  * pkt->meta.ct, ctinfo, ct_reply.  ICMP errors become RELATED to the quoted connection. */
-NfVerdict conntrack_in(Conntrack *ct, NfHook hook, Packet *pkt, uint16_t zone, DropReason *ret_reason);
+NfVerdict conntrack_in(Conntrack *ct, NfHook hook, Packet *pkt, CtZone zone, DropReason *ret_reason);
 /* Of EventType.prepare(), for a packet that will come in: steps 2 (the table), 1 (its place in it) and 0 (its entry).
  */
 void conntrack_prepare(const Conntrack *ct, const Packet *pkt, uint32_t step);

@@ -152,7 +152,7 @@ bool ct_tuple_of_packet(const Packet *pkt, uint16_t zone, CtTuple *ret_tuple);
 bool ct_tuple_invert(const CtTuple *tuple, CtTuple *ret_inverse);
 bool ct_tuple_eq(const CtTuple *a, const CtTuple *b);
 uint32_t ct_tuple_hash(const CtTuple *tuple);
-uint32_t conn_source_hash(const CtTuple *tuple);
+uint32_t conn_source_hash(const Conn *conn);
 Conn *conn_new(Conntrack *ct, const CtTuple *orig, const CtTuple *reply);
 void conn_set_tuple(Conn *conn, CtDir dir, const CtTuple *tuple);
 CtKey ct_tuple_key(const CtTuple *tuple);
@@ -172,6 +172,16 @@ conn_tuple_is(const Conn *conn, CtDir dir, const CtKey *key, const CtTuple *tupl
         return true;
     const Conn6 *conn6 = (const Conn6 *)conn;
     return ipaddr_eq(conn6->addr[dir][0], tuple->src) && ipaddr_eq(conn6->addr[dir][1], tuple->dst);
+}
+
+static inline CtZone
+conn_zone(const Conn *conn)
+{
+    uint16_t orig = conn->key[CT_ORIG].zone, reply = conn->key[CT_REPLY].zone;
+
+    if (orig == reply)
+        return (CtZone){orig, CT_ZONE_BOTH};
+    return reply == 0 ? (CtZone){orig, CT_ZONE_ORIG} : (CtZone){reply, CT_ZONE_REPLY};
 }
 
 static inline uint32_t
@@ -195,8 +205,11 @@ conn_of_index_ref(const Conntrack *ct, uint32_t ref)
 }
 
 /* ct_table.c */
-/* The living entry with this tuple, and which of its tuples it is; NULL if none.  A dead one found is reclaimed. */
-Conn *ct_table_find(Conntrack *ct, const CtTuple *tuple, CtDir *ret_dir);
+/* nf_conntrack_find_get(): the living entry with this tuple, whichever its 'zone', in 'zone'; *ret_dir says which of
+ * its tuples it is.  NULL if none.  A dead one found is reclaimed. */
+Conn *ct_table_find(Conntrack *ct, const CtTuple *tuple, CtZone zone, CtDir *ret_dir);
+/* The other entry that has this tuple of 'conn' already; NULL if none. */
+Conn *ct_table_find_clash(Conntrack *ct, const Conn *conn, CtDir dir);
 /* nf_conntrack_tuple_taken(): would this reply tuple of 'conn' collide? */
 bool ct_table_tuple_taken(Conntrack *ct, const CtTuple *reply, const Conn *conn);
 /* Makes room for one more entry, by early drop if need be; false: the table is full. */
@@ -227,7 +240,7 @@ CtPacketVerdict ct_icmp_packet(Conntrack *ct, Conn *conn, const Packet *pkt);
 CtPacketVerdict ct_generic_packet(Conntrack *ct, Conn *conn);
 
 /* ct_icmp.c: connection of the packet that an ICMP error quotes.  False: it belongs to none. */
-bool ct_icmp_error(Conntrack *ct, Packet *pkt, uint16_t zone);
+bool ct_icmp_error(Conntrack *ct, Packet *pkt, CtZone zone);
 bool ct_icmpv6_is_untracked(const Packet *pkt);
 
 /* ct_tcp_window.c */

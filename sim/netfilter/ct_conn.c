@@ -64,12 +64,16 @@ ct_tuple_hash(const CtTuple *tuple)
     return ct_key_hash(&key);
 }
 
+/* hash_by_source(): one-sided zones are not told apart. */
 uint32_t
-conn_source_hash(const CtTuple *tuple)
+conn_source_hash(const Conn *conn)
 {
-    CtTuple source = {.src = tuple->src, .sport = tuple->sport, .zone = tuple->zone, .proto = tuple->proto};
+    CtTuple orig = conn_tuple(conn, CT_ORIG);
+    CtTuple source = {.src = orig.src, .sport = orig.sport, .proto = orig.proto};
+    CtZone zone = conn_zone(conn);
 
-    source.dst = ipaddr_is_v4(&tuple->src) ? IPADDR_ANY4 : IPADDR_ANY6;
+    source.dst = ipaddr_is_v4(&orig.src) ? IPADDR_ANY4 : IPADDR_ANY6;
+    source.zone = zone.dirs == CT_ZONE_BOTH ? zone.id : 0;
     return ct_tuple_hash(&source);
 }
 
@@ -302,11 +306,8 @@ conn_destroy(Conntrack *ct, Conn *conn)
 {
     ConnFree *store = &ct->free[conn->key[CT_ORIG].v6];
 
-    if (conn->status & CT_BY_SOURCE) {
-        CtTuple orig = conn_tuple(conn, CT_ORIG);
-
-        ct_index_remove(&ct->sources, conn_source_hash(&orig), conn_index_ref(conn, CT_ORIG));
-    }
+    if (conn->status & CT_BY_SOURCE)
+        ct_index_remove(&ct->sources, conn_source_hash(conn), conn_index_ref(conn, CT_ORIG));
     conn->status = CT_DYING;
     conn->refs = store->free_slot;
     store->free_slot = conn->slot + 1;

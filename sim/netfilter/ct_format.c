@@ -28,6 +28,7 @@ conn_format(const Conntrack *ct, const Conn *conn)
 {
     GString *line = g_string_new(NULL);
     CtTuple orig = conn_tuple(conn, CT_ORIG), reply = conn_tuple(conn, CT_REPLY);
+    CtZone zone = conn_zone(conn);
     SimTime left = conn_expires(conn) - ct->sim->now;
     const char *state = conn_state_name(conn);
 
@@ -36,14 +37,18 @@ conn_format(const Conntrack *ct, const Conn *conn)
     if (state)
         g_string_append_printf(line, "%s ", state);
     append_tuple(line, &orig);
+    if (zone.dirs == CT_ZONE_ORIG)
+        g_string_append_printf(line, "zone-orig=%u ", zone.id);
     if (!(conn->status & CT_SEEN_REPLY))
         g_string_append(line, "[UNREPLIED] ");
     append_tuple(line, &reply);
+    if (zone.dirs == CT_ZONE_REPLY)
+        g_string_append_printf(line, "zone-reply=%u ", zone.id);
     if (conn->status & CT_ASSURED)
         g_string_append(line, "[ASSURED] ");
     g_string_append_printf(line, "mark=%u ", conn->mark);
-    if (orig.zone)
-        g_string_append_printf(line, "zone=%u ", orig.zone);
+    if (zone.dirs == CT_ZONE_BOTH && zone.id)
+        g_string_append_printf(line, "zone=%u ", zone.id);
     g_string_append_printf(line, "use=%u", conn->refs);
     return g_string_free(line, FALSE);
 }

@@ -20,10 +20,10 @@ ct_icmp_packet(Conntrack *ct, Conn *conn, const Packet *pkt)
 }
 
 bool
-ct_icmp_error(Conntrack *ct, Packet *pkt, uint16_t zone)
+ct_icmp_error(Conntrack *ct, Packet *pkt, CtZone zone)
 {
     const QuotedPacket *quote = &pkt->icmp.quote;
-    CtTuple inner = {.src = quote->src, .dst = quote->dst, .zone = zone, .proto = quote->proto};
+    CtTuple inner = {.src = quote->src, .dst = quote->dst, .zone = zone.id, .proto = quote->proto};
     CtTuple inverse, tuple;
     Conn *conn;
     CtDir dir;
@@ -41,7 +41,7 @@ ct_icmp_error(Conntrack *ct, Packet *pkt, uint16_t zone)
      * its connection. */
     if (!ct_tuple_invert(&inner, &inverse))
         return false;
-    conn = ct_table_find(ct, &inverse, &dir);
+    conn = ct_table_find(ct, &inverse, zone, &dir);
     if (!conn)
         return false;
     /* The error must be for the one who sent the packet. */

@@ -63,7 +63,7 @@ static const uint8_t transitions[2][11][9] = {
 
 static bool sctp_begin(Conn *conn, const SctpHeader *header);
 static bool tag_is_valid(CtSctp *sctp, const SctpHeader *header, CtDir dir, bool *ret_tolerated);
-static bool note_init(CtSctp *sctp, const SctpHeader *header, CtDir dir);
+static bool note_init(CtSctp *sctp, uint8_t state, const SctpHeader *header, CtDir dir);
 static uint8_t next_state(CtDir dir, uint8_t state, uint8_t chunk);
 static SimTime state_timeout(const CtSysctls *sysctls, CtSctpState state);
 
@@ -83,7 +83,7 @@ ct_sctp_packet(Conntrack *ct, Conn *conn, const Packet *pkt, CtDir dir)
         return CT_PACKET_ACCEPT;
     old = conn->state;
     next = next_state(dir, old, header->chunk);
-    if (next == IV || !note_init(sctp, header, dir))
+    if (next == IV || !note_init(sctp, old, header, dir))
         return CT_PACKET_INVALID;
     conn->state = next;
     if (next != old && conn->status & CT_CONFIRMED)
@@ -168,12 +168,15 @@ tag_is_valid(CtSctp *sctp, const SctpHeader *header, CtDir dir, bool *ret_tolera
 
 /* INIT and INIT ACK say which tag the other side will use. */
 static bool
-note_init(CtSctp *sctp, const SctpHeader *header, CtDir dir)
+note_init(CtSctp *sctp, uint8_t state, const SctpHeader *header, CtDir dir)
 {
     if (header->chunk == CHUNK_INIT) {
-        if (sctp->init[dir] && sctp->init[!dir])
-            sctp->init[!dir] = 0;
-        sctp->init[dir] = 1;
+        /* One that says what is known is late or repeated, and opens nothing. */
+        if (state == CT_SCTP_NONE || sctp->vtag[!dir] != header->init_tag) {
+            if (sctp->init[dir] && sctp->init[!dir])
+                sctp->init[!dir] = 0;
+            sctp->init[dir] = 1;
+        }
         sctp->vtag[!dir] = header->init_tag;
     } else if (header->chunk == CHUNK_INIT_ACK) {
         uint32_t known = sctp->vtag[!dir];

@@ -20,8 +20,18 @@ static bool table_early_drop(Conntrack *ct, uint32_t hash);
 static uint32_t table_drop_bucket(Conntrack *ct, uint32_t bucket, uint32_t n_buckets);
 static int compare_by_id(const void *a, const void *b);
 
-Conn *
-ct_table_find(Conntrack *ct, const CtTuple *tuple, CtDir *ret_dir)
+/* Bits of the directions in which tuples are looked for: where those of a zone differ, its own number in another
+ * direction is another's. */
+enum { ORIG_ONLY = 1 << CT_ORIG, REPLY_ONLY = 1 << CT_REPLY, EITHER = ORIG_ONLY | REPLY_ONLY };
+
+static inline uint32_t
+dirs_alike(const Conn *conn, CtDir dir)
+{
+    return conn->key[CT_ORIG].zone == conn->key[CT_REPLY].zone ? EITHER : 1u << dir;
+}
+
+static Conn *
+find(Conntrack *ct, const CtTuple *tuple, uint32_t dirs, CtDir *ret_dir)
 {
     const CtIndex *index = &ct->tuples;
     CtKey key = ct_tuple_key(tuple);
@@ -37,16 +47,43 @@ ct_table_find(Conntrack *ct, const CtTuple *tuple, CtDir *ret_dir)
             continue;
         conn = conn_of_index_ref(ct, ref);
         cache_prefetch(&conn->tcp, 1); /* The tracker's line comes with the keys'. */
-        if (!conn_tuple_is(conn, ref & 1, &key, tuple))
+        if (!conn_tuple_is(conn, ref & 1, &key, tuple) || !(dirs >> (ref & 1) & 1))
             continue;
         if (conn_expired(ct, conn)) {
             ct_table_kill(ct, conn, NULL);
-            return ct_table_find(ct, tuple, ret_dir);
+            return find(ct, tuple, dirs, ret_dir);
         }
         *ret_dir = ref & 1;
         return conn;
     }
     return NULL;
+}
+
+Conn *
+ct_table_find(Conntrack *ct, const CtTuple *tuple, CtZone zone, CtDir *ret_dir)
+{
+    CtTuple sided = *tuple;
+    Conn *conn;
+
+    if (__builtin_expect(zone.dirs == CT_ZONE_BOTH && zone.id == tuple->zone, 1))
+        return find(ct, tuple, EITHER, ret_dir);
+    sided.zone = ct_zone_id(zone, CT_ORIG);
+    if (sided.zone == ct_zone_id(zone, CT_REPLY))
+        return find(ct, &sided, EITHER, ret_dir);
+    conn = find(ct, &sided, ORIG_ONLY, ret_dir);
+    if (conn)
+        return conn;
+    sided.zone = ct_zone_id(zone, CT_REPLY);
+    return find(ct, &sided, REPLY_ONLY, ret_dir);
+}
+
+Conn *
+ct_table_find_clash(Conntrack *ct, const Conn *conn, CtDir dir)
+{
+    CtTuple tuple = conn_tuple(conn, dir);
+    CtDir found;
+
+    return find(ct, &tuple, dirs_alike(conn, dir), &found);
 }
 
 void
@@ -91,7 +128,8 @@ ct_table_tuple_taken(Conntrack *ct, const CtTuple *reply, const Conn *conn)
         if (index->entries[pos].hash != hash)
             continue;
         other = conn_of_index_ref(ct, ref);
-        if (other == conn || conn_expired(ct, other) || !conn_tuple_is(other, ref & 1, &key, reply))
+        if (other == conn || conn_expired(ct, other) || !conn_tuple_is(other, ref & 1, &key, reply) ||
+            !(dirs_alike(conn, CT_REPLY) >> (ref & 1) & 1))
             continue;
         /* The same original tuple: the same flow, seen twice at once.  conntrack_confirm() resolves that. */
         if (conn_tuple_is(other, CT_ORIG, &conn->key[CT_ORIG], &orig))

@@ -83,9 +83,7 @@ nat_setup(Conntrack *ct, NfHook hook, Packet *pkt, uint8_t manip, const NatRange
         conn_set_tuple(conn, CT_REPLY, &reply);
         conn->status |= manip == NAT_MANIP_SRC ? CT_SRC_NAT : CT_DST_NAT;
         if (manip == NAT_MANIP_SRC && !(conn->status & CT_BY_SOURCE)) {
-            CtTuple orig = conn_tuple(conn, CT_ORIG);
-
-            ct_index_insert(&ct->sources, conn_source_hash(&orig), conn_index_ref(conn, CT_ORIG));
+            ct_index_insert(&ct->sources, conn_source_hash(conn), conn_index_ref(conn, CT_ORIG));
             conn->status |= CT_BY_SOURCE;
         }
     }
@@ -128,7 +126,8 @@ reuse_source(Choice *choice, const CtTuple *current, CtTuple *ret_tuple)
 {
     Conntrack *ct = choice->ct;
     const CtIndex *index = &ct->sources;
-    uint32_t hash = conn_source_hash(current);
+    CtZone zone = conn_zone(choice->conn), other_zone;
+    uint32_t hash = conn_source_hash(choice->conn);
     const Conn *best = NULL;
 
     if (index->len == 0)
@@ -144,13 +143,17 @@ reuse_source(Choice *choice, const CtTuple *current, CtTuple *ret_tuple)
             (best && best->id > other->id))
             continue;
         orig = conn_tuple(other, CT_ORIG);
-        if (orig.proto != current->proto || orig.zone != current->zone || orig.sport != current->sport ||
+        other_zone = conn_zone(other);
+        if (orig.zone != ct_zone_id(zone, CT_ORIG) || (orig.zone && other_zone.dirs != zone.dirs))
+            continue;
+        if (orig.proto != current->proto || orig.sport != current->sport ||
             !ipaddr_eq(orig.src, current->src))
             continue;
         reply = conn_tuple(other, CT_REPLY);
         ct_tuple_invert(&reply, &mapped);
         mapped.dst = current->dst;
         mapped.dport = current->dport;
+        mapped.zone = current->zone;
         if (source_in_range(&mapped, choice->range)) {
             *ret_tuple = mapped;
             best = other;
@@ -181,7 +184,7 @@ choose_address(const Choice *choice, CtTuple *tuple)
         src[i / 4] |= (uint32_t)tuple->src.b[skip + i] << 8 * (i % 4);
         dst[i / 4] |= (uint32_t)tuple->dst.b[skip + i] << 8 * (i % 4);
     }
-    hash = hash_words(src, persistent ? 0 : dst[n_words - 1] ^ tuple->zone);
+    hash = hash_words(src, persistent ? 0 : dst[n_words - 1] ^ conn_zone(choice->conn).id);
     for (int i = 0; i < n_words; i++) {
         uint32_t low = 0, high = 0, size = UINT32_MAX, word;
 
@@ -298,6 +301,7 @@ static bool
 is_used_unchanged(const Choice *choice, const CtTuple *tuple)
 {
     CtTuple reply, own_reply = conn_tuple(choice->conn, CT_REPLY), other_orig;
+    CtZone zone = conn_zone(choice->conn);
     const Conn *other;
     CtDir dir;
 
@@ -306,9 +310,9 @@ is_used_unchanged(const Choice *choice, const CtTuple *tuple)
     if (tuple->proto != IPPROTO_UDP_ || choice->conn->status & CT_NAT_MASK)
         return true;
     ct_tuple_invert(tuple, &reply);
-    other = ct_table_find(choice->ct, tuple, &dir);
+    other = ct_table_find(choice->ct, tuple, zone, &dir);
     if (!other)
-        other = ct_table_find(choice->ct, &reply, &dir);
+        other = ct_table_find(choice->ct, &reply, zone, &dir);
     if (!other || other->status & CT_NAT_MASK)
         return other != NULL;
     other_orig = conn_tuple(other, CT_ORIG);
@@ -327,7 +331,7 @@ is_used_after_eviction(const Choice *choice, const CtTuple *tuple, uint32_t atte
     if (attempts_left > EVICT_BELOW || tuple->proto != IPPROTO_TCP_ || choice->conn->state != CT_TCP_SYN_SENT)
         return is_used(choice, tuple);
     ct_tuple_invert(tuple, &reply);
-    other = ct_table_find(choice->ct, &reply, &dir);
+    other = ct_table_find(choice->ct, &reply, conn_zone(choice->conn), &dir);
     if (!other)
         return false;
     if (dir == CT_ORIG || other->state < CT_TCP_TIME_WAIT || other->status & CT_FIXED_TIMEOUT ||

@@ -7,7 +7,7 @@
 
 static NfStep verdict_step(uint8_t verdict);
 static bool tracking_is_settled(const NfWalk *walk);
-static void set_zone(NfWalk *walk, uint16_t zone);
+static void set_zone(NfWalk *walk, CtZone zone);
 static NfStep set_mss(NfWalk *walk, const NfExpr *expr, NfResult *ret_result);
 static void set_connmark(const NfWalk *walk, const NfExpr *expr);
 static NfStep vmap(NfWalk *walk, const NfExpr *expr, uint32_t *ret_chain);
@@ -45,7 +45,7 @@ nf_action(NfWalk *walk, const NfExpr *expr, uint32_t *ret_chain, NfResult *ret_r
     case NFX_TCPMSS:
         return set_mss(walk, expr, ret_result);
     case NFX_CT_ZONE:
-        set_zone(walk, (uint16_t)expr->a);
+        set_zone(walk, (CtZone){(uint16_t)expr->a, expr->len});
         return STEP_ON;
     case NFX_NOTRACK:
         if (!tracking_is_settled(walk))
@@ -121,7 +121,7 @@ tracking_is_settled(const NfWalk *walk)
 }
 
 static void
-set_zone(NfWalk *walk, uint16_t zone)
+set_zone(NfWalk *walk, CtZone zone)
 {
     if (tracking_is_settled(walk))
         return;

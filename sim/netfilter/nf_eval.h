@@ -23,7 +23,7 @@ typedef struct {
     uint64_t host_hash; /* Of the host's name: part of a draw's identity. */
     uint32_t ip_size;   /* What counters count. */
     uint32_t unknown_hits;
-    uint16_t zone; /* Set by CT_ZONE. */
+    CtZone zone;   /* Set by CT_ZONE. */
     bool zoned;    /* By the first of them: it counts. */
     uint8_t hook;
     bool linear; /* Without the index. */

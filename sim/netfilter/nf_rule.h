@@ -98,7 +98,7 @@ typedef enum {
                      tcp-options, 4 ip-options, 8 uid, 32 macdecode.  len 1: another target that does nothing to a
                      packet (NFLOG, TRACE, AUDIT): a: its text as read. */
     NFX_TCPMSS,   /* a: mss, 0: clamp to PMTU. */
-    NFX_CT_ZONE,  /* a: zone; len: 0 both, 1 orig, 2 reply. */
+    NFX_CT_ZONE,  /* a: zone; len: CtZoneDirs. */
     NFX_NOTRACK,  /* len 1: written as the old "-j NOTRACK". */
     NFX_CONTINUE, /* An iptables rule without a target. */
     NFX_UNKNOWN_TARGET, /* a: text id, as read, from the target's name on ("TPROXY --on-port 15001 ..."). */

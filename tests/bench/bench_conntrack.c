@@ -34,7 +34,7 @@ forward(Conntrack *ct, Packet *pkt)
     NatRange range = {.port_min = port, .port_max = port, .has_addr = true, .has_ports = true};
 
     range.addr_min = range.addr_max = ipaddr_v4(10, 244, 0, 9);
-    conntrack_in(ct, NF_PREROUTING, pkt, 0, &reason);
+    conntrack_in(ct, NF_PREROUTING, pkt, (CtZone){0}, &reason);
     if (nat_needs_setup(pkt, NAT_MANIP_DST))
         nat_setup(ct, NF_PREROUTING, pkt, NAT_MANIP_DST, &range, &reason);
     nat_packet(ct, NF_PREROUTING, pkt);

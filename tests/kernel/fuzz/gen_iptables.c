@@ -175,7 +175,11 @@ add_target(Gen *g)
             if (fuzz_one_in(g->rng, 2))
                 gen_put(g, fuzz_one_in(g->rng, 3) ? "-j NOTRACK" : "-j CT --notrack");
             else if (fuzz_one_in(g->rng, 3))
-                gen_put(g, "-j CT --zone %u", 1 + rng_below(g->rng, 2));
+                gen_put(g, "-j CT --zone%s %u",
+                        fuzz_one_in(g->rng, 2)   ? ""
+                        : fuzz_one_in(g->rng, 2) ? "-orig"
+                                                 : "-reply",
+                        1 + rng_below(g->rng, 2));
         }
         break;
     case 12:

@@ -240,8 +240,11 @@ add_action(Gen *g)
     case 3:
         if (early && fuzz_one_in(g->rng, 2))
             add(g, NFX_NOTRACK);
-        else if (early)
-            add(g, NFX_CT_ZONE)->a = 1 + rng_below(g->rng, 2);
+        else if (early) {
+            e = add(g, NFX_CT_ZONE);
+            e->a = 1 + rng_below(g->rng, 2);
+            e->len = fuzz_one_in(g->rng, 2) ? CT_ZONE_BOTH : (uint8_t)(CT_ZONE_ORIG + rng_below(g->rng, 2));
+        }
         return;
     case 4:
         add(g, NFX_LOG)->a = nf_text_id(g->c->names, "fuzz ");

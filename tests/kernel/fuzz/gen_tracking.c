@@ -16,6 +16,7 @@ typedef struct {
 } Talk;
 
 static void add_rules(FuzzCase *c);
+static void add_zones(FuzzCase *c, Rng *rng);
 static void add_crowd(FuzzCase *c, Rng *rng);
 static void add_sysctls(FuzzCase *c, Rng *rng);
 static Talk talk_new(FuzzCase *c, Rng *rng);
@@ -46,6 +47,8 @@ fuzz_make_tracking(FuzzCase *c, Rng *rng)
         add_crowd(c, rng);
         return;
     }
+    if (fuzz_one_in(rng, 4)) /* Not of a crowd: which of its ports equal another zone's is chance. */
+        add_zones(c, rng);
     for (uint32_t i = 0; i < n_talks; i++) {
         Talk t = talk_new(c, rng);
         uint32_t n = 4 + rng_below(rng, 24);
@@ -83,6 +86,29 @@ add_rules(FuzzCase *c)
     }
     for (size_t i = 0; i < G_N_ELEMENTS(states); i++) {
         FuzzRule rule = {.chain = (uint8_t)forward, .text = g_strdup_printf("-m conntrack --ctstate %s", states[i])};
+        g_array_append_val(c->rules, rule);
+    }
+}
+
+/* Zones of one or both directions, by who sends. */
+static void
+add_zones(FuzzCase *c, Rng *rng)
+{
+    static const char *const sides[] = {"", "-orig", "-reply"};
+    FuzzChain *chain = fuzz_add_chain(c, "raw", "OUTPUT", 0);
+
+    chain->is_base = true;
+    chain->hook = NF_OUTPUT;
+    chain = fuzz_add_chain(c, "raw", "PREROUTING", 0);
+    chain->is_base = true;
+    chain->hook = NF_PREROUTING;
+    for (uint32_t n = 1 + rng_below(rng, 3); n > 0; n--) {
+        FuzzRule rule = {.chain = (uint8_t)(c->n_chains - 1)};
+        char source[IPADDR_STR_SIZE];
+
+        ipaddr_format(fuzz_addr(c->family, fuzz_one_in(rng, 3) ? ADDR_SERVER : rng_below(rng, 3)), source);
+        rule.text = g_strdup_printf("-s %s -j CT --zone%s %u", source, sides[rng_below(rng, G_N_ELEMENTS(sides))],
+                                    1 + rng_below(rng, 2));
         g_array_append_val(c->rules, rule);
     }
 }
@@ -295,7 +321,7 @@ static void
 other_packet(Talk *t, uint32_t index)
 {
     static const uint8_t opening[] = {SCTP_INIT, SCTP_INIT_ACK, SCTP_COOKIE_ECHO, SCTP_COOKIE_ACK};
-    bool orderly = index < 4 && (t->flow[CLIENT].proto == 132 || !fuzz_one_in(t->rng, 6));
+    bool orderly = index < 4 && !fuzz_one_in(t->rng, 6);
     int side = orderly ? (int)index % 2 : (int)rng_below(t->rng, N_SIDES);
     FuzzStep *step = say(t, side);
 
@@ -304,13 +330,13 @@ other_packet(Talk *t, uint32_t index)
         step->bad_checksum = true;
     if (step->proto == 132) {
         step->chunk = orderly ? opening[index] : (uint8_t)rng_below(t->rng, 15);
-        if (side == SERVER ? step->chunk == SCTP_INIT : step->chunk == SCTP_INIT_ACK)
-            step->chunk = SCTP_DATA; /* Who opens stays the same (main.c). */
         step->seq = step->chunk == SCTP_INIT ? 0 : side == CLIENT ? 5000 : 1000;
         step->ack = side == CLIENT ? 1000 : 5000;
         step->tos = fuzz_one_in(t->rng, 8) ? 0x10 : 0;
         if (fuzz_one_in(t->rng, 10))
             step->seq = fuzz_one_in(t->rng, 2) ? 6000 - step->seq : rng_below(t->rng, 3);
+        if (fuzz_one_in(t->rng, 10)) /* Sides that change roles, or begin anew with another tag. */
+            step->ack = fuzz_one_in(t->rng, 2) ? 6000 - step->ack : 1 + rng_below(t->rng, 3);
     } else if (step->proto != 17) {
         step->icmp_type = step->proto == 58 ? (side == CLIENT ? 128 : 129) : side == CLIENT ? 8 : 0;
         step->sport = t->flow[CLIENT].sport; /* The id. */

@@ -2,10 +2,6 @@
  *
  * Differences left on purpose, which the generator therefore does not make or the comparison masks:
  *   - ports drawn at random (--random, --random-fully, port ranges of SNAT, clashes) are compared as "some port";
- *   - SCTP sides that change roles (INIT from the server, INIT ACK from the client, or tracking that began with
- * neither): Linux 6.18 finds others of their tags INVALID than the simulator, we do not know by which rule;
- *   - an ICMPv6 error about a frame that a bridge's DNAT sent up to be routed: the kernel takes its source from the
- * interface that the packet would leave by (-s 20004748), the simulator from the bridge;
  *   - rules that share the name of a hashlimit or of a recent list have that of the first rule's limit or mask in the
  * kernel;
  *   - CT --zone-orig and --zone-reply (the simulator takes them for --zone), nfacct, -m socket;

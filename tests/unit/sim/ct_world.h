@@ -66,7 +66,7 @@ ct_packet(CtWorld *w, uint8_t proto, const char *src, uint16_t sport, const char
 static inline NfVerdict
 ct_forward(CtWorld *w, Packet *pkt, const NatRange *dnat, const NatRange *snat, DropReason *ret_reason)
 {
-    NfVerdict verdict = conntrack_in(w->ct, NF_PREROUTING, pkt, 0, ret_reason);
+    NfVerdict verdict = conntrack_in(w->ct, NF_PREROUTING, pkt, (CtZone){0}, ret_reason);
 
     if (verdict == NF_ACCEPT && nat_needs_setup(pkt, NAT_MANIP_DST))
         verdict = nat_setup(w->ct, NF_PREROUTING, pkt, NAT_MANIP_DST, dnat, ret_reason);

@@ -116,7 +116,7 @@ test_zones(void)
     for (uint16_t zone = 0; zone < 2; zone++) {
         Packet *pkt = ct_packet(&w, IPPROTO_UDP_, "10.0.0.1", 1, "10.0.0.2", 2);
 
-        T_EQ_I64(conntrack_in(w.ct, NF_PREROUTING, pkt, zone, &reason), NF_ACCEPT);
+        T_EQ_I64(conntrack_in(w.ct, NF_PREROUTING, pkt, (CtZone){zone, CT_ZONE_BOTH}, &reason), NF_ACCEPT);
         T_EQ_I64(pkt->meta.ctinfo, CTINFO_NEW);
         T_EQ_I64(conntrack_confirm(w.ct, NF_POSTROUTING, pkt, &reason), NF_ACCEPT);
         packet_free(w.sim, pkt);
@@ -125,6 +125,37 @@ test_zones(void)
                    "sport=2 dport=1 mark=0 use=1\n"
                    "udp      17 30 src=10.0.0.1 dst=10.0.0.2 sport=1 dport=2 [UNREPLIED] src=10.0.0.2 dst=10.0.0.1 "
                    "sport=2 dport=1 mark=0 zone=1 use=1");
+    ct_world_free(&w);
+}
+
+/* A zone of the original direction only: its answers come in by no zone, and belong to whichever connection had them
+ * first; another that would be answered alike is refused. */
+static void
+test_one_sided_zones(void)
+{
+    CtWorld w = ct_world_new();
+    DropReason reason;
+    const NfVerdict confirmed[] = {NF_ACCEPT, NF_ACCEPT, NF_DROP};
+    const CtZone zones[] = {{1, CT_ZONE_ORIG}, {2, CT_ZONE_REPLY}, {3, CT_ZONE_ORIG}};
+
+    for (int i = 0; i < 3; i++) {
+        Packet *pkt = ct_packet(&w, IPPROTO_TCP_, "10.0.0.1", 1, "10.0.0.2", 2);
+
+        pkt->tcp.flags = TCP_SYN;
+        T_EQ_I64(conntrack_in(w.ct, NF_PREROUTING, pkt, zones[i], &reason), NF_ACCEPT);
+        T_EQ_I64(pkt->meta.ctinfo, CTINFO_NEW);
+        T_EQ_I64(conntrack_confirm(w.ct, NF_POSTROUTING, pkt, &reason), confirmed[i]);
+        packet_free(w.sim, pkt);
+    }
+    Packet *answer = ct_packet(&w, IPPROTO_TCP_, "10.0.0.2", 2, "10.0.0.1", 1);
+    answer->tcp.flags = TCP_SYN | TCP_ACK;
+    T_EQ_I64(conntrack_in(w.ct, NF_PREROUTING, answer, (CtZone){0}, &reason), NF_ACCEPT);
+    T_EQ_I64(answer->meta.ctinfo, CTINFO_ESTABLISHED);
+    packet_free(w.sim, answer);
+    CT_LIST_IS(&w, "tcp      6 60 SYN_RECV src=10.0.0.1 dst=10.0.0.2 sport=1 dport=2 zone-orig=1 src=10.0.0.2 "
+                   "dst=10.0.0.1 sport=2 dport=1 mark=0 use=1\n"
+                   "tcp      6 120 SYN_SENT src=10.0.0.1 dst=10.0.0.2 sport=1 dport=2 [UNREPLIED] src=10.0.0.2 "
+                   "dst=10.0.0.1 sport=2 dport=1 zone-reply=2 mark=0 use=1");
     ct_world_free(&w);
 }
 
@@ -137,11 +168,11 @@ test_references(void)
 
     ct_forward(&w, held, NULL, NULL, &reason);
     /* Through the loopback device: not tracked again. */
-    T_EQ_I64(conntrack_in(w.ct, NF_PREROUTING, held, 0, &reason), NF_ACCEPT);
+    T_EQ_I64(conntrack_in(w.ct, NF_PREROUTING, held, (CtZone){0}, &reason), NF_ACCEPT);
     T_EQ_I64(held->meta.ctinfo, CTINFO_NEW);
     /* An unconfirmed entry dies with its packet. */
     lost = ct_packet(&w, IPPROTO_UDP_, "10.0.0.1", 3, "10.0.0.2", 4);
-    conntrack_in(w.ct, NF_PREROUTING, lost, 0, &reason);
+    conntrack_in(w.ct, NF_PREROUTING, lost, (CtZone){0}, &reason);
     T_EQ_U64(w.ct->n_conns, 2);
     packet_free(w.sim, lost);
     T_EQ_U64(w.ct->n_conns, 1);
@@ -232,7 +263,7 @@ race(CtWorld *w, uint8_t proto, const char *const to[2], Packet *pkts[2], NfVerd
         pkts[i] = ct_packet(w, proto, "10.0.0.1", 999, "10.96.0.10", 53);
         if (proto == IPPROTO_TCP_)
             pkts[i]->tcp.flags = TCP_SYN;
-        conntrack_in(w->ct, NF_PREROUTING, pkts[i], 0, &reason);
+        conntrack_in(w->ct, NF_PREROUTING, pkts[i], (CtZone){0}, &reason);
         if (to[i]) {
             NatRange range = {.addr_min = ct_addr(to[i]), .addr_max = ct_addr(to[i]), .has_addr = true};
 
@@ -304,7 +335,7 @@ test_reverse_clash(void)
     DropReason reason;
 
     for (int i = 0; i < 2; i++) {
-        conntrack_in(w.ct, NF_PREROUTING, pkts[i], 0, &reason);
+        conntrack_in(w.ct, NF_PREROUTING, pkts[i], (CtZone){0}, &reason);
         nat_setup(w.ct, NF_PREROUTING, pkts[i], NAT_MANIP_DST, NULL, &reason);
     }
     for (int i = 0; i < 2; i++) {
@@ -456,6 +487,7 @@ const TestSuite suite_conntrack = {"sim/conntrack",
                                     {"ICMP queries, untracked ICMPv6, protocols without a tracker", test_icmp},
                                     {"SCTP follows chunks and tags", test_sctp},
                                     {"the same tuple in another zone is another connection", test_zones},
+                                    {"a zone may be that of one direction only", test_one_sided_zones},
                                     {"packets hold entries", test_references},
                                     {"entries are deleted by hand", test_delete},
                                     {"a full table drops early, or the packet", test_full},

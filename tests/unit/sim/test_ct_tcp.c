@@ -42,7 +42,7 @@ only_entry(CtWorld *w)
     CtDir dir;
 
     tuple.proto = IPPROTO_TCP_;
-    return ct_table_find(w->ct, &tuple, &dir);
+    return ct_table_find(w->ct, &tuple, (CtZone){0}, &dir);
 }
 
 static const char *
