@@ -264,7 +264,7 @@ judge_rst(const Conntrack *ct, const Conn *conn, const Packet *pkt, CtDir dir)
         return RST_KEEP_STATE;
     }
     /* The answer to a SYN or to a half-open connection's ACK that we ignored. */
-    if (((conn->status & CT_SEEN_REPLY && tcp->last_segment == CT_SEG_SYN) ||
+    if (((conn->status & CT_SEEN_REPLY && tcp->last_segment == CT_SEG_SYN && tcp->last_dir != dir) ||
          (!(conn->status & CT_ASSURED) && tcp->last_segment == CT_SEG_ACK)) &&
         pkt->tcp.ack == tcp->last_end)
         return RST_BELIEVE;

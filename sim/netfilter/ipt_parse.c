@@ -25,6 +25,8 @@ nf_parse_iptables_save(NfNames *names, IpFamily family, const char *text, size_t
     parser.notes = g_ptr_array_new_with_free_func(free_note);
     parser.builders = g_ptr_array_new_with_free_func((GDestroyNotify)nf_chain_builder_free);
     parser.declared = g_hash_table_new_full(g_str_hash, g_str_equal, g_free, NULL);
+    parser.hash_limits = g_hash_table_new_full(NULL, NULL, NULL, g_free);
+    parser.recent_cuts = g_hash_table_new(NULL, NULL);
 
     while (text < end) {
         const char *newline = memchr(text, '\n', (size_t)(end - text));
@@ -53,6 +55,8 @@ nf_parse_iptables_save(NfNames *names, IpFamily family, const char *text, size_t
 
     g_ptr_array_unref(parser.builders);
     g_hash_table_unref(parser.declared);
+    g_hash_table_unref(parser.hash_limits);
+    g_hash_table_unref(parser.recent_cuts);
     *ret_notes = parser.notes;
     if (parser.failed)
         g_clear_pointer(&parser.rs, nf_ruleset_unref);

@@ -32,6 +32,9 @@ typedef struct {
     uint32_t n_seen;
     GPtrArray *builders;  /* Of the table's chains (NfChainBuilder), in order of declaration; owned. */
     GHashTable *declared; /* Name -> its number in 'builders' + 1; looked up only. */
+    /* By name id, what the first rule said that named it; looked up only. */
+    GHashTable *hash_limits; /* -> NfHashLimitTable, owned. */
+    GHashTable *recent_cuts; /* -> bits that --mask cuts off. */
 } IptParser;
 
 typedef enum {

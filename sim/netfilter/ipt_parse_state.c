@@ -256,11 +256,19 @@ static IptResult
 finish_recent(IptRule *rule, IptGroup *group)
 {
     const uint8_t kinds = NF_RECENT_SET | NF_RECENT_RCHECK | NF_RECENT_UPDATE | NF_RECENT_REMOVE;
+    GHashTable *cuts = rule->parser->recent_cuts;
+    NfExpr *e = &group->exprs[0];
+    gpointer cut;
 
-    if (group->n == 0 || !(group->exprs[0].len & kinds))
+    if (group->n == 0 || !(e->len & kinds))
         return IPT_NOT_MODELLED;
     if (!group->limit.name)
-        group->exprs[0].a = nf_text_id(rule->parser->names, "DEFAULT");
+        e->a = nf_text_id(rule->parser->names, "DEFAULT");
+    if (!g_hash_table_lookup_extended(cuts, GUINT_TO_POINTER(e->a), NULL, &cut)) {
+        cut = GUINT_TO_POINTER(e->b2);
+        g_hash_table_insert(cuts, GUINT_TO_POINTER(e->a), cut);
+    }
+    e->b3 = GPOINTER_TO_UINT(cut);
     return IPT_TAKEN;
 }
 
@@ -367,8 +375,21 @@ option_hashlimit(IptRule *rule, IptGroup *group, const char *option, bool neg)
 static IptResult
 finish_hashlimit(IptRule *rule, IptGroup *group)
 {
-    (void)rule;
-    return group->n && group->limit.rate && group->limit.name != NF_NO_ID ? IPT_TAKEN : IPT_NOT_MODELLED;
+    GHashTable *tables = rule->parser->hash_limits;
+    NfLimit *limit = &group->limit;
+    const NfHashLimitTable *table;
+
+    if (!group->n || !limit->rate || limit->name == NF_NO_ID)
+        return IPT_NOT_MODELLED;
+    table = g_hash_table_lookup(tables, GUINT_TO_POINTER(limit->name));
+    if (!table) {
+        NfHashLimitTable *first = g_new0(NfHashLimitTable, 1);
+        *first = (NfHashLimitTable){limit->interval_ns, limit->burst, limit->mode & 0x7fffffff};
+        g_hash_table_insert(tables, GUINT_TO_POINTER(limit->name), first);
+        table = first;
+    }
+    limit->table = *table;
+    return IPT_TAKEN;
 }
 
 const IptModule IPT_STATE_MODULES[] = {

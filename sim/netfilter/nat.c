@@ -146,8 +146,7 @@ reuse_source(Choice *choice, const CtTuple *current, CtTuple *ret_tuple)
         other_zone = conn_zone(other);
         if (orig.zone != ct_zone_id(zone, CT_ORIG) || (orig.zone && other_zone.dirs != zone.dirs))
             continue;
-        if (orig.proto != current->proto || orig.sport != current->sport ||
-            !ipaddr_eq(orig.src, current->src))
+        if (orig.proto != current->proto || orig.sport != current->sport || !ipaddr_eq(orig.src, current->src))
             continue;
         reply = conn_tuple(other, CT_REPLY);
         ct_tuple_invert(&reply, &mapped);

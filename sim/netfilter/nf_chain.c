@@ -297,6 +297,7 @@ nf_rule_limit(NfChainBuilder *b, const NfLimit *limit)
     copy.mode = limit->mode;
     copy.unit = limit->unit;
     copy.rate = limit->rate;
+    copy.table = limit->table;
     vec_reserve(&b->limits, b->limits.len + 1);
     memcpy(&b->limits.data[b->limits.len++], &copy, sizeof copy);
     return (uint32_t)b->limits.len;

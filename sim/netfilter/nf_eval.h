@@ -23,8 +23,8 @@ typedef struct {
     uint64_t host_hash; /* Of the host's name: part of a draw's identity. */
     uint32_t ip_size;   /* What counters count. */
     uint32_t unknown_hits;
-    CtZone zone;   /* Set by CT_ZONE. */
-    bool zoned;    /* By the first of them: it counts. */
+    CtZone zone; /* Set by CT_ZONE. */
+    bool zoned;  /* By the first of them: it counts. */
     uint8_t hook;
     bool linear; /* Without the index. */
     bool traced; /* Some sink wants to hear of rules. */

@@ -318,20 +318,23 @@ static bool
 match_hashlimit(NfWalk *walk, const NfExpr *expr)
 {
     const NfLimit *limit = nf_chain_limit(walk->chain, expr->a);
+    NfHashLimit *table = nf_state_hashlimit(walk->state, nf_ruleset_family(walk->rs),
+                                            nf_text(walk->rs->names, limit->name), &limit->table);
     const Packet *pkt = walk->pkt;
+    uint32_t mode = table->rate.mode;
     bool above = limit->mode >> 31;
     NfKey key;
 
     memset(&key, 0, sizeof key);
-    if (limit->mode & 1)
+    if (mode & 1)
         key.addr = pkt->src;
-    if (limit->mode & 2)
+    if (mode & 2)
         key.addr2 = pkt->dst;
-    if (limit->mode & 4)
+    if (mode & 4)
         key.word = pkt->sport;
-    if (limit->mode & 8)
+    if (mode & 8)
         key.port = pkt->dport;
-    return nf_state_hashlimit(walk->state, nf_text(walk->rs->names, limit->name), &key, limit) != above;
+    return nf_hashlimit_take(table, nf_state_now(walk->state), &key) != above;
 }
 
 /* xt_set.c: each dimension takes its field from the packet's source or destination side. */

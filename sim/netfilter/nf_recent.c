@@ -64,7 +64,7 @@ bool
 nf_recent_match(NfRecentTables *recent, SimTime now, const NfNames *names, const NfExpr *expr, const Packet *pkt)
 {
     List *list = list_of(recent, names, expr);
-    IpAddr addr = nf_addr_mask(expr->len & NF_RECENT_RDEST ? pkt->dst : pkt->src, (uint8_t)(128 - expr->b2));
+    IpAddr addr = nf_addr_mask(expr->len & NF_RECENT_RDEST ? pkt->dst : pkt->src, (uint8_t)(128 - expr->b3));
     /* The TTL as it was before this host lowered it. */
     uint8_t ttl = (uint8_t)(pkt->ttl + (pkt->meta.out && pkt->meta.local_out != LOCAL_OF_SOCKET));
     SimTime since = now - (SimTime)expr->b * SIMTIME_SEC;

@@ -68,7 +68,7 @@ typedef enum {
     NFX_SET, /* a: set id; b: dimensions, 2 bits each from the lowest: 1 src, 2 dst; len: count.  ipset or nft set named
                 by -m set. */
     NFX_RECENT,        /* a: list name id; b: seconds; len: NfRecentOp bits; c: hitcount; b2: low bits of the address
-                          that --mask cuts off. */
+                          that --mask cuts off, b3: those of the first rule with that name, which made the list. */
     NFX_LIMIT,         /* a: side table id. */
     NFX_HASHLIMIT,     /* a: side table id. */
     NFX_NFACCT,        /* a: name id; counts, always true. */

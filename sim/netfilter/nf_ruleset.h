@@ -108,13 +108,21 @@ typedef struct {
     uint32_t v[16][2]; /* multiport: low, high. */
 } NfPortList;
 
+/* A hashlimit's table is made by the first rule that names it; what others with this name say of it is only printed. */
+typedef struct {
+    uint64_t interval_ns; /* Per unit. */
+    uint32_t burst;
+    uint32_t mode; /* 1 srcip, 2 dstip, 4 srcport, 8 dstport. */
+} NfHashLimitTable;
+
 typedef struct {
     uint64_t interval_ns; /* Per unit: limit and hashlimit. */
     uint32_t burst;
     uint32_t name; /* hashlimit. */
-    uint32_t mode; /* hashlimit: 1 srcip, 2 dstip, 4 srcport, 8 dstport; bit 31: --hashlimit-above. */
+    uint32_t mode; /* hashlimit: as its table's; bit 31: --hashlimit-above. */
     uint8_t unit;  /* Per: 's', 'm', 'h', 'd', for printing. */
     uint32_t rate; /* As written. */
+    NfHashLimitTable table;
 } NfLimit;
 
 typedef struct {

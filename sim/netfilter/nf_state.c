@@ -4,18 +4,13 @@
 
 #include "sim/engine/prefetch.h"
 
-typedef struct {
-    char *name;
-    HTable buckets; /* NfKey -> NfAux. */
-} HashLimit;
-
 struct NfState {
     Sim *sim;
     NfBlock **blocks; /* Open addressing by chain; NULL: free. */
     uint32_t n_blocks, block_mask;
     NfRecentTables *recent;
     NfDynSets *dynsets;
-    VEC(HashLimit) hashlimits; /* Few: searched by name. */
+    VEC(NfHashLimit) hashlimits; /* Few: searched by name. */
 };
 
 static void block_free(NfBlock *block);
@@ -195,20 +190,26 @@ nf_bucket_take(NfAux *bucket, SimTime now, uint64_t interval_ns, uint32_t burst)
     return true;
 }
 
-bool
-nf_state_hashlimit(NfState *state, const char *name, const NfKey *key, const NfLimit *limit)
+NfHashLimit *
+nf_state_hashlimit(NfState *state, IpFamily family, const char *name, const NfHashLimitTable *rate)
 {
-    HashLimit *table = NULL;
+    NfHashLimit *table;
 
-    for (size_t i = 0; i < state->hashlimits.len && !table; i++)
-        if (strcmp(state->hashlimits.data[i].name, name) == 0)
-            table = &state->hashlimits.data[i];
-    if (!table) {
-        vec_push(&state->hashlimits, (HashLimit){.name = g_strdup(name)});
-        table = vec_last(&state->hashlimits);
-        htable_init(&table->buckets, sizeof(NfKey), sizeof(NfAux));
+    for (size_t i = 0; i < state->hashlimits.len; i++) {
+        table = &state->hashlimits.data[i];
+        if (table->family == family && strcmp(table->name, name) == 0)
+            return table;
     }
-    return nf_bucket_take(htable_insert(&table->buckets, key, NULL), state->sim->now, limit->interval_ns, limit->burst);
+    vec_push(&state->hashlimits, (NfHashLimit){.name = g_strdup(name), .family = family, .rate = *rate});
+    table = vec_last(&state->hashlimits);
+    htable_init(&table->buckets, sizeof(NfKey), sizeof(NfAux));
+    return table;
+}
+
+bool
+nf_hashlimit_take(NfHashLimit *table, SimTime now, const NfKey *key)
+{
+    return nf_bucket_take(htable_insert(&table->buckets, key, NULL), now, table->rate.interval_ns, table->rate.burst);
 }
 
 bool

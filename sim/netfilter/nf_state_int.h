@@ -51,8 +51,16 @@ NfAux *nf_block_aux(NfBlock *block, uint32_t slot);
 
 /* xt_limit.c: takes from a bucket of burst tokens that fills at one per interval. */
 bool nf_bucket_take(NfAux *bucket, SimTime now, uint64_t interval_ns, uint32_t burst);
-/* xt_hashlimit.c; true while the rate is not exceeded. */
-bool nf_state_hashlimit(NfState *state, const char *name, const NfKey *key, const NfLimit *limit);
+/* xt_hashlimit.c: the table with this name, made as 'rate' says if there is none; valid until the next call. */
+typedef struct {
+    char *name;
+    IpFamily family;
+    NfHashLimitTable rate;
+    HTable buckets; /* NfKey -> NfAux. */
+} NfHashLimit;
+NfHashLimit *nf_state_hashlimit(NfState *state, IpFamily family, const char *name, const NfHashLimitTable *rate);
+/* True while the rate is not exceeded. */
+bool nf_hashlimit_take(NfHashLimit *table, SimTime now, const NfKey *key);
 /* xt_recent.c; the match without inversion aside from 'neg'. */
 bool nf_state_recent_match(NfState *state, const NfNames *names, const NfExpr *expr, const Packet *pkt);
 /* nft_dynset.c: adds or refreshes; false if the set is full. */

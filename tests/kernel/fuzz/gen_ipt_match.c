@@ -226,7 +226,6 @@ match_memory(Gen *g)
     static const char *const masks4[] = {"255.255.255.255", "255.255.255.0"};
     static const char *const masks6[] = {"ffff:ffff:ffff:ffff:ffff:ffff:ffff:ffff", "ffff:ffff:ffff:ffff::"};
     bool v6 = g->c->family == FAMILY_IPV6;
-    uint32_t list;
 
     switch (rng_below(g->rng, 7)) {
     case 0:
@@ -242,16 +241,15 @@ match_memory(Gen *g)
         break;
     case 3:
     case 4:
-        list = rng_below(g->rng, 3); /* A list has the mask of the rule that made it. */
-        gen_put(g, "-m recent %s%s --name R%u --mask %s --r%s", gen_neg(g), PICK(g, recent), list,
-                v6 ? masks6[list == 2] : masks4[list == 2], fuzz_one_in(g->rng, 3) ? "dest" : "source");
+        gen_put(g, "-m recent %s%s --name R%u --mask %s --r%s", gen_neg(g), PICK(g, recent), rng_below(g->rng, 3),
+                v6 ? PICK(g, masks6) : PICK(g, masks4), fuzz_one_in(g->rng, 3) ? "dest" : "source");
         break;
-    default: /* Rules that share a name share the table that the first of them made: each has its own. */
+    default:
         gen_put(g, "-m hashlimit --hashlimit-%s %u/hour --hashlimit-burst %u",
                 fuzz_one_in(g->rng, 2) ? "upto" : "above", 1 + rng_below(g->rng, 3), 1 + rng_below(g->rng, 4));
         if (!fuzz_one_in(g->rng, 6))
             gen_put(g, "--hashlimit-mode %s", PICK(g, modes));
-        gen_put(g, "--hashlimit-name h%u-%u", g->c->rules->len, (uint32_t)g->text->len);
+        gen_put(g, "--hashlimit-name h%u", rng_below(g->rng, 4));
         break;
     }
 }

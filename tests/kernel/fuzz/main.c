@@ -2,9 +2,7 @@
  *
  * Differences left on purpose, which the generator therefore does not make or the comparison masks:
  *   - ports drawn at random (--random, --random-fully, port ranges of SNAT, clashes) are compared as "some port";
- *   - rules that share the name of a hashlimit or of a recent list have that of the first rule's limit or mask in the
- * kernel;
- *   - CT --zone-orig and --zone-reply (the simulator takes them for --zone), nfacct, -m socket;
+ *   - nfacct, -m socket;
  *   - statistic --mode random with a probability between 0 and 1, numgen random with more than one way;
  *   - a packet whose address OUTPUT's DNAT changes to where it can't be routed (127.0.0.1 to elsewhere) dies inside
  * that hook in the kernel, behind it here: counters of filter OUTPUT differ;

@@ -293,8 +293,8 @@ load(const FuzzCase *c, FuzzView *view)
     }
     /* Rules go some time after the command that removed them; what they remember by name goes with the last of them. */
 #define CLEAN                                                                                                          \
-    "nft flush ruleset; conntrack -F; for f in /proc/net/xt_recent/*; do [ ! -e $f ] || echo / > $f; done; "           \
-    "n=0; while [ $n -lt 200 ] && ls /proc/net/ipt_hashlimit/* /proc/net/ip6t_hashlimit/* 2>/dev/null | grep -q .; "   \
+    "nft flush ruleset; conntrack -F; n=0; while [ $n -lt 200 ] && "                                                   \
+    "ls /proc/net/xt_recent/* /proc/net/ipt_hashlimit/* /proc/net/ip6t_hashlimit/* 2>/dev/null | grep -q .; "          \
     "do n=$((n + 1)); sleep 0.01; done; "
     if (!run(nft  ? "nft flush ruleset; conntrack -F; exec nft -f -"
              : v6 ? CLEAN "exec ip6tables-nft-restore"

@@ -82,7 +82,7 @@ test_limit(void)
 static NfExpr
 make_hashlimit(NfWorld *w)
 {
-    const NfLimit limit = {.interval_ns = SIMTIME_SEC, .burst = 2, .mode = 1, .name = nf_text_id(w->names, "h")};
+    const NfLimit limit = {.name = nf_text_id(w->names, "h"), .table = {SIMTIME_SEC, 2, 1}};
 
     return OP(HASHLIMIT, nf_rule_limit(w->b, &limit), 0, 0, false);
 }
