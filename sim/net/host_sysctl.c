@@ -64,7 +64,7 @@ host_sysctls_default(HostSysctls *ret_sysctls)
     *ret_sysctls = (HostSysctls){
         .send_redirects = true,
         .icmp_ratelimit = 1000,
-        .icmp6_ratelimit = 100, /* Linux 7.0 and 6.18.14; before, 1000 halved for each 32 bits of a wider route. */
+        .icmp6_ratelimit = 100, /* 1000 before Linux 7.0 and stable kernels of February 2026. */
         .icmp_msgs_per_sec = 1000,
         .icmp_msgs_burst = 50,
         .bridge_nf_call_iptables = true,
