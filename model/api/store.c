@@ -35,12 +35,19 @@ struct Store {
     VEC(ObjectVec) slice_lists;
     VEC(Watcher) watchers;
     uint32_t next_watcher;
-    uint32_t telling; /* Depth of notifications under way. */
+    ImpliedPods *implied;     /* NULL: none. */
+    bool implied_left;        /* Some of them wait. */
+    uint64_t implied_version; /* Of their objects. */
+    uint32_t telling;         /* Depth of notifications under way. */
 };
 
 static Store *store_make(Strings *strings, bool mirror);
 static NameKey key_of(const ApiObject *object);
 static bool find_key(const Store *store, const char *ns, const char *name, NameKey *ret_key);
+static const ApiObject *find_object(const Store *store, ApiKind kind, const char *ns, const char *name);
+static void enter(KindTable *table, const ApiObject *object, uint32_t *slot);
+static void enter_implied(Store *store, Pod *pod);
+static void make_implied(Store *store);
 static void tidy(KindTable *table);
 static int compare_objects(const void *a, const void *b);
 static ObjectVec *slice_list(Store *store, const char *ns, const char *service, bool create);
@@ -91,6 +98,7 @@ store_free(Store *store)
     vec_clear(&store->slice_lists);
     htable_clear(&store->by_service);
     vec_clear(&store->watchers);
+    implied_pods_free(store->implied);
     if (!store->mirror)
         strings_free(store->strings);
     g_free(store);
@@ -120,13 +128,12 @@ store_put(Store *store, ApiObject *object)
     }
     NameKey key = key_of(object);
     bool is_new;
+    if (object->kind == KIND_POD)
+        find_object(store, KIND_POD, object->ns, object->name); /* One that waits is replaced, too. */
     uint32_t *slot = htable_insert(&table->by_name, &key, &is_new);
     const ApiObject *old = NULL;
     if (is_new) {
-        *slot = (uint32_t)table->objects.len;
-        const ApiObject *last = table->objects.len ? *vec_last(&table->objects) : NULL;
-        table->sorted = table->sorted && (table->objects.len == 0 || (last && compare_objects(&last, &object) < 0));
-        vec_push(&table->objects, object);
+        enter(table, object, slot);
     } else {
         old = table->objects.data[*slot];
         table->objects.data[*slot] = object;
@@ -144,12 +151,11 @@ bool
 store_remove(Store *store, ApiKind kind, const char *ns, const char *name)
 {
     KindTable *table = &store->kinds[kind];
-    NameKey key;
-    uint32_t *slot = find_key(store, ns, name, &key) ? htable_find(&table->by_name, &key) : NULL;
-    if (!slot)
+    const ApiObject *old = find_object(store, kind, ns, name);
+    if (!old)
         return false;
-    const ApiObject *old = table->objects.data[*slot];
-    table->objects.data[*slot] = NULL;
+    NameKey key = key_of(old);
+    table->objects.data[*(uint32_t *)htable_find(&table->by_name, &key)] = NULL;
     table->n_holes++;
     htable_remove(&table->by_name, &key);
     store->version++;
@@ -163,19 +169,58 @@ store_remove(Store *store, ApiKind kind, const char *ns, const char *name)
 const ApiObject *
 store_get(const Store *store, ApiKind kind, const char *ns, const char *name)
 {
-    const KindTable *table = &store->kinds[kind];
-    NameKey key;
-    const uint32_t *slot = find_key(store, ns, name, &key) ? htable_find(&table->by_name, &key) : NULL;
-    return slot ? table->objects.data[*slot] : NULL;
+    return find_object(store, kind, ns, name);
 }
 
 const ApiObject *const *
 store_list(Store *store, ApiKind kind, size_t *ret_n)
 {
+    if (kind == KIND_POD && store->implied_left)
+        make_implied(store);
+    return store_list_made(store, kind, ret_n);
+}
+
+const ApiObject *const *
+store_list_made(Store *store, ApiKind kind, size_t *ret_n)
+{
     KindTable *table = &store->kinds[kind];
     tidy(table);
     *ret_n = table->objects.len;
     return table->objects.data;
+}
+
+void
+store_imply(Store *store, ImpliedPods *pods)
+{
+    if (store->implied_left)
+        make_implied(store);
+    implied_pods_free(store->implied);
+    store->implied = pods;
+    store->implied_left = true;
+    store->implied_version = ++store->version;
+}
+
+const PodOutline *
+store_next_pod(Store *store, PodCursor *cursor)
+{
+    size_t n;
+    const ApiObject *const *objects = store_list_made(store, KIND_POD, &n);
+    const PodOutline *waiting = &cursor->waiting;
+    const Pod *pod = cursor->n_objects < n ? (const Pod *)objects[cursor->n_objects] : NULL;
+    if (!cursor->ahead && store->implied_left)
+        cursor->ahead = implied_pods_next(store->implied, &cursor->n_implied, &cursor->waiting);
+    int order = pod && cursor->ahead ? strcmp(pod->meta.ns, waiting->ns) : 0;
+    if (pod && cursor->ahead && order == 0)
+        order = strcmp(pod->meta.name, waiting->name);
+    if (cursor->ahead && (!pod || order > 0)) {
+        cursor->ahead = false;
+        return waiting;
+    }
+    if (!pod)
+        return NULL;
+    cursor->n_objects++;
+    pod_outline(pod, &cursor->made);
+    return &cursor->made;
 }
 
 const EndpointSlice *const *
@@ -221,6 +266,48 @@ find_key(const Store *store, const char *ns, const char *name, NameKey *ret_key)
     ret_key->ns = strings_find(store->strings, ns ? ns : "");
     ret_key->name = strings_find(store->strings, name);
     return ret_key->ns && ret_key->name;
+}
+
+/* What has waited so far is made: to the outside nothing changes. */
+static const ApiObject *
+find_object(const Store *store, ApiKind kind, const char *ns, const char *name)
+{
+    const KindTable *table = &store->kinds[kind];
+    NameKey key;
+    const uint32_t *slot = find_key(store, ns, name, &key) ? htable_find(&table->by_name, &key) : NULL;
+    if (slot)
+        return table->objects.data[*slot];
+    Pod *pod = kind == KIND_POD && store->implied_left ? implied_pods_make(store->implied, ns ? ns : "", name) : NULL;
+    if (pod)
+        enter_implied((Store *)store, pod);
+    return pod ? &pod->meta : NULL;
+}
+
+static void
+enter(KindTable *table, const ApiObject *object, uint32_t *slot)
+{
+    const ApiObject *last = table->objects.len ? *vec_last(&table->objects) : NULL;
+    table->sorted = table->sorted && (table->objects.len == 0 || (last && compare_objects(&last, &object) < 0));
+    *slot = (uint32_t)table->objects.len;
+    vec_push(&table->objects, object);
+}
+
+static void
+enter_implied(Store *store, Pod *pod)
+{
+    KindTable *table = &store->kinds[KIND_POD];
+    NameKey key = key_of(&pod->meta);
+    pod->meta.version = store->implied_version;
+    enter(table, &pod->meta, htable_insert(&table->by_name, &key, NULL));
+}
+
+static void
+make_implied(Store *store)
+{
+    size_t at = 0;
+    for (Pod *pod; (pod = implied_pods_make_next(store->implied, &at));)
+        enter_implied(store, pod);
+    store->implied_left = false;
 }
 
 /* Puts the listing in order and its holes out; slots move with the objects. */

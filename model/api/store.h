@@ -6,7 +6,7 @@
  * Objects by (kind, namespace, name) in a stable order (namespace, name).  Every change gets a version; a watcher is
  * told synchronously, in order of registration, and applies its own lag. */
 
-#include "model/api/object.h"
+#include "model/api/implied_pods.h"
 
 typedef struct Store Store;
 
@@ -24,6 +24,21 @@ const ApiObject *store_get(const Store *store, ApiKind kind, const char *ns, con
 
 /* All of a kind, sorted by namespace, then name; valid until the next change of that kind. */
 const ApiObject *const *store_list(Store *store, ApiKind kind, size_t *ret_n);
+/* The same without pods that nobody has asked for yet (store_imply()). */
+const ApiObject *const *store_list_made(Store *store, ApiKind kind, size_t *ret_n);
+
+/* Pods that follow from slices, taken.  They are there as all others; their objects are made, and no watcher is told,
+ * when they are asked for: each by store_get() and what changes it, all by store_list(). */
+void store_imply(Store *store, ImpliedPods *pods);
+/* All pods by namespace and name without making objects.  A zeroed cursor is before the first; NULL: no more.  What is
+ * returned is valid until the next call, and pods must not change meanwhile nor objects be made. */
+typedef struct {
+    size_t n_objects, n_implied; /* Seen. */
+    bool ahead;                  /* 'waiting' is the next of those that wait. */
+    PodOutline waiting, made;
+} PodCursor;
+const PodOutline *store_next_pod(Store *store, PodCursor *cursor);
+
 /* Slices of a Service, sorted by name. */
 const EndpointSlice *const *store_slices_of(Store *store, const char *ns, const char *service, size_t *ret_n);
 

@@ -56,7 +56,8 @@ alloc_new(const Input *input)
                 alloc_add_pod_cidr(alloc, cidr, node->meta.name);
         }
     }
-    const ApiObject *const *pods = store_list(input->store, KIND_POD, &n);
+    /* The addresses of pods that follow from slices are those of the slices. */
+    const ApiObject *const *pods = store_list_made(input->store, KIND_POD, &n);
     for (size_t i = 0; i < n; i++)
         for (uint32_t k = 0; k < ((const Pod *)pods[i])->n_ips; k++)
             alloc_take_addr(alloc, ((const Pod *)pods[i])->ips[k]);

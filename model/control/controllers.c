@@ -172,7 +172,7 @@ static void
 begin_unfinished(Controllers *c)
 {
     size_t n;
-    const ApiObject *const *pods = store_list(c->store, KIND_POD, &n);
+    const ApiObject *const *pods = store_list_made(c->store, KIND_POD, &n);
 
     for (size_t i = 0; i < n; i++) {
         const Pod *pod = (const Pod *)pods[i];
@@ -266,7 +266,7 @@ static void
 node_changed(Controllers *c, const KubeNode *old, const KubeNode *new_)
 {
     size_t n;
-    const ApiObject *const *pods = store_list(c->store, KIND_POD, &n);
+    const ApiObject *const *pods = store_list_made(c->store, KIND_POD, &n);
 
     for (size_t i = 0; i < n; i++)
         if (!((const Pod *)pods[i])->spec.node_name && pods[i]->deletion_ns < 0)

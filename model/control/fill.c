@@ -46,6 +46,16 @@ fill_node(const Fill *f, const char *name)
     return node ? *node : NULL;
 }
 
+bool
+fill_has_workloads(const Fill *f)
+{
+    size_t n = 0;
+
+    for (ApiKind kind = KIND_DEPLOYMENT; n == 0 && kind <= KIND_DAEMONSET; kind++)
+        store_list(f->store, kind, &n);
+    return n > 0;
+}
+
 static void
 index_nodes(Fill *f)
 {

@@ -26,8 +26,11 @@ static void place_pod(Fill *f, Scheduler *scheduler, Pod *pod);
 void
 fill_workloads(Fill *f)
 {
-    LabelIndex *index = label_index_new();
+    LabelIndex *index;
 
+    if (!fill_has_workloads(f))
+        return;
+    index = label_index_new();
     f->adopted = g_ptr_array_new();
     fill_index_pods(f->store, index);
     index_replicasets(f);
@@ -249,8 +252,10 @@ void
 fill_placement(Fill *f)
 {
     size_t n;
-    const ApiObject *const *list = store_list(f->store, KIND_POD, &n);
+    /* Those that follow from slices have their place. */
+    const ApiObject *const *list = store_list_made(f->store, KIND_POD, &n);
     Scheduler *scheduler = NULL;
+    PodCursor cursor = {0};
     guint n_made = f->pods->len;
 
     for (size_t i = 0; i < n; i++)
@@ -258,8 +263,8 @@ fill_placement(Fill *f)
             g_ptr_array_add(f->pods, api_copy(list[i]));
     if (f->pods->len)
         scheduler = scheduler_new(f->store, f->seed);
-    for (size_t i = 0; scheduler && i < n; i++)
-        scheduler_note(scheduler, (const Pod *)list[i]);
+    for (const PodOutline *outline; scheduler && (outline = store_next_pod(f->store, &cursor));)
+        scheduler_note(scheduler, outline);
     /* Given ones first: nothing that is made comes before them. */
     for (guint i = 0; i < f->pods->len; i++)
         place_pod(f, scheduler, f->pods->pdata[(i + n_made) % f->pods->len]);

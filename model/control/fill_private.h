@@ -23,6 +23,7 @@ typedef struct {
     GPtrArray *pods;    /* Made for workloads, unstored until fill_placement(). */
 } Fill;
 
+bool fill_has_workloads(const Fill *f);                     /* Any that makes pods. */
 const KubeNode *fill_node(const Fill *f, const char *name); /* By an interned name. */
 void fill_nodes(Fill *f);      /* Node objects where there are none; InternalIPs; pod CIDRs where pods need them. */
 void fill_system(Fill *f);     /* Cluster.spec.systemServices. */

@@ -78,7 +78,7 @@ kubelet_new(Controllers *c)
 {
     Kubelet *k = g_new0(Kubelet, 1);
     size_t n;
-    const ApiObject *const *pods = store_list(c->store, KIND_POD, &n);
+    const ApiObject *const *pods = store_list_made(c->store, KIND_POD, &n);
 
     k->c = c;
     k->all = g_ptr_array_new();

@@ -152,15 +152,14 @@ schedule_pod(Controllers *c, Work *work, const Pod *pod)
 {
     Scheduler *scheduler;
     const char *node;
-    size_t n;
+    PodCursor cursor = {0};
 
     if (pod->spec.node_name || pod->meta.deletion_ns >= 0)
         return;
     scheduler = scheduler_new(c->store, c->seed);
-    const ApiObject *const *pods = store_list(c->store, KIND_POD, &n);
-    for (size_t i = 0; i < n; i++)
-        if (pod_active((const Pod *)pods[i]))
-            scheduler_note(scheduler, (const Pod *)pods[i]);
+    for (const PodOutline *outline; (outline = store_next_pod(c->store, &cursor));)
+        if (!outline->object || pod_active(outline->object))
+            scheduler_note(scheduler, outline);
     node = scheduler_pick(scheduler, pod);
     scheduler_free(scheduler);
     if (!node) {

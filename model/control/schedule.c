@@ -25,7 +25,7 @@ struct Scheduler {
     HTable spots;  /* SpotKey -> uint32_t pods. */
 };
 
-static uint64_t group_of(const Scheduler *s, const Pod *pod);
+static uint64_t group_of(const Scheduler *s, const PodOutline *pod);
 static Group *group_get(Scheduler *s, uint64_t id);
 static uint32_t *spot(Scheduler *s, uint64_t group, const char *node);
 
@@ -62,14 +62,14 @@ scheduler_free(Scheduler *s)
 }
 
 void
-scheduler_note(Scheduler *s, const Pod *pod)
+scheduler_note(Scheduler *s, const PodOutline *pod)
 {
     uint64_t id = group_of(s, pod);
 
-    if (!pod->spec.node_name)
+    if (!pod->node_name)
         return;
     group_get(s, id)->pods++;
-    ++*spot(s, id, pod->spec.node_name);
+    ++*spot(s, id, pod->node_name);
 }
 
 /* The first of the rotation that has the fewest pods of the group.  Round after round that is the next in turn, so the
@@ -77,7 +77,9 @@ scheduler_note(Scheduler *s, const Pod *pod)
 const char *
 scheduler_pick(Scheduler *s, const Pod *pod)
 {
-    uint64_t id = group_of(s, pod);
+    PodOutline outline;
+    pod_outline(pod, &outline);
+    uint64_t id = group_of(s, &outline);
     Group *group = group_get(s, id);
     bool selective = pod->spec.node_selector.n > 0 || pod->spec.n_tolerations > 0;
     const KubeNode *const *nodes = selective ? s->all.data : s->nodes.data;
@@ -131,16 +133,15 @@ schedule_fits(const KubeNode *node, const PodSpec *spec, bool daemon)
 
 /* Pods of one owner; bare pods go by their labels. */
 static uint64_t
-group_of(const Scheduler *s, const Pod *pod)
+group_of(const Scheduler *s, const PodOutline *pod)
 {
-    uint64_t hash = rng_hash_str(s->seed, pod->meta.ns);
+    uint64_t hash = rng_hash_str(s->seed, pod->ns);
 
-    if (pod->meta.owner)
-        return rng_mix(hash, rng_hash_str(3, pod->meta.owner));
-    for (uint32_t i = 0; i < pod->meta.labels.n; i++)
-        hash = rng_mix(hash,
-                       rng_hash_str(rng_hash_str(4, pod->meta.labels.items[i].key), pod->meta.labels.items[i].value));
-    return pod->meta.labels.n ? hash : rng_mix(hash, rng_hash_str(5, pod->meta.name));
+    if (pod->object && pod->object->meta.owner)
+        return rng_mix(hash, rng_hash_str(3, pod->object->meta.owner));
+    for (uint32_t i = 0; i < pod->labels->n; i++)
+        hash = rng_mix(hash, rng_hash_str(rng_hash_str(4, pod->labels->items[i].key), pod->labels->items[i].value));
+    return pod->labels->n ? hash : rng_mix(hash, rng_hash_str(5, pod->name));
 }
 
 static Group *

@@ -14,7 +14,7 @@ typedef struct Scheduler Scheduler;
 Scheduler *scheduler_new(Store *store, uint64_t seed); /* Sees the nodes as they are now. */
 void scheduler_free(Scheduler *scheduler);
 /* Counts a pod that has a node. */
-void scheduler_note(Scheduler *scheduler, const Pod *pod);
+void scheduler_note(Scheduler *scheduler, const PodOutline *pod);
 /* NULL: no node fits.  'daemon': with what a DaemonSet's pods tolerate besides. */
 const char *scheduler_pick(Scheduler *scheduler, const Pod *pod);
 bool schedule_fits(const KubeNode *node, const PodSpec *spec, bool daemon);

@@ -63,7 +63,6 @@ void
 slices_reconcile(Controllers *c, Work *work, const Service *service)
 {
     size_t n;
-    const ApiObject *const *list = store_list(c->store, KIND_POD, &n);
     g_autoptr(GPtrArray) pods = g_ptr_array_new(), made = g_ptr_array_new();
     bool written = false;
 
@@ -75,6 +74,7 @@ slices_reconcile(Controllers *c, Work *work, const Service *service)
         work_add(c, WORK_SLICES, service->meta.ns, service->meta.name, c->clocks.slice_retry);
         return;
     }
+    const ApiObject *const *list = store_list(c->store, KIND_POD, &n);
     for (size_t i = 0; i < n; i++)
         if (strcmp(list[i]->ns, service->meta.ns) == 0 && labels_match(&service->selector, &list[i]->labels))
             g_ptr_array_add(pods, (gpointer)list[i]);

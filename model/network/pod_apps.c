@@ -105,8 +105,9 @@ start_app(PodServer *server, IpAddr addr, SocketError *ret_error)
     PodRuntime *runtime = server->runtime;
     Host *host = runtime->pod->made_host;
     const ApplicationSpec *spec = runtime->spec;
+    const Pod *object = server->port == 53 ? pod_object(runtime->pod) : NULL;
 
-    if (server->port == 53 && pod_is_dns(runtime->pod))
+    if (object && pod_is_dns(&object->meta.labels))
         return cluster_dns_server(runtime->pod->cluster, host, addr, server->port, ret_error);
     if (server->proto == IPPROTO_TCP_)
         return http_server_new(
@@ -152,7 +153,8 @@ static void
 listen_now(Sim *sim, void *owner)
 {
     PodRuntime *runtime = owner;
-    g_autofree PodPlan *plan = pod_plan_new(runtime->pod, runtime->spec, runtime->pod->cluster->slices);
+    g_autofree PodPlan *plan =
+        pod_plan_new(runtime->pod, pod_object(runtime->pod), runtime->spec, runtime->pod->cluster->slices);
 
     (void)sim;
     listen_on_plan(runtime, plan);
@@ -198,7 +200,9 @@ PodRuntime *
 pod_runtime_start(ClusterPod *pod)
 {
     Sim *sim = cluster_sim(pod->cluster);
-    PodRuntime *runtime = runtime_new(pod, pod_application(pod));
+    const Pod *object = pod_object(pod);
+    PodRuntime *runtime =
+        runtime_new(pod, object ? pod_application(cluster_input(pod->cluster), pod->ns, &object->meta.labels) : NULL);
 
     if (runtime->spec && runtime->spec->startup > 0 && sim->now > 0) {
         runtime->startup = timer_new(sim, "pod.startup", host_entity(pod->made_host), listen_now, runtime);

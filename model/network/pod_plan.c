@@ -13,23 +13,20 @@ typedef struct {
     VEC(PlanPort) list;
 } Ports;
 
-static const ApiObject *
-object_of(const ClusterPod *pod)
+const Pod *
+pod_object(const ClusterPod *pod)
 {
-    return store_get(cluster_store(pod->cluster), KIND_POD, pod->ns, pod->name);
+    return (const Pod *)store_get(cluster_store(pod->cluster), KIND_POD, pod->ns, pod->name);
 }
 
 const ApplicationSpec *
-pod_application(const ClusterPod *pod)
+pod_application(const Input *input, const char *ns, const Labels *labels)
 {
-    const Input *input = cluster_input(pod->cluster);
-    const ApiObject *object = object_of(pod);
-
-    for (uint32_t i = 0; object && i < input->n_applications; i++) {
+    for (uint32_t i = 0; i < input->n_applications; i++) {
         const ApplicationSpec *a = &input->applications[i];
-        if (a->ns && strcmp(a->ns, pod->ns) != 0)
+        if (a->ns && strcmp(a->ns, ns) != 0)
             continue;
-        if (a->selector.n == 0 || labels_match(&a->selector, &object->labels))
+        if (a->selector.n == 0 || labels_match(&a->selector, labels))
             return a;
     }
     return NULL;
@@ -60,10 +57,8 @@ add_slice_ports(const EndpointSlice *slice, void *user)
 }
 
 static void
-add_ports(Ports *ports, const ClusterPod *pod, SliceIndex *slices)
+add_ports(Ports *ports, const ClusterPod *pod, const Pod *object, SliceIndex *slices)
 {
-    const Pod *object = (const Pod *)object_of(pod);
-
     for (uint32_t i = 0; object && i < object->spec.n_containers; i++)
         for (uint32_t j = 0; j < object->spec.containers[i].n_ports; j++)
             add_port(ports, object->spec.containers[i].ports[j].port, object->spec.containers[i].ports[j].proto);
@@ -72,7 +67,7 @@ add_ports(Ports *ports, const ClusterPod *pod, SliceIndex *slices)
 }
 
 PodPlan *
-pod_plan_new(const ClusterPod *pod, const ApplicationSpec *spec, SliceIndex *slices)
+pod_plan_new(const ClusterPod *pod, const Pod *object, const ApplicationSpec *spec, SliceIndex *slices)
 {
     Ports ports = {0};
     PodPlan *plan;
@@ -81,7 +76,7 @@ pod_plan_new(const ClusterPod *pod, const ApplicationSpec *spec, SliceIndex *sli
     for (uint32_t i = 0; spec && i < spec->n_ports; i++)
         add_port(&ports, spec->ports[i], IPPROTO_TCP_);
     if (!spec || spec->n_ports == 0)
-        add_ports(&ports, pod, slices);
+        add_ports(&ports, pod, object, slices);
     bytes = ports.list.len * sizeof(PlanPort);
     plan = g_malloc0(sizeof *plan + bytes);
     plan->spec = spec;
@@ -93,11 +88,9 @@ pod_plan_new(const ClusterPod *pod, const ApplicationSpec *spec, SliceIndex *sli
 }
 
 bool
-pod_is_dns(const ClusterPod *pod)
+pod_is_dns(const Labels *labels)
 {
-    const ApiObject *object = object_of(pod);
-
-    return object && g_strcmp0(labels_get(&object->labels, "k8s-app"), "kube-dns") == 0;
+    return g_strcmp0(labels_get(labels, "k8s-app"), "kube-dns") == 0;
 }
 
 /* --- The set ------------------------------------------------------------------------------------------------------ */

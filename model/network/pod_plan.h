@@ -20,11 +20,13 @@ typedef struct {
     PlanPort ports[]; /* In the order of listening, each once. */
 } PodPlan;
 
-const ApplicationSpec *pod_application(const ClusterPod *pod); /* By its labels; NULL: the default. */
-/* By what the store says now; g_free(). */
-PodPlan *pod_plan_new(const ClusterPod *pod, const ApplicationSpec *spec, SliceIndex *slices);
+const Pod *pod_object(const ClusterPod *pod); /* Of the store, now; NULL: none. */
+/* By its labels; NULL: the default. */
+const ApplicationSpec *pod_application(const Input *input, const char *ns, const Labels *labels);
+/* By what the store says now; 'object': the pod's if it has containers, else NULL may do; g_free(). */
+PodPlan *pod_plan_new(const ClusterPod *pod, const Pod *object, const ApplicationSpec *spec, SliceIndex *slices);
 /* Pods of the cluster's DNS answer for the cluster, others for themselves. */
-bool pod_is_dns(const ClusterPod *pod);
+bool pod_is_dns(const Labels *labels);
 
 typedef struct PodPlans PodPlans; /* A set without repetition. */
 PodPlans *pod_plans_new(void);

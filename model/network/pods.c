@@ -157,12 +157,12 @@ in_cidrs(const ClusterNode *node, IpAddr addr)
 
 /* Nobody can tell when it is made. */
 static bool
-can_wait(Cluster *c, const ClusterPod *pod, const ApplicationSpec *application)
+can_wait(Cluster *c, const ClusterPod *pod, const Labels *labels, const ApplicationSpec *application)
 {
     char port[8];
 
     g_snprintf(port, sizeof port, "v%up", pod->ips[0].b[15]);
-    if (pod->host_network || (application && application->fail_at != SIMTIME_NEVER) || pod_is_dns(pod))
+    if (pod->host_network || (application && application->fail_at != SIMTIME_NEVER) || pod_is_dns(labels))
         return false;
     /* Its port would need another name; its address would have to be routed; it is not alone in having it. */
     if (node_port_is_kept(pod->node, pod->ips[0]) || host_dev(pod->node->host, port))
@@ -228,24 +228,25 @@ cluster_pod_application(const ClusterPod *pod)
 
 /* NULL: it cannot be. */
 static PodRecord *
-record_new(Cluster *c, const Pod *object)
+record_new(Cluster *c, const PodOutline *outline)
 {
-    ClusterNode *node = object->spec.node_name ? cluster_node(c, object->spec.node_name) : NULL;
+    ClusterNode *node = outline->node_name ? cluster_node(c, outline->node_name) : NULL;
+    bool host_network = outline->object && outline->object->spec.host_network;
     PodRecord *record;
     ClusterPod *pod;
 
-    if (!node || (object->n_ips == 0 && !object->spec.host_network))
+    if (!node || (outline->n_ips == 0 && !host_network))
         return NULL;
     record = g_new0(PodRecord, 1);
     pod = &record->pod;
     record->owner = (HostOwner){.kind = OWNER_POD, .pod = pod};
     pod->cluster = c;
-    pod->ns = object->meta.ns;
-    pod->name = object->meta.name;
+    pod->ns = outline->ns;
+    pod->name = strings_add(store_strings(c->input->store), outline->name);
     pod->node = node;
-    pod->host_network = object->spec.host_network;
-    pod->n_ips = pod->host_network ? node->n_ips : object->n_ips;
-    memcpy(pod->ips, pod->host_network ? node->ips : object->ips, sizeof pod->ips);
+    pod->host_network = host_network;
+    pod->n_ips = host_network ? node->n_ips : outline->n_ips;
+    memcpy(pod->ips, host_network ? node->ips : outline->ips, sizeof pod->ips);
     return record;
 }
 
@@ -271,10 +272,10 @@ make_namesakes(Cluster *c, const ClusterPod *pod)
     }
 }
 
-ClusterPod *
-cluster_pod_add(Cluster *c, const Pod *object)
+static ClusterPod *
+add(Cluster *c, const PodOutline *outline)
 {
-    PodRecord *record = record_new(c, object);
+    PodRecord *record = record_new(c, outline);
 
     if (!record)
         return NULL;
@@ -287,27 +288,35 @@ cluster_pod_add(Cluster *c, const Pod *object)
     return &record->pod;
 }
 
+ClusterPod *
+cluster_pod_add(Cluster *c, const Pod *object)
+{
+    PodOutline outline;
+
+    pod_outline(object, &outline);
+    return add(c, &outline);
+}
+
 void
 pods_declare(Cluster *c)
 {
-    size_t n;
-    const ApiObject *const *objects = store_list(c->input->store, KIND_POD, &n);
+    PodCursor cursor = {0};
 
-    for (size_t i = 0; i < n; i++) {
-        const Pod *object = (const Pod *)objects[i];
-        PodRecord *record =
-            object->phase != POD_SUCCEEDED && object->phase != POD_FAILED ? record_new(c, object) : NULL;
+    for (const PodOutline *outline; (outline = store_next_pod(c->input->store, &cursor));) {
+        const Pod *object = outline->object;
+        bool over = object && (object->phase == POD_SUCCEEDED || object->phase == POD_FAILED);
+        PodRecord *record = over ? NULL : record_new(c, outline);
         const ApplicationSpec *application;
         if (!record)
             continue;
-        application = c->options.no_apps ? NULL : pod_application(&record->pod);
-        if (!can_wait(c, &record->pod, application)) {
+        application = c->options.no_apps ? NULL : pod_application(c->input, outline->ns, outline->labels);
+        if (!can_wait(c, &record->pod, outline->labels, application)) {
             g_free(record);
-            cluster_pod_add(c, object);
+            add(c, outline);
             continue;
         }
         if (!c->options.no_apps)
-            record->plan = pod_plans_keep(c->plans, pod_plan_new(&record->pod, application, c->slices));
+            record->plan = pod_plans_keep(c->plans, pod_plan_new(&record->pod, object, application, c->slices));
         latent_add(record);
         enter(c, &record->pod);
     }
