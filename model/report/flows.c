@@ -2,9 +2,13 @@
 
 #include "model/network/node_proxy.h"
 #include "model/network/pod_apps.h"
+#include "model/proxy/arena.h"
 #include "sim/engine/htable.h"
 #include "sim/engine/vec.h"
 #include "sim/netfilter/conntrack.h"
+
+#define BLOCK_SIZE 65536
+#define N_RECENT   1024
 
 /* The rule that matched last, for the rewrite that follows it in the same walk. */
 typedef struct {
@@ -18,11 +22,13 @@ typedef struct {
 struct FlowBook {
     TraceSink sink;
     Cluster *cluster;
-    GPtrArray *flows; /* Flow. */
-    HTable by_id;     /* Flow id -> Flow *. */
+    GPtrArray *flows;       /* Flow. */
+    HTable by_id;           /* Flow id -> Flow *. */
+    Flow *recent[N_RECENT]; /* By the low bits of the id: those under way are few, and are looked for at each host. */
     LastRule last;
-    GStringChunk *hosts; /* Names of hosts, which may be gone when the flow is told. */
     LastRule marker;     /* The rule that sent a packet to be marked for masquerading. */
+    Arena arena;         /* Flows and what is theirs alone. */
+    GStringChunk *names; /* Of hosts, which may be gone when the flow is told, and of what many flows have in common. */
 };
 
 static const char *const outcome_names[] = {"pending", "connected", "refused", "timeout", "reset", "unresolved"};
@@ -36,21 +42,46 @@ flow_outcome_name(FlowOutcome outcome)
 /* --- What the trace says
  * ------------------------------------------------------------------------------------------------ */
 
-static Flow *
-find_flow(const FlowBook *book, uint64_t id)
+const char *
+flow_book_keep(FlowBook *book, const char *text)
 {
-    Flow **slot = id ? htable_find(&book->by_id, &id) : NULL;
-
-    return slot ? *slot : NULL;
+    return arena_strdup(&book->arena, text);
 }
 
-static char *
-short_rule(const NfRuleset *rs, const NfChain *chain, uint32_t index)
+const void *
+flow_book_keep_bytes(FlowBook *book, const void *data, size_t size)
+{
+    return arena_copy(&book->arena, data, size);
+}
+
+const char *
+flow_book_keep_name(FlowBook *book, const char *name)
+{
+    return name ? g_string_chunk_insert_const(book->names, name) : NULL;
+}
+
+/* Room for one more than 'n' elements: the list doubles, and the old one stays in the arena. */
+static void *
+grown(FlowBook *book, void *list, uint32_t n, size_t size)
+{
+    void *more;
+
+    if (n & (n - 1))
+        return list;
+    more = arena_alloc(&book->arena, MAX(1, 2 * n) * size);
+    if (n > 0)
+        memcpy(more, list, n * size);
+    return more;
+}
+
+static const char *
+short_rule(FlowBook *book, const NfRuleset *rs, const NfChain *chain, uint32_t index)
 {
     const char *name = nf_chain_name(nf_ruleset_names(rs), nf_chain_spec(chain)->id);
+    g_autofree char *text = index < nf_chain_n_rules(chain) ? g_strdup_printf("%s %u", name, index + 1)
+                                                            : g_strdup_printf("%s policy", name);
 
-    return index < nf_chain_n_rules(chain) ? g_strdup_printf("%s %u", name, index + 1)
-                                           : g_strdup_printf("%s policy", name);
+    return flow_book_keep(book, text);
 }
 
 static bool
@@ -87,26 +118,26 @@ on_rule(FlowBook *book, const TraceRecord *r)
 }
 
 static void
-note_marker(const FlowBook *book, FlowRewrite *rewrite, const TraceRecord *r)
+note_marker(FlowBook *book, FlowRewrite *rewrite, const TraceRecord *r)
 {
     const LastRule *marker = &book->marker;
     RuleOrigin origin;
 
     if (marker->packet != r->pkt->id || marker->host != r->host)
         return;
-    rewrite->marked_by = short_rule(marker->ruleset, marker->chain, marker->index);
+    rewrite->marked_by = short_rule(book, marker->ruleset, marker->chain, marker->index);
     if (rule_origin(book->cluster, r->host, marker->ruleset, marker->chain, marker->index, &origin))
-        rewrite->because = g_strdup(origin.field);
+        rewrite->because = flow_book_keep_name(book, origin.field);
 }
 
 static const char *
-kept_name(const FlowBook *book, const Host *host)
+kept_name(FlowBook *book, const Host *host)
 {
-    return host ? g_string_chunk_insert_const(book->hosts, host_name(host)) : "";
+    return host ? flow_book_keep_name(book, host_name(host)) : "";
 }
 
 static void
-add_rewrite(const FlowBook *book, FlowRewrite **list, uint32_t *n, const TraceRecord *r)
+add_rewrite(FlowBook *book, FlowRewrite **list, uint32_t *n, const TraceRecord *r)
 {
     const LastRule *last = &book->last;
     bool by_rule = last->packet == r->pkt->id && last->host == r->host;
@@ -115,13 +146,13 @@ add_rewrite(const FlowBook *book, FlowRewrite **list, uint32_t *n, const TraceRe
         if (strcmp((*list)[i].host, host_name(r->host)) == 0 && ipaddr_eq((*list)[i].to, r->nat.to) &&
             (*list)[i].to_port == r->nat.to_port)
             return;
-    *list = g_realloc_n(*list, *n + 1, sizeof **list);
+    *list = grown(book, *list, *n, sizeof **list);
     (*list)[(*n)++] = (FlowRewrite){.host = kept_name(book, r->host),
                                     .from = r->nat.from,
                                     .to = r->nat.to,
                                     .from_port = r->nat.from_port,
                                     .to_port = r->nat.to_port,
-                                    .rule = by_rule ? short_rule(last->ruleset, last->chain, last->index) : NULL,
+                                    .rule = by_rule ? short_rule(book, last->ruleset, last->chain, last->index) : NULL,
                                     .at = r->at};
     if (r->nat.manip == NAT_MANIP_SRC)
         note_marker(book, &(*list)[*n - 1], r);
@@ -142,6 +173,7 @@ static void
 on_drop(FlowBook *book, Flow *flow, const TraceRecord *r)
 {
     DropReason reason = r->drop.reason;
+    g_autofree char *rule = NULL;
 
     /* A reject was told already, when its rule decided. */
     if (r->kind == TRACE_DROP && reason == DROP_RULE_REJECT)
@@ -153,14 +185,15 @@ on_drop(FlowBook *book, Flow *flow, const TraceRecord *r)
             return;
         reason = DROP_LB_NO_TARGET;
     }
-    flow->drops = g_realloc_n(flow->drops, flow->n_drops + 1, sizeof *flow->drops);
+    if (r->drop.chain)
+        rule = flow_rule_text(book->cluster, r->host, r->drop.ruleset, r->drop.chain, r->drop.index);
+    flow->drops = grown(book, flow->drops, flow->n_drops, sizeof *flow->drops);
     flow->drops[flow->n_drops++] = (FlowDrop){
         .at = r->at,
         .host = kept_name(book, r->host),
         .reason = reason,
         .reject = r->kind == TRACE_REJECT,
-        .rule = r->drop.chain ? flow_rule_text(book->cluster, r->host, r->drop.ruleset, r->drop.chain, r->drop.index)
-                              : NULL,
+        .rule = flow_book_keep(book, rule),
     };
 }
 
@@ -174,8 +207,14 @@ add_node(FlowBook *book, Flow *flow, const Host *host)
     for (uint32_t i = 0; i < flow->n_nodes; i++)
         if (flow->nodes[i] == node->name)
             return;
-    flow->nodes = g_realloc_n(flow->nodes, flow->n_nodes + 1, sizeof *flow->nodes);
+    flow->nodes = grown(book, flow->nodes, flow->n_nodes, sizeof *flow->nodes);
     flow->nodes[flow->n_nodes++] = node->name;
+}
+
+static bool
+packet_is_syn(const Packet *pkt)
+{
+    return (pkt->tcp.flags & (TCP_SYN | TCP_ACK)) == TCP_SYN;
 }
 
 static bool
@@ -183,7 +222,7 @@ opens(const Flow *flow, const Packet *pkt)
 {
     if (packet_is_icmp(pkt))
         return false;
-    return pkt->proto == IPPROTO_TCP_ ? (pkt->tcp.flags & (TCP_SYN | TCP_ACK)) == TCP_SYN : !flow->has_reply;
+    return pkt->proto == IPPROTO_TCP_ ? packet_is_syn(pkt) : !flow->has_reply;
 }
 
 static FlowPodState
@@ -199,43 +238,53 @@ pod_state(ClusterPod *pod)
                                                                                        : FLOW_POD_NOT_YET;
 }
 
+static const char *
+kept_pod_name(FlowBook *book, const ClusterPod *pod)
+{
+    g_autofree char *name = g_strconcat(pod->ns, "/", pod->name, NULL);
+
+    return flow_book_keep(book, name);
+}
+
 static void
 take_aim(FlowBook *book, Flow *flow, const TraceRecord *r)
 {
-    ClusterPod *pod = cluster_pod_by_ip(book->cluster, r->pkt->dst);
     FlowAim *aim = &flow->aim;
-    const ClusterNode *node = pod ? pod->node : cluster_node_by_ip(book->cluster, r->route.via);
+    bool same = aim->by && ipaddr_eq(aim->to, r->pkt->dst) && aim->port == r->pkt->dport;
+    const ClusterNode *node;
+    ClusterPod *pod;
 
     if (r->route.kind == TRACE_ROUTE_LOCAL || r->route.kind == TRACE_ROUTE_NONE)
         return;
+    if (same && aim->pod && strcmp(aim->by, host_name(r->host)) != 0)
+        return; /* On its way to the pod, which is told of already. */
     for (uint32_t i = 0; i < flow->n_dnat; i++)
         if (ipaddr_eq(flow->dnat[i].from, r->pkt->dst) && flow->dnat[i].from_port == r->pkt->dport)
             return; /* Sent again: it goes where the first one went, or the next translation tells. */
-    if (!aim->by || !ipaddr_eq(aim->to, r->pkt->dst) || aim->port != r->pkt->dport)
-        *aim = (FlowAim){.by = kept_name(book, r->host)};
-    aim->to = r->pkt->dst;
-    aim->port = r->pkt->dport;
+    pod = cluster_pod_by_ip(book->cluster, r->pkt->dst);
+    node = pod ? pod->node : cluster_node_by_ip(book->cluster, r->route.via);
+    if (!same)
+        *aim = (FlowAim){.by = kept_name(book, r->host), .to = r->pkt->dst, .port = r->pkt->dport};
     aim->node = node ? node : aim->node;
-    aim->pod_state = FLOW_POD_GONE;
-    aim->pod = NULL;
-    if (pod) {
-        g_autofree char *name = g_strdup_printf("%s/%s", pod->ns, pod->name);
-        aim->pod = g_string_chunk_insert_const(book->hosts, name);
-        aim->pod_state = pod_state(pod);
-    }
+    if (!pod)
+        aim->pod = NULL;
+    else if (!aim->pod)
+        aim->pod = kept_pod_name(book, pod);
+    aim->pod_state = pod ? pod_state(pod) : FLOW_POD_GONE;
 }
 
 static void
 set_server(FlowBook *book, Flow *flow, const TraceRecord *r)
 {
+    const FlowAim *aim = &flow->aim;
     ClusterPod *pod = cluster_pod_by_ip(book->cluster, r->pkt->dst);
     const ClusterNode *node = cluster_node_of_host(book->cluster, r->host);
 
     flow->has_server = true;
-    g_free(flow->server_pod);
-    g_free(flow->server_node);
-    flow->server_pod = pod ? g_strdup_printf("%s/%s", pod->ns, pod->name) : NULL;
-    flow->server_node = g_strdup(pod ? pod->node->name : node ? node->name : NULL);
+    flow->server_pod = NULL;
+    if (pod)
+        flow->server_pod = aim->pod && ipaddr_eq(aim->to, r->pkt->dst) ? aim->pod : kept_pod_name(book, pod);
+    flow->server_node = pod ? pod->node->name : node ? node->name : NULL;
     flow->server_addr = r->pkt->dst;
     flow->server_port = r->pkt->dport;
     flow->source_seen = r->pkt->src;
@@ -262,6 +311,16 @@ on_deliver(FlowBook *book, Flow *flow, const TraceRecord *r)
     }
 }
 
+/* Most records do not concern their flow, which lies out of the caches: a host is passed at its first hook, and only
+ * the packet that opens a connection shows where it is sent. */
+static bool
+tells_nothing(const TraceRecord *r)
+{
+    if (r->kind == TRACE_HOOK)
+        return r->hook.hook != NF_PREROUTING && r->hook.hook != NF_OUTPUT;
+    return r->kind == TRACE_ROUTE && r->pkt->proto == IPPROTO_TCP_ && !packet_is_syn(r->pkt);
+}
+
 static void
 on_record(TraceSink *sink, const TraceRecord *r)
 {
@@ -274,7 +333,9 @@ on_record(TraceSink *sink, const TraceRecord *r)
         on_rule(book, r);
         return;
     }
-    flow = find_flow(book, r->pkt->flow);
+    if (tells_nothing(r))
+        return;
+    flow = flow_book_find(book, r->pkt->flow);
     if (!flow || flow->end >= 0)
         return;
     if (r->kind == TRACE_NAT)
@@ -299,7 +360,8 @@ flow_book_new(Cluster *cluster)
 
     book->cluster = cluster;
     book->flows = g_ptr_array_new();
-    book->hosts = g_string_chunk_new(256);
+    book->names = g_string_chunk_new(256);
+    book->arena.block_size = BLOCK_SIZE;
     htable_init(&book->by_id, sizeof(uint64_t), sizeof(Flow *));
     book->sink.mask = TRACE_BIT(TRACE_RULE) | TRACE_BIT(TRACE_NAT) | TRACE_BIT(TRACE_DROP) | TRACE_BIT(TRACE_REJECT) |
                       TRACE_BIT(TRACE_DELIVER) | TRACE_BIT(TRACE_HOOK) | TRACE_BIT(TRACE_ROUTE);
@@ -308,48 +370,15 @@ flow_book_new(Cluster *cluster)
     return book;
 }
 
-static void
-rewrites_free(FlowRewrite *list, uint32_t n)
-{
-    for (uint32_t i = 0; i < n; i++) {
-        g_free(list[i].rule);
-        g_free(list[i].marked_by);
-        g_free(list[i].because);
-    }
-    g_free(list);
-}
-
-static void
-flow_free(Flow *flow)
-{
-    for (uint32_t i = 0; i < flow->n_drops; i++)
-        g_free(flow->drops[i].rule);
-    g_free(flow->drops);
-    rewrites_free(flow->dnat, flow->n_dnat);
-    rewrites_free(flow->snat, flow->n_snat);
-    g_free(flow->nodes);
-    g_free(flow->resolved);
-    g_free(flow->name);
-    g_free(flow->from);
-    g_free(flow->to);
-    g_free(flow->dialed);
-    g_free(flow->group);
-    g_free(flow->blame);
-    g_free(flow->server_pod);
-    g_free(flow->server_node);
-    g_free(flow);
-}
-
 void
 flow_book_free(FlowBook *book)
 {
     if (!book)
         return;
     trace_remove_sink(cluster_sim(book->cluster), &book->sink);
-    for (guint i = 0; i < book->flows->len; i++)
-        flow_free(book->flows->pdata[i]);
     g_ptr_array_unref(book->flows);
-    g_string_chunk_free(book->hosts);
+    arena_clear(&book->arena);
+    g_string_chunk_free(book->names);
     htable_clear(&book->by_id);
     g_free(book);
 }
@@ -358,21 +387,22 @@ Flow *
 flow_begin(FlowBook *book, const char *name, const char *from, const char *to, Host *client, uint8_t proto)
 {
     Sim *sim = cluster_sim(book->cluster);
-    Flow *flow = g_new0(Flow, 1);
+    Flow *flow = arena_alloc(&book->arena, sizeof *flow), **slot;
+    bool is_new;
 
     /* From the name, so that an unrelated flow more or less does not move the choices of this one. */
     flow->id = rng_mix(rng_hash_str(sim->seed, name), rng_hash_str(1, from));
-    while (flow->id == 0 || htable_find(&book->by_id, &flow->id))
+    while (flow->id == 0 || (slot = htable_insert(&book->by_id, &flow->id, &is_new), !is_new))
         flow->id = rng_mix(flow->id, 1);
-    flow->name = g_strdup(name);
-    flow->from = g_strdup(from);
-    flow->to = g_strdup(to);
+    *slot = flow;
+    flow->name = flow_book_keep(book, name);
+    flow->from = flow_book_keep_name(book, from);
+    flow->to = flow_book_keep_name(book, to);
     flow->client_host = client;
     flow->proto = proto;
     flow->start = sim->now;
     flow->connected_at = flow->end = -1;
     g_ptr_array_add(book->flows, flow);
-    *(Flow **)htable_insert(&book->by_id, &flow->id, NULL) = flow;
     return flow;
 }
 
@@ -446,14 +476,24 @@ flow_finish(FlowBook *book, Flow *flow, FlowOutcome outcome, const char *reason)
     flow->outcome = outcome;
     flow->reason = reason;
     flow->end = cluster_sim(book->cluster)->now;
-    if (outcome != FLOW_CONNECTED)
-        flow->blame = blame_text(flow);
+    if (outcome != FLOW_CONNECTED) {
+        g_autofree char *blame = blame_text(flow);
+        flow->blame = flow_book_keep(book, blame);
+    }
 }
 
 Flow *
-flow_book_find(const FlowBook *book, uint64_t id)
+flow_book_find(FlowBook *book, uint64_t id)
 {
-    return find_flow(book, id);
+    Flow **recent = &book->recent[id % N_RECENT], **slot;
+
+    if (*recent && (*recent)->id == id)
+        return *recent;
+    slot = id ? htable_find(&book->by_id, &id) : NULL;
+    if (!slot)
+        return NULL;
+    *recent = *slot;
+    return *slot;
 }
 
 Flow *const *

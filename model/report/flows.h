@@ -5,7 +5,10 @@
  *
  * A FlowBook is a trace sink.  It follows connections by their identity (Packet.flow) across every NAT and host and
  * keeps what is shown of a flow: rewrites with their rules, nodes passed, the server and what it saw, drops
- * with the rule or element to blame.  It decides nothing; outcomes come from the client's socket (flow_finish()). */
+ * with the rule or element to blame.  It decides nothing; outcomes come from the client's socket (flow_finish()).
+ *
+ * A million flows are kept until the end, in blocks that are freed at once: all that a Flow points to is the book's, or
+ * is put there by flow_book_keep(). */
 
 #include "model/network/cluster.h"
 
@@ -16,9 +19,9 @@ typedef struct {
     const char *host; /* Node (or other host) that rewrote it. */
     IpAddr from, to;
     uint16_t from_port, to_port;
-    char *rule; /* "KUBE-SEP-... 2", or NULL. Owned. */
-    /* Of a masquerade: the rule that marked the packet for it, and the field or fact behind that; or NULL. Owned. */
-    char *marked_by, *because;
+    const char *rule; /* "KUBE-SEP-... 2", or NULL. */
+    /* Of a masquerade: the rule that marked the packet for it, and the field or fact behind that; or NULL. */
+    const char *marked_by, *because;
     SimTime at;
 } FlowRewrite;
 
@@ -27,7 +30,7 @@ typedef struct {
     const char *host;
     DropReason reason;
     bool reject;
-    char *rule; /* "filter KUBE-EXTERNAL-SERVICES 3 (Service default/web ...)", or NULL. Owned. */
+    const char *rule; /* "filter KUBE-EXTERNAL-SERVICES 3 (Service default/web ...)", or NULL. */
 } FlowDrop;
 
 typedef enum { FLOW_POD_UNKNOWN, FLOW_POD_LISTENS, FLOW_POD_NOT_YET, FLOW_POD_TERMINATING, FLOW_POD_GONE } FlowPodState;
@@ -44,21 +47,21 @@ typedef struct {
 
 typedef struct {
     uint64_t id;
-    char *name, *from, *to, *dialed; /* dialed: "ip:port". */
-    char *group;                     /* Name of the load it belongs to, or NULL. */
+    const char *name, *from, *to, *dialed; /* dialed: "ip:port". */
+    const char *group;                     /* Name of the load it belongs to, or NULL. */
     Host *client_host;
     uint8_t proto;
     bool lookup; /* A name looked up: 'to' is the name, the rest is its first query. */
-    IpAddr *resolved;
+    const IpAddr *resolved;
     uint32_t n_resolved, n_queries;
     FlowOutcome outcome;
     const char *reason; /* Stable code or NULL. */
-    char *blame;        /* Sentence: the rule or element that caused a bad outcome; or NULL. */
+    const char *blame;  /* Sentence: the rule or element that caused a bad outcome; or NULL. */
     /* Server side; has_server false if nothing was reached. */
     bool has_server;
     FlowPodState server_state;  /* Of the pod, when the flow ended. */
     bool server_expects_header; /* Of the PROXY protocol. */
-    char *server_pod, *server_node;
+    const char *server_pod, *server_node;
     IpAddr server_addr;
     uint16_t server_port;
     IpAddr source_seen;
@@ -94,7 +97,11 @@ void flow_book_free(FlowBook *book);
  */
 Flow *flow_begin(FlowBook *book, const char *name, const char *from, const char *to, Host *client, uint8_t proto);
 void flow_finish(FlowBook *book, Flow *flow, FlowOutcome outcome, const char *reason);
-Flow *flow_book_find(const FlowBook *book, uint64_t id);           /* NULL if none. */
+/* A copy that lives as long as the book; NULL stays NULL. */
+const char *flow_book_keep(FlowBook *book, const char *text);
+const void *flow_book_keep_bytes(FlowBook *book, const void *data, size_t size);
+const char *flow_book_keep_name(FlowBook *book, const char *name); /* Equal ones are one: what many flows share. */
+Flow *flow_book_find(FlowBook *book, uint64_t id);                 /* NULL if none. */
 Flow *const *flow_book_flows(const FlowBook *book, size_t *ret_n); /* In order of beginning. */
 
 /* Sentence about a rule: chain, number, object behind it. Caller frees. */

@@ -15,7 +15,7 @@ typedef struct {
     ChanceSource base;
     ChanceSource *before;
     ChanceScript *script; /* NULL: draw as always, and note how likely that was. */
-    const FlowBook *book;
+    FlowBook *book;
     double probability;
 } OwnChance;
 

@@ -9,7 +9,7 @@
 struct TraceTree {
     TraceSink sink;
     Cluster *cluster;
-    const FlowBook *book;
+    FlowBook *book;
     GPtrArray *packets;  /* TreePacket. */
     GPtrArray *rulesets; /* That steps point into: a sync may replace them before the tree is read. */
     bool listening;
@@ -192,7 +192,7 @@ on_record(TraceSink *sink, const TraceRecord *r)
 }
 
 TraceTree *
-trace_tree_new(Cluster *cluster, const FlowBook *book)
+trace_tree_new(Cluster *cluster, FlowBook *book)
 {
     TraceTree *tree = g_new0(TraceTree, 1);
 

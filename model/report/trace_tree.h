@@ -67,9 +67,9 @@ typedef struct {
 } TreePacket;
 
 typedef struct TraceTree TraceTree;
-TraceTree *trace_tree_new(Cluster *cluster, const FlowBook *book); /* Registers as a sink. */
-void trace_tree_stop(TraceTree *tree);                             /* Listens no more; keeps what it has. */
-void trace_tree_free(TraceTree *tree);                             /* Accepts NULL. */
+TraceTree *trace_tree_new(Cluster *cluster, FlowBook *book); /* Registers as a sink. */
+void trace_tree_stop(TraceTree *tree);                       /* Listens no more; keeps what it has. */
+void trace_tree_free(TraceTree *tree);                       /* Accepts NULL. */
 const TreePacket *const *trace_tree_packets(const TraceTree *tree, size_t *ret_n); /* In order of sending. */
 
 #endif

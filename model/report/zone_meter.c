@@ -56,10 +56,13 @@ count(ZoneMeter *m, const TraceRecord *r, uint32_t from, uint32_t to)
 static void
 on_device(ZoneMeter *m, const TraceRecord *r)
 {
-    const ClusterNode *node = cluster_node_of_host(m->cluster, r->host);
+    const ClusterNode *node;
     uint32_t zone;
     const uint32_t *left;
 
+    if (netdev_kind(r->dev) != DEV_ETHER)
+        return;
+    node = cluster_node_of_host(m->cluster, r->host);
     if (!node || r->dev != node->eth0)
         return;
     zone = m->zone_of_node[node->index];

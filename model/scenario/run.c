@@ -49,19 +49,22 @@ on_call_begin(void *user, ClusterPod *from, const char *to, uint64_t parent)
     Flow *flow = flow_begin(run->book, name, who, to, cluster_pod_host(from), IPPROTO_TCP_);
 
     /* The calls that a load's connections cause are as many as these. */
-    if (parent_flow && parent_flow->group)
-        flow->group = g_strdup_printf("%s/%s", parent_flow->group, to);
+    if (parent_flow && parent_flow->group) {
+        g_autofree char *group = g_strdup_printf("%s/%s", parent_flow->group, to);
+        flow->group = flow_book_keep_name(run->book, group);
+    }
     return flow->id;
 }
 
 static void
 on_call_dial(void *user, uint64_t id, IpAddr to, uint16_t port)
 {
-    Flow *flow = flow_of_id(user, id);
+    ScenarioRun *run = user;
+    Flow *flow = flow_of_id(run, id);
     char text[IPPORT_STR_SIZE];
 
     if (flow && !flow->dialed)
-        flow->dialed = g_strdup(ipport_format(to, port, text));
+        flow->dialed = flow_book_keep(run->book, ipport_format(to, port, text));
 }
 
 static void

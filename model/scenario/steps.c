@@ -146,11 +146,12 @@ on_looked_up(const DnsResult *result, void *user)
     Lookup *lookup = user;
     char text[IPADDR_STR_SIZE];
 
-    lookup->flow->resolved = g_memdup2(result->addrs, result->n_addrs * sizeof *result->addrs);
+    lookup->flow->resolved =
+        flow_book_keep_bytes(lookup->run->book, result->addrs, result->n_addrs * sizeof *result->addrs);
     lookup->flow->n_resolved = result->n_addrs;
     lookup->flow->n_queries = result->n_queries;
     if (result->n_addrs > 0) {
-        lookup->flow->dialed = g_strdup(ipaddr_format(result->addrs[0], text));
+        lookup->flow->dialed = flow_book_keep(lookup->run->book, ipaddr_format(result->addrs[0], text));
         lookup->flow->connected_at = result->ended;
         flow_finish(lookup->run->book, lookup->flow, FLOW_CONNECTED, NULL);
     } else {

@@ -316,7 +316,7 @@ dial_addr(Dial *d)
 {
     char text[IPPORT_STR_SIZE];
 
-    d->flow->dialed = g_strdup(ipport_format(d->to.addr, d->to.port, text));
+    d->flow->dialed = flow_book_keep(d->traffic->book, ipport_format(d->to.addr, d->to.port, text));
     d->flow->proto = d->to.proto;
     if (d->to.proto == IPPROTO_UDP_)
         dial_udp(d);
@@ -398,7 +398,7 @@ traffic_dial(Traffic *traffic, const DialParams *params)
     d->timer = timer_new(sim, "traffic.dial", host_entity(d->host), on_timer, d);
     flow = d->flow =
         flow_begin(traffic->book, params->name, params->from->text, params->to->text, d->host, d->to.proto);
-    flow->group = g_strdup(params->group);
+    flow->group = flow_book_keep_name(traffic->book, params->group);
     if (d->to.dns_name)
         resolve(d);
     else

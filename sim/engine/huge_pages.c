@@ -6,8 +6,6 @@
 #include <sys/mman.h>
 
 #define HUGE_PAGE_BYTES ((uintptr_t)2 << 20)
-/* glibc's own value (DEFAULT_MMAP_MAX). */
-#define MMAP_MAX 65536
 
 #if defined(__SANITIZE_ADDRESS__)
 #define OTHER_MALLOC 1
@@ -24,11 +22,11 @@ huge_pages_reserve(size_t bytes)
     uintptr_t start, end;
     void *top;
 
-    /* One block at the top of the heap, marked and given back: malloc keeps what it is told not to trim. */
+    /* One block at the top of the heap, marked and given back: malloc keeps what it is told not to trim (-1: never).
+     * Large tables must come from there too, not from mappings of their own. */
     mallopt(M_MMAP_MAX, 0);
-    mallopt(M_TRIM_THRESHOLD, INT32_MAX);
+    mallopt(M_TRIM_THRESHOLD, -1);
     top = malloc(bytes);
-    mallopt(M_MMAP_MAX, MMAP_MAX);
     if (!top)
         return;
     start = ((uintptr_t)top + HUGE_PAGE_BYTES - 1) & ~(HUGE_PAGE_BYTES - 1);
