@@ -19,7 +19,7 @@ static void fill_deployment(Fill *f, const LabelIndex *index, const Workload *w)
 static void fill_replicas(Fill *f, const LabelIndex *index, const Workload *counted, const Workload *owner);
 static void fill_statefulset(Fill *f, const Workload *w);
 static void fill_daemonset(Fill *f, const LabelIndex *index, const Workload *w);
-static const char *free_pod_name(Fill *f, const Workload *owner, guint first, uint64_t *serial);
+static const char *free_pod_name(Fill *f, const Workload *owner, GHashTable *made, uint64_t *serial);
 static bool lacks_place(const Pod *pod);
 static void place_pod(Fill *f, Scheduler *scheduler, Pod *pod);
 
@@ -187,27 +187,25 @@ static void
 fill_replicas(Fill *f, const LabelIndex *index, const Workload *counted, const Workload *owner)
 {
     g_autoptr(GPtrArray) pods = g_ptr_array_new();
+    g_autoptr(GHashTable) made = g_hash_table_new(NULL, NULL);
     uint64_t serial = 0;
-    guint first = f->pods->len;
 
     label_index_find(index, counted->meta.ns, &counted->selector, pods);
     adopt(f, owner, pods);
     for (uint32_t have = alive_of(f, counted, pods); have < (uint32_t)counted->replicas; have++)
-        g_ptr_array_add(f->pods, pod_of_workload(owner, free_pod_name(f, owner, first, &serial), 0));
+        g_ptr_array_add(f->pods, pod_of_workload(owner, free_pod_name(f, owner, made, &serial), 0));
 }
 
-/* Neither in the store nor made since 'first'. */
+/* Neither in the store nor in 'made' (interned names), to which it is added. */
 static const char *
-free_pod_name(Fill *f, const Workload *owner, guint first, uint64_t *serial)
+free_pod_name(Fill *f, const Workload *owner, GHashTable *made, uint64_t *serial)
 {
-    for (;;) {
-        const char *name = name_generated(f->strings, f->seed, owner->meta.ns, owner->meta.name, (*serial)++);
-        bool taken = store_get(f->store, KIND_POD, owner->meta.ns, name) != NULL;
-        for (guint i = first; !taken && i < f->pods->len; i++)
-            taken = ((const Pod *)f->pods->pdata[i])->meta.name == name;
-        if (!taken)
-            return name;
-    }
+    const char *name;
+
+    do
+        name = name_generated(f->strings, f->seed, owner->meta.ns, owner->meta.name, (*serial)++);
+    while (store_get(f->store, KIND_POD, owner->meta.ns, name) || !g_hash_table_add(made, (gpointer)name));
+    return name;
 }
 
 static void
@@ -226,7 +224,7 @@ fill_daemonset(Fill *f, const LabelIndex *index, const Workload *w)
     size_t n;
     const ApiObject *const *nodes = store_list(f->store, KIND_NODE, &n);
     g_autoptr(GPtrArray) pods = g_ptr_array_new();
-    guint first = f->pods->len;
+    g_autoptr(GHashTable) made = g_hash_table_new(NULL, NULL);
     HTable there;
 
     htable_init(&there, sizeof(const char *), sizeof(uint8_t));
@@ -241,7 +239,7 @@ fill_daemonset(Fill *f, const LabelIndex *index, const Workload *w)
         uint64_t serial = rng_hash_str(0, node->meta.name);
         if (htable_find(&there, &node->meta.name) || !schedule_fits(node, &w->template, true))
             continue;
-        Pod *pod = pod_of_workload(w, free_pod_name(f, w, first, &serial), 0);
+        Pod *pod = pod_of_workload(w, free_pod_name(f, w, made, &serial), 0);
         pod->spec.node_name = node->meta.name;
         g_ptr_array_add(f->pods, pod);
     }

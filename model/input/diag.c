@@ -42,7 +42,7 @@ static int compare_diags(const void *a, const void *b);
 static void print_diag(Diags *diags, const Diag *d, FILE *out);
 static void print_source_line(Diags *diags, const Diag *d, FILE *out);
 static bool find_line(DiagFile *file, uint32_t line, const char **ret_text, size_t *ret_len);
-static uint32_t word_distance(const char *a, const char *b);
+static uint32_t word_distance(const char *a, const char *b, uint32_t limit);
 
 Diags *
 diags_new(void)
@@ -212,7 +212,7 @@ closest_word(const char *word, const char *const *known)
     uint32_t limit = len <= 2 ? 1 : len <= 5 ? 2 : 3;
     const char *best = NULL;
     for (; *known; known++) {
-        uint32_t d = word_distance(word, *known);
+        uint32_t d = word_distance(word, *known, limit);
         if (d <= limit && d < MAX(len, strlen(*known))) {
             best = *known;
             if (d == 0)
@@ -331,27 +331,36 @@ find_line(DiagFile *file, uint32_t line, const char **ret_text, size_t *ret_len)
     return true;
 }
 
-/* Edit distance with transpositions of neighbours, case ignored. */
+/* Edit distance with transpositions of neighbours, case ignored; more than 'limit' if it is, however much.  A cell that
+ * is farther from the diagonal than the limit cannot count: there may be 100,000 words to compare with. */
 static uint32_t
-word_distance(const char *a, const char *b)
+word_distance(const char *a, const char *b, uint32_t limit)
 {
+    const uint32_t far = 2 * WORD_MAX;
     size_t n = strlen(a), m = strlen(b);
-    if (n > WORD_MAX || m > WORD_MAX)
-        return UINT32_MAX;
-    uint32_t rows[3][WORD_MAX + 1];
+    if (n > WORD_MAX || m > WORD_MAX || (n > m ? n - m : m - n) > limit)
+        return far;
+    uint32_t rows[3][WORD_MAX + 2];
     for (size_t j = 0; j <= m; j++)
         rows[0][j] = (uint32_t)j;
+    uint32_t least_before = 0;
     for (size_t i = 1; i <= n; i++) {
         uint32_t *row = rows[i % 3], *up = rows[(i - 1) % 3], *up2 = rows[(i + 1) % 3];
-        row[0] = (uint32_t)i;
-        for (size_t j = 1; j <= m; j++) {
+        size_t low = i > limit ? i - limit : 1, high = MIN(m, i + limit);
+        uint32_t least = row[low - 1] = low == 1 ? (uint32_t)i : far;
+        for (size_t j = low; j <= high; j++) {
             char x = g_ascii_tolower(a[i - 1]), y = g_ascii_tolower(b[j - 1]);
             uint32_t best = MIN(up[j] + 1, row[j - 1] + 1);
             best = MIN(best, up[j - 1] + (x != y));
             if (i > 1 && j > 1 && x == g_ascii_tolower(b[j - 2]) && y == g_ascii_tolower(a[i - 2]))
                 best = MIN(best, up2[j - 2] + 1);
             row[j] = best;
+            least = MIN(least, best);
         }
+        row[high + 1] = far;
+        if (least > limit && least_before > limit)
+            return far;
+        least_before = least;
     }
     return rows[n % 3][m];
 }

@@ -137,6 +137,7 @@ loader_finish(Loader *l)
     if (l->applications.len)
         memcpy(input->applications, l->applications.data, l->applications.len * sizeof *input->applications);
     input_check_references(input);
+    input_check_addresses(input);
     for (size_t i = 0; i < l->files.len; i++)
         g_free(l->files.data[i].real);
     vec_clear(&l->files);

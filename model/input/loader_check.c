@@ -16,6 +16,18 @@ typedef struct {
     uint32_t next;        /* With the same key and value; UINT32_MAX: none. */
 } Bearer;
 
+/* Names that "pod/..." of a step may mean, interned.  Made when the first is asked for. */
+typedef struct {
+    const char *ns, *name; /* ns NULL: in any namespace. */
+} NameKey;
+
+typedef struct {
+    Input *input;
+    bool made;
+    HTable pods;      /* NameKey, also those that slices speak of. */
+    HTable workloads; /* NameKey; their pods get names that begin with theirs. */
+} PodNames;
+
 typedef struct {
     Input *input;
     HTable by_label; /* LabelKey -> uint32_t first in 'bearers'. */
@@ -31,9 +43,9 @@ static void check_node_specs(Input *input);
 static void check_statefulsets(Input *input);
 static void check_applications(Input *input);
 static void check_steps(Input *input);
-static void check_who(Input *input, Mark at, const char *text, bool is_where);
-static bool pod_may_exist(Input *input, const char *ns, const char *name, bool any_ns);
-static bool is_endpoint(Input *input, const char *ns, const char *name, bool any_ns);
+static void check_who(PodNames *names, Mark at, const char *text, bool is_where);
+static bool pod_may_exist(PodNames *names, const char *ns, const char *name);
+static void check_pod(PodNames *names, Mark at, const char *ns, const char *name);
 static void check_object(Input *input, Mark at, ApiKind kind, const char *ns, const char *name);
 static bool applied_later(const Input *input, ApiKind kind, const char *ns, const char *name);
 static bool tree_is(const DocNode *tree, ApiKind kind, const char *ns, const char *name);
@@ -244,16 +256,19 @@ check_patch(Input *input, uint32_t index)
 static void
 check_steps(Input *input)
 {
+    PodNames names = {.input = input};
     for (uint32_t i = 0; i < input->scenario.n_steps; i++) {
         const Step *step = &input->scenario.steps[i];
         if (step->from)
-            check_who(input, step->from_mark, step->from, false);
+            check_who(&names, step->from_mark, step->from, false);
         if (step->to && step->verb != STEP_RESOLVE)
-            check_who(input, step->to_mark, step->to, true);
+            check_who(&names, step->to_mark, step->to, true);
         if (step->via)
             check_object(input, step->via_mark, KIND_NODE, "",
                          g_str_has_prefix(step->via, "node/") ? step->via + 5 : step->via);
-        if (step->object)
+        if (step->object && step->kind == KIND_POD)
+            check_pod(&names, step->object_mark, step->ns, step->object);
+        else if (step->object)
             check_object(input, step->object_mark, step->kind, step->ns, step->object);
         if (step->verb == STEP_PATCH)
             check_patch(input, i);
@@ -261,13 +276,18 @@ check_steps(Input *input)
             check_object(input, step->object_mark, KIND_NODE, "", step->target + strlen("kube-proxy/"));
     }
     for (uint32_t i = 0; i < input->scenario.n_captures; i++)
-        check_who(input, input->scenario.captures[i].mark, input->scenario.captures[i].at, false);
+        check_who(&names, input->scenario.captures[i].mark, input->scenario.captures[i].at, false);
+    if (names.made) {
+        htable_clear(&names.pods);
+        htable_clear(&names.workloads);
+    }
 }
 
 /* "service/[ns/]NAME[:PORT][/tcp]" and the like (network/who.h); what has no such prefix is an address or DNS name. */
 static void
-check_who(Input *input, Mark at, const char *text, bool is_where)
+check_who(PodNames *names, Mark at, const char *text, bool is_where)
 {
+    Input *input = names->input;
     static const char *const prefixes[] = {"service", "pod", "node", "client", "deployment", "lb", NULL};
     static const ApiKind kinds[] = {KIND_SERVICE, KIND_POD, KIND_NODE, KIND_POD, KIND_DEPLOYMENT, KIND_SERVICE};
     g_autofree char *copy = g_strdup(text);
@@ -300,14 +320,14 @@ check_who(Input *input, Mark at, const char *text, bool is_where)
         return;
     }
     if (kind == 3) {
-        const char **names = strings_alloc(store_strings(input->store), (input->cluster.n_clients + 1) * sizeof *names);
+        g_autofree const char **known = g_new0(const char *, input->cluster.n_clients + 1);
         for (uint32_t i = 0; i < input->cluster.n_clients; i++) {
-            names[i] = input->cluster.clients[i].name;
-            if (strcmp(names[i], name) == 0)
+            known[i] = input->cluster.clients[i].name;
+            if (strcmp(known[i], name) == 0)
                 return;
         }
         diag(input->diags, DIAG_ERROR, at, "no client \"%s\" in Cluster.spec.clients", name);
-        diag_did_you_mean(input->diags, name, names);
+        diag_did_you_mean(input->diags, name, known);
         return;
     }
     /* A load balancer may go by another name than its Service's. */
@@ -320,52 +340,75 @@ check_who(Input *input, Mark at, const char *text, bool is_where)
         ns = name;
         name = ns_end + 1;
     }
-    if (kinds[kind] == KIND_POD && pod_may_exist(input, ns, name, !ns_end))
-        return;
-    check_object(input, at, kinds[kind], ns, name);
+    if (kinds[kind] != KIND_POD)
+        check_object(input, at, kinds[kind], ns, name);
+    else if (ns_end || !pod_may_exist(names, NULL, name))
+        check_pod(names, at, ns, name);
 }
 
-/* Pods of workloads get their names in the run. */
-static bool
-pod_may_exist(Input *input, const char *ns, const char *name, bool any_ns)
+static void
+add_name(HTable *table, const char *ns, const char *name)
 {
-    for (ApiKind kind = KIND_POD; kind <= KIND_DAEMONSET; kind++) {
-        size_t n;
-        const ApiObject *const *objects = store_list(input->store, kind, &n);
-        for (size_t i = 0; i < n; i++) {
-            size_t length = strlen(objects[i]->name);
-            if ((any_ns || strcmp(objects[i]->ns, ns) == 0) && strncmp(objects[i]->name, name, length) == 0 &&
-                name[length] == (kind == KIND_POD ? '\0' : '-'))
-                return true;
-        }
-    }
-    return is_endpoint(input, ns, name, any_ns);
+    htable_insert(table, &(NameKey){ns, name}, NULL);
+    htable_insert(table, &(NameKey){NULL, name}, NULL);
 }
 
-/* Pods that only EndpointSlices tell of are made from them. */
-static bool
-is_endpoint(Input *input, const char *ns, const char *name, bool any_ns)
+static void
+make_names(PodNames *names)
 {
+    Store *store = names->input->store;
     size_t n;
-    const ApiObject *const *objects = store_list(input->store, KIND_ENDPOINTSLICE, &n);
 
+    names->made = true;
+    htable_init(&names->pods, sizeof(NameKey), sizeof(uint8_t));
+    htable_init(&names->workloads, sizeof(NameKey), sizeof(uint8_t));
+    for (ApiKind kind = KIND_POD; kind <= KIND_DAEMONSET; kind++) {
+        const ApiObject *const *objects = store_list(store, kind, &n);
+        for (size_t i = 0; i < n; i++)
+            add_name(kind == KIND_POD ? &names->pods : &names->workloads, objects[i]->ns, objects[i]->name);
+    }
+    /* Pods that only EndpointSlices tell of are made from them. */
+    const ApiObject *const *slices = store_list(store, KIND_ENDPOINTSLICE, &n);
     for (size_t i = 0; i < n; i++) {
-        const EndpointSlice *slice = (const EndpointSlice *)objects[i];
-        if (!any_ns && strcmp(slice->meta.ns, ns) != 0)
-            continue;
+        const EndpointSlice *slice = (const EndpointSlice *)slices[i];
         for (uint32_t e = 0; e < slice->n_endpoints; e++)
-            if (slice->endpoints[e].target && strcmp(slice->endpoints[e].target, name) == 0)
-                return true;
+            if (slice->endpoints[e].target)
+                add_name(&names->pods, slice->meta.ns, slice->endpoints[e].target);
+    }
+}
+
+/* Pods of workloads get their names in the run.  'ns' NULL: any. */
+static bool
+pod_may_exist(PodNames *names, const char *ns, const char *name)
+{
+    Strings *strings = store_strings(names->input->store);
+    NameKey key = {ns ? strings_add(strings, ns) : NULL, strings_add(strings, name)};
+
+    if (ns && store_get(names->input->store, KIND_POD, ns, name))
+        return true;
+    if (!names->made)
+        make_names(names);
+    if (htable_find(&names->pods, &key))
+        return true;
+    for (const char *dash = strchr(name, '-'); dash; dash = strchr(dash + 1, '-')) {
+        key.name = strings_add_len(strings, name, (size_t)(dash - name));
+        if (htable_find(&names->workloads, &key))
+            return true;
     }
     return false;
+}
+
+static void
+check_pod(PodNames *names, Mark at, const char *ns, const char *name)
+{
+    if (!pod_may_exist(names, ns, name))
+        check_object(names->input, at, KIND_POD, ns, name);
 }
 
 static void
 check_object(Input *input, Mark at, ApiKind kind, const char *ns, const char *name)
 {
     if (store_get(input->store, kind, ns, name) || applied_later(input, kind, ns, name))
-        return;
-    if (kind == KIND_POD && pod_may_exist(input, ns, name, false))
         return;
     /* Made by controllers: system services, slices, replica sets. */
     if (kind == KIND_ENDPOINTSLICE || kind == KIND_REPLICASET || (input->cluster.system_services && *ns))

@@ -6,6 +6,8 @@
 #include "model/input/loader.h"
 
 void input_check_references(Input *input);
+/* Warns of addresses and node ports that two objects have. */
+void input_check_addresses(Input *input);
 /* Warns of probes of ports on which nobody listens. */
 void input_check_probes(Input *input);
 

@@ -158,6 +158,7 @@ cluster_free(Cluster *c)
     if (!c)
         return;
     proxy_fleet_free(c->proxies);
+    c->ending = true;
     while (c->pods->len > 0) {
         ClusterPod *pod = c->pods->pdata[c->pods->len - 1];
         g_ptr_array_set_size(c->pods, (gint)c->pods->len - 1);

@@ -59,6 +59,7 @@ struct Cluster {
     Storyteller tell; /* NULL: nobody listens. */
     void *tell_user;
     AppCallObserver calls; /* Functions NULL: nobody listens. */
+    bool ending;           /* cluster_free() is at work. */
 };
 
 /* What host->user points to. */

@@ -272,7 +272,9 @@ topology_detach_pod(Cluster *c, ClusterPod *pod)
     NetDev *eth0 = host_dev(pod->made_host, "eth0");
     NetDev *port = netdev_peer(eth0);
 
-    (void)c;
+    /* Then the node goes with all its routes. */
+    if (c->ending)
+        return;
     for (uint32_t i = 0; i < pod->n_ips; i++) {
         IpPrefix host_route = ipprefix_host(pod->ips[i]);
         fib_remove(host_fib(pod->node->host), &host_route, port);

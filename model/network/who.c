@@ -59,8 +59,9 @@ first_pod_of(const Cluster *c, const char *text)
     split_ns_name(text, &ns, &name);
     w = (const Workload *)store_get(cluster_store(c), KIND_DEPLOYMENT, ns, name);
     for (size_t i = 0; w && i < n; i++) {
-        const ApiObject *object = store_get(cluster_store(c), KIND_POD, pods[i]->ns, pods[i]->name);
-        if (strcmp(pods[i]->ns, ns) == 0 && object && labels_match(&w->selector, &object->labels))
+        const ApiObject *object =
+            strcmp(pods[i]->ns, ns) == 0 ? store_get(cluster_store(c), KIND_POD, ns, pods[i]->name) : NULL;
+        if (object && labels_match(&w->selector, &object->labels))
             return pods[i];
     }
     return NULL;

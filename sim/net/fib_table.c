@@ -6,7 +6,8 @@
 #include "sim/engine/rng.h"
 #include "sim/net/netdev.h"
 
-#define V4_OFFSET 96 /* Bits of the mapped prefix. */
+#define SCANNED_AT_MOST 64 /* Routes that are searched one by one for one to replace. */
+#define V4_OFFSET       96 /* Bits of the mapped prefix. */
 
 typedef struct {
     IpAddr addr;
@@ -119,13 +120,52 @@ fib_table_choose(const FibTable *table, const Route *route, const Packet *flow, 
     return route + rng_hash(seed, &key, sizeof key) % n;
 }
 
+static IndexKey
+route_key(const Route *route)
+{
+    return index_key(&route->prefix.addr, ipaddr_family(&route->prefix.addr), route->prefix.len,
+                     route_is_local_table(route));
+}
+
+static void
+index_route(FibTable *table, size_t at)
+{
+    IndexKey key = route_key(&table->routes.data[at]);
+    bool is_new;
+    uint32_t *first = htable_insert(&table->index, &key, &is_new);
+
+    if (is_new)
+        *first = (uint32_t)at; /* The best of its prefix comes first. */
+}
+
+static void
+index_all(FibTable *table)
+{
+    htable_clear(&table->index);
+    table->indexed = table->routes.len > FIB_INDEX_ABOVE;
+    if (!table->indexed)
+        return;
+    htable_init(&table->index, sizeof(IndexKey), sizeof(uint32_t));
+    for (size_t i = 0; i < table->routes.len; i++)
+        index_route(table, i);
+}
+
+/* False: no route has this prefix.  What the index holds of a dirty table is more than its prefixes, never less. */
+static bool
+may_have(const FibTable *table, const IpPrefix *prefix, bool local)
+{
+    IndexKey key = index_key(&prefix->addr, ipaddr_family(&prefix->addr), prefix->len, local);
+
+    return !table->indexed || htable_find(&table->index, &key);
+}
+
 void
 fib_table_add(FibTable *table, const Route *route, bool replace)
 {
     Route copy = *route;
     copy.prefix = ipprefix_network(route->prefix);
 
-    if (replace) {
+    if (replace && may_have(table, &copy.prefix, route_is_local_table(&copy))) {
         for (size_t i = 0; i < table->routes.len; i++) {
             /* Local routes of one address may stand on several interfaces. */
             if (!same_key(&table->routes.data[i], &copy) ||
@@ -141,6 +181,10 @@ fib_table_add(FibTable *table, const Route *route, bool replace)
         table->routes.data = g_renew(Route, table->routes.data, table->routes.cap);
     }
     vec_push(&table->routes, copy);
+    if (table->indexed)
+        index_route(table, table->routes.len - 1);
+    else if (table->routes.len > SCANNED_AT_MOST)
+        index_all(table);
     fib_table_changed(table, true);
 }
 
@@ -150,6 +194,8 @@ fib_table_remove(FibTable *table, const IpPrefix *prefix, const NetDev *dev, boo
     IpPrefix network = ipprefix_network(*prefix);
     size_t kept = 0, n = table->routes.len;
 
+    if (!may_have(table, &network, false) && !may_have(table, &network, true))
+        return false;
     for (size_t i = 0; i < n; i++) {
         const Route *route = &table->routes.data[i];
         bool gone = route->prefix.len == network.len && ipaddr_eq(route->prefix.addr, network.addr) &&
@@ -238,18 +284,5 @@ fib_table_prepare(FibTable *table)
         last->end = (uint32_t)i + 1;
     }
 
-    htable_clear(&table->index);
-    table->indexed = n > FIB_INDEX_ABOVE;
-    if (!table->indexed)
-        return;
-    htable_init(&table->index, sizeof(IndexKey), sizeof(uint32_t));
-    for (size_t i = 0; i < n; i++) {
-        const Route *route = &table->routes.data[i];
-        IndexKey key = index_key(&route->prefix.addr, ipaddr_family(&route->prefix.addr), route->prefix.len,
-                                 route_is_local_table(route));
-        bool is_new;
-        uint32_t *at = htable_insert(&table->index, &key, &is_new);
-        if (is_new)
-            *at = (uint32_t)i; /* The best of its prefix comes first. */
-    }
+    index_all(table);
 }

@@ -22,7 +22,8 @@ typedef struct {
 typedef struct {
     VEC(Route) routes; /* Sorted unless dirty: local table first, then IPv4, longest first, address, metric. */
     VEC(FibGroup) groups;
-    HTable index; /* Prefix to position of the first route; only if there are many. */
+    HTable index; /* Prefix to position of the first route; only if there are many.  Of a dirty table no position
+                     holds, and prefixes may stand there that are gone. */
     uint64_t changes;
     bool dirty, indexed;
 } FibTable;

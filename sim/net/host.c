@@ -30,6 +30,7 @@ host_free(Host *host)
         host->transport_ops->destroy(host);
     neigh_free(host);
     late_output_free(host);
+    g_clear_pointer(&host->dev_names, g_hash_table_unref);
     for (uint32_t i = host->n_devs; i-- > 0;)
         if (host->devs[i])
             netdev_free(host->devs[i]);
@@ -91,6 +92,8 @@ host_down(const Host *host)
 NetDev *
 host_dev(const Host *host, const char *name)
 {
+    if (host->dev_names)
+        return g_hash_table_lookup(host->dev_names, name);
     for (uint32_t i = 0; i < host->n_devs; i++)
         if (host->devs[i] && strcmp(host->devs[i]->name, name) == 0)
             return host->devs[i];

@@ -53,6 +53,7 @@ struct Host {
     uint8_t depth; /* Of nested transmissions: guards against tunnels into themselves. */
     NetDev **devs; /* Owned, by index - 1, NULL where one was removed; devs[0] is lo. */
     uint32_t n_devs;
+    GHashTable *dev_names; /* Name to NetDev, all that are; NULL: few. */
     Fib *fib;
     NfStack *nf;
     Neigh *neigh;

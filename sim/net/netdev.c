@@ -5,6 +5,7 @@
 #define MTU_ETHERNET   1500u
 #define MTU_LOOPBACK   65536u
 #define VXLAN_OVERHEAD 50u
+#define MOST_COMPARED  64 /* Names of devices that host_dev() compares one by one. */
 
 static void add_addr_routes(NetDev *dev, IpPrefix prefix);
 static void remove_addr_routes(NetDev *dev, IpPrefix prefix);
@@ -22,6 +23,20 @@ netdev_reserve(Host *host)
     host->devs = g_renew(NetDev *, host->devs, host->n_devs + 1);
     host->devs[host->n_devs++] = NULL;
     return host->n_devs;
+}
+
+/* Keeps names of a host's devices where there are too many to compare one by one. */
+static void
+index_name(Host *host, NetDev *dev)
+{
+    if (!host->dev_names && host->n_devs > MOST_COMPARED) {
+        host->dev_names = g_hash_table_new(g_str_hash, g_str_equal);
+        for (uint32_t i = 0; i < host->n_devs; i++)
+            if (host->devs[i])
+                g_hash_table_insert(host->dev_names, (gpointer)host->devs[i]->name, host->devs[i]);
+    } else if (host->dev_names) {
+        g_hash_table_insert(host->dev_names, (gpointer)dev->name, dev);
+    }
 }
 
 NetDev *
@@ -47,6 +62,7 @@ netdev_new_at(Host *host, const char *name, NetDevKind kind, uint32_t index)
     g_assert(!host->devs[index - 1]);
     host->devs[index - 1] = dev;
     dev->index = index;
+    index_name(host, dev);
     return dev;
 }
 
@@ -66,6 +82,8 @@ netdev_free(NetDev *dev)
     if (dev->lane.entity.id != 0)
         sim_entity_free(host->sim, dev->lane.entity);
     host->devs[dev->index - 1] = NULL;
+    if (host->dev_names)
+        g_hash_table_remove(host->dev_names, dev->name);
     g_free(dev->addrs);
     g_free(dev->label);
     g_free(dev);
@@ -363,7 +381,7 @@ add_addr_routes(NetDev *dev, IpPrefix prefix)
         fib_add(fib, &local);
         return;
     }
-    fib_add(fib, &local);
+    fib_add_nexthop(fib, &local); /* Beside that of another device; this one had none. */
     if (prefix.len == bits)
         return;
     fib_add(fib, &(Route){.prefix = prefix, .type = ROUTE_UNICAST, .dev = dev, .src = v4 ? prefix.addr : IPADDR_ANY6});

@@ -1,3 +1,4 @@
+#include "sim/engine/rng.h"
 #include "tests/unit/model/input_helpers.h"
 #include "tests/unit/test.h"
 
@@ -82,10 +83,55 @@ test_closest(void)
     T_EQ_STR(closest_word("", words), NULL);
 }
 
+/* The whole table of distances, with nothing left out. */
+static uint32_t
+naive_distance(const char *a, const char *b)
+{
+    uint32_t d[16][16];
+    size_t n = strlen(a), m = strlen(b);
+    for (size_t i = 0; i <= n; i++)
+        for (size_t j = 0; j <= m; j++) {
+            uint32_t best = (uint32_t)(i == 0 ? j : j == 0 ? i : 99);
+            if (i && j) {
+                best = MIN(d[i - 1][j], d[i][j - 1]) + 1;
+                best = MIN(best, d[i - 1][j - 1] + (a[i - 1] != b[j - 1]));
+            }
+            if (i > 1 && j > 1 && a[i - 1] == b[j - 2] && a[i - 2] == b[j - 1])
+                best = MIN(best, d[i - 2][j - 2] + 1);
+            d[i][j] = best;
+        }
+    return d[n][m];
+}
+
+static void
+test_closest_as_naive(void)
+{
+    Rng rng = rng_stream(5, "words", "letters");
+    uint32_t n_found = 0;
+    for (uint32_t round = 0; round < 20000; round++) {
+        char words[2][16];
+        for (uint32_t w = 0; w < 2; w++) {
+            uint32_t length = 1 + (uint32_t)rng_below(&rng, 12);
+            for (uint32_t i = 0; i < length; i++)
+                words[w][i] = (char)('a' + rng_below(&rng, 3));
+            words[w][length] = '\0';
+        }
+        size_t n = strlen(words[0]), m = strlen(words[1]);
+        uint32_t limit = n <= 2 ? 1 : n <= 5 ? 2 : 3, d = naive_distance(words[0], words[1]);
+        bool near = d <= limit && d < MAX(n, m);
+        const char *const known[] = {words[1], NULL};
+        if ((closest_word(words[0], known) != NULL) != near)
+            T_EQ_STR(words[0], words[1]);
+        n_found += near;
+    }
+    T_TRUE(n_found > 1000);
+}
+
 const TestSuite suite_diag = {
     "model/diag",
     {{"a diagnostic shows its line, a caret, hints and notes, in order of place", test_caret},
      {"a long line is cut around the column", test_long_line},
      {"more than the limit are counted", test_limit},
-     {"the closest word is found or none", test_closest}},
+     {"the closest word is found or none", test_closest},
+     {"... as by the whole table of distances", test_closest_as_naive}},
 };
