@@ -26,21 +26,23 @@ print_rules(GString *out, const NfRuleset *rs, const char *table, const char *on
 
     for (int base = 1; base >= 0; base--)
         for (size_t i = 0; i < n; i++) {
-            const NfChain *chain = nf_ruleset_chain(rs, ids[i]);
-            const NfChainSpec *spec = nf_chain_spec(chain);
-            const char *name = nf_chain_name(names, spec->id);
-            if (spec->is_base != base || strcmp(nf_chain_table(names, spec->id), table) != 0 ||
+            const char *name = nf_chain_name(names, ids[i]);
+            NfChain *chain;
+            if (nf_ruleset_is_base_chain(rs, ids[i]) != base || strcmp(nf_chain_table(names, ids[i]), table) != 0 ||
                 (only && strcmp(only, name) != 0))
                 continue;
             n_found++;
+            chain = nf_ruleset_take_chain(rs, ids[i]);
             if (base)
-                g_string_append_printf(out, "-P %s %s\n", name, spec->policy == NF_ACCEPT ? "ACCEPT" : "DROP");
+                g_string_append_printf(out, "-P %s %s\n", name,
+                                       nf_chain_spec(chain)->policy == NF_ACCEPT ? "ACCEPT" : "DROP");
             else
                 g_string_append_printf(out, "-N %s\n", name);
             for (uint32_t r = 0; r < nf_chain_n_rules(chain); r++) {
                 nf_print_iptables_rule(rules, rs, chain, r);
                 g_string_append_c(rules, '\n');
             }
+            nf_chain_unref(chain);
         }
     g_string_append_len(out, rules->str, (gssize)rules->len);
     return n_found > 0 || !only;

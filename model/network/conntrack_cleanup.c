@@ -7,12 +7,8 @@
 #define RECONCILER_MINOR 32
 
 typedef struct {
-    const char *text; /* "ns/name:port", owned. */
-    IpAddr cluster_ip;
-    uint16_t port, node_port;
-    VEC(IpAddr) addrs;   /* All that it is reached by: clusterIP, external and load balancer IPs. */
-    VEC(IpAddr) serving; /* Addresses of serving endpoints. */
-    VEC(IpAddr) ready;   /* Of ready ones: what makes a Service active. */
+    const ProxyServicePort *port;
+    ServiceEntry *entry; /* Referenced: holds the port. */
 } UdpPort;
 
 struct UdpState {
@@ -33,45 +29,21 @@ typedef struct {
     IpFamily family;
 } Target;
 
-/* Just enough: there are as many as UDP ports. */
-static void
-take_room(UdpPort *port, const ProxyServicePort *from)
-{
-    port->addrs.cap = 1 + from->n_external_ips + from->n_lb_vips;
-    port->addrs.data = g_new(IpAddr, port->addrs.cap);
-    port->serving.cap = port->ready.cap = from->n_endpoints;
-    port->serving.data = g_new(IpAddr, from->n_endpoints);
-    port->ready.data = g_new(IpAddr, from->n_endpoints);
-}
-
 UdpState *
 udp_state_new(const ServiceMap *map)
 {
     UdpState *state = g_new0(UdpState, 1);
-    size_t n;
-    const ProxyServicePort *ports = service_map_ports(map, &n);
+    size_t n, n_udp = 0;
+    const ProxyServicePort *const *ports = service_map_ports(map, &n);
 
     state->refs = 1;
-    for (size_t i = 0; i < n; i++) {
-        const ProxyServicePort *from = &ports[i];
-        UdpPort port = {.cluster_ip = from->cluster_ip, .port = from->port, .node_port = from->node_port};
-        if (from->proto != IPPROTO_UDP_)
-            continue;
-        port.text = g_strdup(from->text);
-        take_room(&port, from);
-        vec_push(&port.addrs, from->cluster_ip);
-        for (uint32_t k = 0; k < from->n_external_ips; k++)
-            vec_push(&port.addrs, from->external_ips[k]);
-        for (uint32_t k = 0; k < from->n_lb_vips; k++)
-            vec_push(&port.addrs, from->lb_vips[k]);
-        for (uint32_t k = 0; k < from->n_endpoints; k++) {
-            if (from->endpoints[k].from->conditions & EP_SERVING)
-                vec_push(&port.serving, from->endpoints[k].from->addr);
-            if (from->endpoints[k].from->conditions & EP_READY)
-                vec_push(&port.ready, from->endpoints[k].from->addr);
-        }
-        vec_push(&state->ports, port);
-    }
+    for (size_t i = 0; i < n; i++)
+        n_udp += ports[i]->proto == IPPROTO_UDP_;
+    state->ports.data = g_new(UdpPort, n_udp);
+    state->ports.cap = n_udp;
+    for (size_t i = 0; i < n; i++)
+        if (ports[i]->proto == IPPROTO_UDP_)
+            vec_push(&state->ports, (UdpPort){ports[i], service_entry_ref(ports[i]->entry)});
     return state;
 }
 
@@ -87,21 +59,50 @@ udp_state_unref(UdpState *state)
 {
     if (!state || --state->refs)
         return;
-    for (size_t i = 0; i < state->ports.len; i++) {
-        g_free((char *)state->ports.data[i].text);
-        vec_clear(&state->ports.data[i].addrs);
-        vec_clear(&state->ports.data[i].serving);
-        vec_clear(&state->ports.data[i].ready);
-    }
+    for (size_t i = 0; i < state->ports.len; i++)
+        service_entry_unref(state->ports.data[i].entry);
     vec_clear(&state->ports);
     g_free(state);
 }
 
+/* The addresses that a port is reached by: clusterIP, external and load balancer IPs.  False: there is no i-th. */
 static bool
-contains(const IpAddr *addrs, size_t n, IpAddr addr)
+get_addr(const ProxyServicePort *port, uint32_t i, IpAddr *ret_addr)
 {
-    for (size_t i = 0; i < n; i++)
-        if (ipaddr_eq(addrs[i], addr))
+    if (i >= 1 + port->n_external_ips + port->n_lb_vips)
+        return false;
+    *ret_addr = i == 0                      ? port->cluster_ip
+                : i <= port->n_external_ips ? port->external_ips[i - 1]
+                                            : port->lb_vips[i - 1 - port->n_external_ips];
+    return true;
+}
+
+static bool
+is_reached_by(const ProxyServicePort *port, IpAddr addr)
+{
+    IpAddr own;
+
+    for (uint32_t i = 0; get_addr(port, i, &own); i++)
+        if (ipaddr_eq(own, addr))
+            return true;
+    return false;
+}
+
+/* Some endpoint that has the condition: EP_SERVING, or EP_READY, which makes a Service active. */
+static bool
+has_any(const ProxyServicePort *port, uint8_t condition)
+{
+    for (uint32_t i = 0; i < port->n_endpoints; i++)
+        if (port->endpoints[i].from->conditions & condition)
+            return true;
+    return false;
+}
+
+static bool
+serves(const ProxyServicePort *port, IpAddr addr)
+{
+    for (uint32_t i = 0; i < port->n_endpoints; i++)
+        if (port->endpoints[i].from->conditions & EP_SERVING && ipaddr_eq(port->endpoints[i].from->addr, addr))
             return true;
     return false;
 }
@@ -125,11 +126,11 @@ is_stale(const Conn *conn, void *user)
     if (!is_udp_of(conn, r->family, &orig, &reply))
         return false;
     for (size_t i = 0; i < r->state->ports.len; i++) {
-        const UdpPort *port = &r->state->ports.data[i];
-        bool by_addr = orig.dport == port->port && contains(port->addrs.data, port->addrs.len, orig.dst);
+        const ProxyServicePort *port = r->state->ports.data[i].port;
+        bool by_addr = orig.dport == port->port && is_reached_by(port, orig.dst);
         bool by_node_port = port->node_port && orig.dport == port->node_port;
-        if (port->serving.len > 0 && (by_addr || by_node_port))
-            return !contains(port->serving.data, port->serving.len, reply.src);
+        if ((by_addr || by_node_port) && has_any(port, EP_SERVING))
+            return !serves(port, reply.src);
     }
     return false;
 }
@@ -157,36 +158,38 @@ delete_target(Conntrack *ct, Target target)
     return conntrack_delete(ct, is_target, &target);
 }
 
-static const UdpPort *
+static const ProxyServicePort *
 find_port(const UdpState *state, const char *text)
 {
     for (size_t i = 0; state && i < state->ports.len; i++)
-        if (strcmp(state->ports.data[i].text, text) == 0)
-            return &state->ports.data[i];
+        if (strcmp(state->ports.data[i].port->text, text) == 0)
+            return state->ports.data[i].port;
     return NULL;
 }
 
 /* A Service port that had no ready endpoint has one now: entries that lead nowhere go, so that clients that go on
  * sending are taken up. */
 static size_t
-clean_activated(Conntrack *ct, const UdpPort *port, IpFamily family)
+clean_activated(Conntrack *ct, const ProxyServicePort *port, IpFamily family)
 {
+    IpAddr addr;
     size_t n = 0;
 
-    for (size_t i = 0; i < port->addrs.len; i++)
-        n += delete_target(ct, (Target){.dst = port->addrs.data[i], .family = family});
+    for (uint32_t i = 0; get_addr(port, i, &addr); i++)
+        n += delete_target(ct, (Target){.dst = addr, .family = family});
     if (port->node_port)
         n += delete_target(ct, (Target){.node_port = port->node_port, .family = family});
     return n;
 }
 
 static size_t
-clean_endpoint(Conntrack *ct, const UdpPort *port, IpAddr endpoint, IpFamily family)
+clean_endpoint(Conntrack *ct, const ProxyServicePort *port, IpAddr endpoint, IpFamily family)
 {
+    IpAddr addr;
     size_t n = 0;
 
-    for (size_t i = 0; i < port->addrs.len; i++)
-        n += delete_target(ct, (Target){.dst = port->addrs.data[i], .reply_src = endpoint, .family = family});
+    for (uint32_t i = 0; get_addr(port, i, &addr); i++)
+        n += delete_target(ct, (Target){.dst = addr, .reply_src = endpoint, .family = family});
     if (port->node_port)
         n += delete_target(ct, (Target){.node_port = port->node_port, .reply_src = endpoint, .family = family});
     return n;
@@ -198,17 +201,19 @@ clean_changes(Conntrack *ct, const UdpState *before, const UdpState *after, IpFa
     size_t n = 0;
 
     for (size_t i = 0; i < after->ports.len; i++) {
-        const UdpPort *port = &after->ports.data[i], *old = find_port(before, port->text);
-        if (port->ready.len > 0 && (!old || old->ready.len == 0))
+        const ProxyServicePort *port = after->ports.data[i].port, *old = find_port(before, port->text);
+        if (has_any(port, EP_READY) && (!old || !has_any(old, EP_READY)))
             n += clean_activated(ct, port, family);
     }
     for (size_t i = 0; before && i < before->ports.len; i++) {
-        const UdpPort *old = &before->ports.data[i], *port = find_port(after, old->text);
+        const ProxyServicePort *old = before->ports.data[i].port, *port = find_port(after, old->text);
         if (!port)
             n += delete_target(ct, (Target){.dst = old->cluster_ip, .family = family});
-        for (size_t k = 0; k < old->serving.len; k++)
-            if (!port || !contains(port->serving.data, port->serving.len, old->serving.data[k]))
-                n += clean_endpoint(ct, old, old->serving.data[k], family);
+        for (uint32_t k = 0; k < old->n_endpoints; k++) {
+            const Endpoint *from = old->endpoints[k].from;
+            if (from->conditions & EP_SERVING && (!port || !serves(port, from->addr)))
+                n += clean_endpoint(ct, old, from->addr, family);
+        }
     }
     return n;
 }

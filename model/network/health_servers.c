@@ -128,16 +128,16 @@ static void
 collect_family(HealthServers *servers, const ServiceMap *map)
 {
     size_t n;
-    const ProxyServicePort *ports = service_map_ports(map, &n);
+    const ProxyServicePort *const *ports = service_map_ports(map, &n);
 
     if (!service_map_has_health_checks(map))
         return;
     for (size_t i = 0; i < n; i++)
-        if (ports[i].health_check_node_port && !is_collected(servers, &ports[i]))
-            vec_push(&servers->next, (Collected){.ns = ports[i].ns,
-                                                 .name = ports[i].name,
-                                                 .port = ports[i].health_check_node_port,
-                                                 .ready = service_map_local_ready(map, ports[i].ns, ports[i].name,
+        if (ports[i]->health_check_node_port && !is_collected(servers, ports[i]))
+            vec_push(&servers->next, (Collected){.ns = ports[i]->ns,
+                                                 .name = ports[i]->name,
+                                                 .port = ports[i]->health_check_node_port,
+                                                 .ready = service_map_local_ready(map, ports[i]->ns, ports[i]->name,
                                                                                   servers->node->name)});
 }
 

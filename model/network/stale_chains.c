@@ -61,7 +61,7 @@ stale_chains_keep(StaleChains *stale, const NfRuleset *in_force, NfRuleset *next
 
     for (size_t i = 0; i < n; i++) {
         Stale s = {changed[i], stale_since(stale, changed[i], now)};
-        if (!nf_ruleset_chain(next, s.chain) && now - s.since <= SIMTIME_SEC)
+        if (!nf_ruleset_has_chain(next, s.chain) && now - s.since <= SIMTIME_SEC)
             vec_push(&kept.chains, s);
     }
     vec_clear(&stale->chains);

@@ -48,7 +48,7 @@ static void
 base_reset(Base *base)
 {
     for (size_t i = 0; i < base->ports.len; i++)
-        port_names_unref(base->ports.data[i].names);
+        port_names_leave(base->ports.data[i].names);
     vec_clear(&base->ports);
     vec_clear(&base->dependent);
     nf_ruleset_unref(base->ruleset);
@@ -108,52 +108,20 @@ row_has_external_chain(const PortRow *row)
     return row->verdict.has_endpoints && row->port->externally_accessible;
 }
 
-static bool
-depends_on_node(const ProxyServicePort *port)
-{
-    if (port->uses_local || (port->n_source_ranges && port->n_lb_vips))
-        return true;
-    for (uint32_t i = 0; i < port->n_endpoints; i++)
-        if (port->endpoints[i].again || endpoint_more(port->endpoints[i].from)->hint_nodes)
-            return true;
-    return false;
-}
-
-static PortNames *
-names_of(ProxyCompiler *c, const ProxyServicePort *port)
-{
-    PortNames **known = htable_find(&c->port_names, &port->generation);
-    PortNames *names;
-
-    if (known) {
-        (*known)->refs++;
-        return *known;
-    }
-    names = g_new0(PortNames, 1);
-    names->refs = 1;
-    names->generation = port->generation;
-    names->table = &c->port_names;
-    names->origin = origins_add_port(c->origins, port);
-    names->text = nf_text_id(c->names, port->text);
-    names->node_dependent = depends_on_node(port);
-    c->ops->name_port(c->names, port, names);
-    *(PortNames **)htable_insert(&c->port_names, &port->generation, NULL) = names;
-    return names;
-}
-
 /* --- Bases ------------------------------------------------------------------------------------------------------- */
 
 static BasePort
 base_port(ProxyCompiler *c, const ProxyView *view, const ProxyServicePort *port)
 {
-    BasePort made = {
-        .generation = port->generation, .service_generation = port->service_generation, .names = names_of(c, port)};
+    BasePort made = {.generation = port->generation,
+                     .service_generation = port->service_generation,
+                     .names = port_names_use(c, port)};
     EndpointChoice choice;
     PortRow row;
 
     made.verdict = base_decide(view, port, &choice);
     row = (PortRow){port, made.names, made.verdict};
-    made.parts = port_parts(c->ops, view, made.names, &row, &choice);
+    made.parts = port_parts(view, &row, &choice);
     endpoint_choice_clear(&choice);
     return made;
 }
@@ -177,7 +145,7 @@ note_dependent(Base *base)
 
 /* The usual case: none came, none went.  False, and nothing done, if it is another. */
 static bool
-take_in_place(ProxyCompiler *c, Base *base, const ProxyView *view, const ProxyServicePort *ports, size_t n,
+take_in_place(ProxyCompiler *c, Base *base, const ProxyView *view, const ProxyServicePort *const *ports, size_t n,
               NfRuleset *next, bool *ret_shared_differ)
 {
     VEC(uint32_t) changed = {0};
@@ -185,23 +153,23 @@ take_in_place(ProxyCompiler *c, Base *base, const ProxyView *view, const ProxySe
     if (!base->ruleset || base->ports.len != n)
         return false;
     for (size_t i = 0; i < n; i++) {
-        if (base->ports.data[i].generation == ports[i].generation)
+        if (base->ports.data[i].generation == ports[i]->generation)
             continue;
-        if (ports[i].generation <= base->generation) {
+        if (ports[i]->generation <= base->generation) {
             vec_clear(&changed);
             return false;
         }
         vec_push(&changed, (uint32_t)i);
     }
     for (size_t k = 0; k < changed.len; k++)
-        parts_remove(next, base->ports.data[changed.data[k]].parts);
+        port_parts_remove(next, base->ports.data[changed.data[k]].parts);
     for (size_t k = 0; k < changed.len; k++) {
         BasePort *port = &base->ports.data[changed.data[k]], old = *port;
 
-        *port = base_port(c, view, &ports[changed.data[k]]);
-        parts_put(next, port->parts);
+        *port = base_port(c, view, ports[changed.data[k]]);
+        port_parts_put(next, port->parts);
         *ret_shared_differ |= !shared_alike(&old, port);
-        port_names_unref(old.names);
+        port_names_leave(old.names);
     }
     vec_clear(&changed);
     return true;
@@ -210,7 +178,7 @@ take_in_place(ProxyCompiler *c, Base *base, const ProxyView *view, const ProxySe
 /* Takes in the ports as they are now; chains of unchanged ports stay the same objects.  Returns whether shared parts
  * must be made anew. */
 static bool
-take_ports(ProxyCompiler *c, Base *base, const ProxyView *view, const ProxyServicePort *ports, size_t n,
+take_ports(ProxyCompiler *c, Base *base, const ProxyView *view, const ProxyServicePort *const *ports, size_t n,
            NfRuleset *next)
 {
     VEC(BasePort) old = {0};
@@ -226,39 +194,39 @@ take_ports(ProxyCompiler *c, Base *base, const ProxyView *view, const ProxyServi
     vec_reserve(&base->ports, n);
     /* Both lists are in the same order: what the old one has in between is gone. */
     for (size_t i = 0; i < n; i++) {
-        if (ports[i].generation > base->generation)
+        if (ports[i]->generation > base->generation)
             continue;
-        for (; old.data[j].generation != ports[i].generation; j++)
-            parts_remove(next, old.data[j].parts);
+        for (; old.data[j].generation != ports[i]->generation; j++)
+            port_parts_remove(next, old.data[j].parts);
         j++;
     }
     for (; j < old.len; j++)
-        parts_remove(next, old.data[j].parts);
+        port_parts_remove(next, old.data[j].parts);
     j = 0;
     for (size_t i = 0; i < n; i++) {
-        if (ports[i].generation > base->generation) {
-            vec_push(&base->ports, base_port(c, view, &ports[i]));
-            parts_put(next, vec_last(&base->ports)->parts);
+        if (ports[i]->generation > base->generation) {
+            vec_push(&base->ports, base_port(c, view, ports[i]));
+            port_parts_put(next, vec_last(&base->ports)->parts);
         } else {
-            for (; old.data[j].generation != ports[i].generation; j++)
-                port_names_unref(old.data[j].names);
+            for (; old.data[j].generation != ports[i]->generation; j++)
+                port_names_leave(old.data[j].names);
             vec_push(&base->ports, old.data[j++]);
         }
     }
     for (; j < old.len; j++)
-        port_names_unref(old.data[j].names);
+        port_names_leave(old.data[j].names);
     vec_clear(&old);
     note_dependent(base);
     return true;
 }
 
 PortRow *
-base_rows(ProxyCompiler *c, const Base *base, const ProxyServicePort *ports)
+base_rows(ProxyCompiler *c, const Base *base, const ProxyServicePort *const *ports)
 {
     c->rows.len = 0;
     vec_reserve(&c->rows, base->ports.len);
     for (size_t i = 0; i < base->ports.len; i++)
-        vec_push(&c->rows, (PortRow){&ports[i], base->ports.data[i].names, base->ports.data[i].verdict});
+        vec_push(&c->rows, (PortRow){ports[i], base->ports.data[i].names, base->ports.data[i].verdict});
     return c->rows.data;
 }
 
@@ -285,7 +253,7 @@ base_update(ProxyCompiler *c, Base *base, const ProxyView *view, const ServiceMa
     Parts shared = {0};
     NfRuleset *next;
     size_t n;
-    const ProxyServicePort *ports = service_map_ports(map, &n);
+    const ProxyServicePort *const *ports = service_map_ports(map, &n);
     bool ok = true;
 
     if (base->ruleset && base->generation == service_map_generation(map))

@@ -11,7 +11,7 @@
  * Internal to proxier.c, base.c and overlay.c. */
 
 #include "model/proxy/compiler.h"
-#include "model/proxy/parts.h"
+#include "model/proxy/port_parts.h"
 #include "sim/engine/htable.h"
 
 /* What nodes must have in common to share a base. */
@@ -25,9 +25,9 @@ typedef struct {
 /* A service port in a base. */
 typedef struct {
     uint64_t generation, service_generation; /* Of the service port. */
-    PortNames *names;                        /* Referenced. */
+    PortNames *names;                        /* Used. */
     PortVerdict verdict;
-    const Parts *parts; /* Of the names' variants. */
+    const PortParts *parts; /* Of the names. */
 } BasePort;
 
 typedef struct {
@@ -40,15 +40,23 @@ typedef struct {
 } Base;
 
 struct ProxyCompiler {
+    uint32_t refs; /* The owner's, and that of every PortNames: rule sets may outlive the owner. */
+    bool closed;   /* The owner is gone. */
     ProxyParams params;
     NfNames *names;
+    uint32_t mark_chain; /* See ProxyView. */
     Origins *origins;
     const ProxyModeOps *ops; /* NULL: the mode is not modelled. */
     GPtrArray *bases;
-    HTable port_names;         /* Generation -> PortNames *. */
+    HTable port_names;         /* Key of a port -> PortNames *: its states in use, the newest first. */
+    HTable gone_ports;         /* Keys of ports that had states: the table of names has their chains. */
+    GPtrArray *detectors;      /* LocalDetector, each once. */
     VEC(PortRow) rows;         /* Scratch. */
     VEC(PortVerdict) verdicts; /* Scratch. */
 };
+
+ProxyCompiler *proxy_compiler_ref(ProxyCompiler *c);
+void proxy_compiler_unref(ProxyCompiler *c);
 
 /* The base of the view's class, made if need be. */
 Base *base_of(ProxyCompiler *c, const ProxyView *view);
@@ -56,12 +64,12 @@ void base_free(void *base);
 /* Brings the base up to the state of 'map'.  False with *error if the kernel would refuse it; then it is empty. */
 bool base_update(ProxyCompiler *c, Base *base, const ProxyView *view, const ServiceMap *map, GError **error);
 /* Rows of the base's ports, in the compiler's scratch memory. */
-PortRow *base_rows(ProxyCompiler *c, const Base *base, const ProxyServicePort *ports);
+PortRow *base_rows(ProxyCompiler *c, const Base *base, const ProxyServicePort *const *ports);
 /* What a node of this view decides for a service port; the choice is the caller's to clear. */
 PortVerdict base_decide(const ProxyView *view, const ProxyServicePort *port, EndpointChoice *ret_choice);
 
 /* The sealed rule set of one node; NULL with *error if the kernel would refuse it. */
-NfRuleset *overlay_new(ProxyCompiler *c, Base *base, const ProxyView *view, const ProxyServicePort *ports,
+NfRuleset *overlay_new(ProxyCompiler *c, Base *base, const ProxyView *view, const ProxyServicePort *const *ports,
                        GError **error);
 
 #endif

@@ -31,7 +31,7 @@ endpoint_on_node(const ProxyEndpoint *ep, const ChoiceNode *node)
 {
     const ProxyEndpoint *seen = ep;
 
-    for (const ProxyEndpoint *e = ep->again; e; e = e->again)
+    for (const ProxyEndpoint *e = endpoint_again(ep); e; e = endpoint_again(e))
         if (endpoint_is_local(e, node))
             seen = e;
     return seen;

@@ -5,12 +5,12 @@
  *
  * proxier.c decides and shares; a ProxyModeOps turns decisions into chains and sets.  Three kinds of parts:
  *   fixed    chains that no service port decides (hooks, masquerading);
- *   port     chains and sets of one service port: made once per state of the port and decision, shared by all rule
- * sets; shared   chains and maps with rules of all service ports (KUBE-SERVICES, service-ips). The restore input of an
- * incremental sync is told from object identity: a port's chains are new objects exactly when its Service or its
- * endpoints changed. */
+ *   port     chains and sets of one service port (port_parts.h): one for each state of the port and decision, shared by
+ *            all rule sets; the chains are made when a packet or a reader first comes to them;
+ *   shared   chains and maps with rules of all service ports (KUBE-SERVICES, service-ips).
+ * The restore input of an incremental sync is told from object identity: a port's chains are new objects exactly when
+ * its Service or its endpoints changed. */
 
-#include "model/proxy/arena.h"
 #include "model/proxy/choice.h"
 #include "model/proxy/detect_local.h"
 #include "model/proxy/node_addrs.h"
@@ -19,19 +19,65 @@
 #include "sim/engine/htable.h"
 #include "sim/engine/vec.h"
 
-/* Ids of one state of a service port: of the chains that it may have on some node; others are 0. */
+/* Chains of a service port: up to one of each of the first kinds, and one of each endpoint. */
+typedef enum { PORT_CLUSTER, PORT_LOCAL, PORT_EXTERNAL, PORT_FIREWALL, PORT_ENDPOINT } PortChainKind;
+#define PORT_N_SINGLE PORT_ENDPOINT
+
 typedef struct {
+    PortChainKind kind;
+    uint32_t endpoint; /* Index, of PORT_ENDPOINT. */
+} PortChain;
+
+/* One state of a service port, by names: ids of the chains that it may have on some node. */
+typedef struct PortNames PortNames;
+struct PortNames {
     uint64_t generation;
-    uint32_t refs;
-    bool node_dependent; /* Its parts or decisions may differ from node to node. */
-    uint32_t origin;     /* See origin.h. */
-    uint32_t text;       /* Text id of NAME. */
-    uint32_t cluster_chain, local_chain, external_chain, firewall_chain;
-    uint32_t *endpoint_chains, *affinity_sets; /* By endpoint. */
-    Arena arena;
-    struct PartsVariant *variants; /* See parts.h. */
-    HTable *table;                 /* Where it is found by its generation. */
-} PortNames;
+    uint32_t users;                 /* Bases that hold it; without any it is not found any more. */
+    uint32_t refs;                  /* Those together, and the parts. */
+    bool node_dependent;            /* Its parts or decisions may differ from node to node. */
+    bool reserved;                  /* The names of its chains are made when asked for. */
+    uint8_t place[PORT_N_SINGLE];   /* Of the chain's id, among those of the state; NO_PLACE. */
+    uint8_t n_single;               /* Then those of the endpoints follow, or none. */
+    uint32_t n_chains, first_chain; /* Ids are consecutive, unless ... */
+    uint32_t *chain_ids;            /* NULL, or by place. */
+    uint32_t *affinity_sets;        /* By endpoint; NULL: none. */
+    uint32_t origin;                /* See origin.h. */
+    uint32_t text;                  /* Text id of NAME. */
+    const ProxyServicePort *port;   /* Its entry is referenced. */
+    struct PortParts *parts;        /* See port_parts.h. */
+    struct ProxyCompiler *compiler;
+    PortNames *next; /* Another state of the same port, or a port of equal key. */
+};
+#define NO_PLACE UINT8_MAX
+
+static inline uint32_t
+port_chain_at(const PortNames *names, uint32_t place)
+{
+    return names->chain_ids ? names->chain_ids[place] : names->first_chain + place;
+}
+
+/* Which chain's id is at a place. */
+static inline PortChain
+chain_at_place(const PortNames *names, uint32_t place)
+{
+    for (PortChainKind kind = 0; kind < PORT_N_SINGLE && place < names->n_single; kind++)
+        if (names->place[kind] == place)
+            return (PortChain){.kind = kind};
+    return (PortChain){PORT_ENDPOINT, place - names->n_single};
+}
+
+/* The port must have such a chain. */
+static inline uint32_t
+port_chain(const PortNames *names, PortChainKind kind)
+{
+    return port_chain_at(names, names->place[kind]);
+}
+
+static inline uint32_t
+endpoint_chain(const PortNames *names, uint32_t endpoint)
+{
+    return port_chain_at(names, names->n_single + endpoint);
+}
 
 /* What was decided of a port's endpoints, as far as tables of all ports need it. */
 typedef struct {
@@ -56,9 +102,26 @@ typedef struct {
     NodePortAddrs node_ports;
     bool localhost_node_ports; /* In effect. */
     bool tcp_be_liberal, forward_drop, random_fully, nfacct_invalid, nfacct_localhost;
-    bool large_cluster; /* More than 1,000 endpoints: rules without comments. */
-    uint32_t mark;      /* Masquerade mark. */
+    bool large_cluster;   /* More endpoints than kube-proxy writes comments for. */
+    uint32_t mark;        /* Masquerade mark. */
+    uint32_t *mark_chain; /* Id of the chain that sets it, once somebody has asked; NF_NO_ID. */
 } ProxyView;
+
+/* Endpoints that a choice picked, by index, ascending. */
+typedef struct {
+    uint32_t n;
+    const uint32_t *index; /* NULL: the first n. */
+} Picks;
+
+static inline uint32_t
+pick(const Picks *picks, uint32_t i)
+{
+    return picks->index ? picks->index[i] : i;
+}
+
+typedef struct {
+    Picks cluster, local, reachable; /* As EndpointChoice. */
+} PortPicks;
 
 /* Index of an endpoint that a choice picked. */
 uint32_t row_endpoint_index(const PortRow *row, const ProxyEndpoint *ep);
@@ -84,10 +147,21 @@ enum {
 typedef struct {
     NfDialect dialect;
     const char *table_comment; /* Or NULL. */
-    /* Fills in the ids. */
-    void (*name_port)(NfNames *names, const ProxyServicePort *port, PortNames *ret_names);
+    /* Of a service port's chains: the owner is PortNames, the index a place. */
+    NfNamer namer;
+    PortChainKind order[PORT_N_SINGLE]; /* Of the ids. */
+    bool (*endpoints_have_chains)(const ProxyParams *params, const ProxyServicePort *port);
+    /* Affinity sets; NULL: there are none. */
+    void (*name_sets)(NfNames *names, const ProxyServicePort *port, uint32_t *ret_ids);
     void (*fixed)(const ProxyView *view, Parts *parts);
-    void (*port)(const ProxyView *view, const PortRow *row, const EndpointChoice *choice, Parts *parts);
+    /* Has the port this single chain on such a node? */
+    bool (*has_chain)(const PortRow *row, const PortPicks *picks, PortChainKind kind);
+    NfChain *(*make_chain)(const ProxyView *view, const PortRow *row, const PortPicks *picks, PortChain chain);
+    /* The index-th chain (or set) that the chain's rules name, each once; NF_NO_ID behind the last. */
+    uint32_t (*chain_names)(const ProxyView *view, const PortRow *row, const PortPicks *picks, PortChain chain,
+                            bool sets, uint32_t index);
+    /* The port's sets; NULL: it has none. */
+    void (*sets)(const ProxyView *view, const PortRow *row, const PortPicks *picks, Parts *parts);
     /* Those that depend on one of 'part_mask'.  False with *error if the kernel would refuse them. */
     bool (*shared)(const ProxyView *view, const PortRow *rows, size_t n_rows, unsigned part_mask, Parts *parts,
                    GError **error);

@@ -123,7 +123,7 @@ hints_equal(const char *const *a, const char *const *b)
 static bool
 endpoint_equal(const ProxyEndpoint *a, const ProxyEndpoint *b)
 {
-    for (; a && b; a = a->again, b = b->again)
+    for (; a && b; a = endpoint_again(a), b = endpoint_again(b))
         if (a->from->conditions != b->from->conditions || !endpoint_same(a, b) ||
             g_strcmp0(a->from->node_name, b->from->node_name) != 0 ||
             !hints_equal(endpoint_more(a->from)->hint_zones, endpoint_more(b->from)->hint_zones) ||
@@ -136,29 +136,26 @@ endpoint_equal(const ProxyEndpoint *a, const ProxyEndpoint *b)
 static EndpointList
 finish(Collector *collector, Arena *arena)
 {
-    size_t n = collector->candidates.len, n_kept = 0;
+    size_t n = collector->candidates.len, n_kept = 0, at = 0, first = 0;
     Candidate *candidates = collector->candidates.data;
-    ProxyEndpoint *kept;
+    ProxyEndpoint *all;
 
     if (n)
         qsort(candidates, n, sizeof *candidates, candidate_cmp);
     for (size_t i = 0; i < n; i++)
         n_kept += i == 0 || strcmp(candidates[i - 1].text, candidates[i].text) != 0;
-    kept = arena_alloc(arena, n_kept * sizeof *kept);
-    n_kept = 0;
-    for (size_t i = 0; i < n; i++) {
-        const ProxyEndpoint *ep = &candidates[i].ep;
-        const ProxyEndpoint **end;
+    all = arena_alloc(arena, n * sizeof *all);
+    for (size_t i = 0, extra = n_kept; i < n; i++) {
         if (i == 0 || strcmp(candidates[i - 1].text, candidates[i].text) != 0) {
-            kept[n_kept++] = *ep;
-            continue;
+            at = first++;
+        } else {
+            all[at].again = (uint32_t)(extra - at);
+            at = extra++;
         }
-        for (end = &kept[n_kept - 1].again; *end; end = (const ProxyEndpoint **)&(*end)->again)
-            ;
-        *end = arena_copy(arena, ep, sizeof *ep);
+        all[at] = candidates[i].ep;
     }
     vec_clear(&collector->candidates);
-    return (EndpointList){collector->port_name, collector->proto, kept, (uint32_t)n_kept};
+    return (EndpointList){collector->port_name, collector->proto, all, (uint32_t)n_kept};
 }
 
 static int

@@ -10,10 +10,25 @@
 #include "model/proxy/iptables_rule.h"
 
 void iptables_fixed(const ProxyView *view, Parts *parts);
-void iptables_port(const ProxyView *view, const PortRow *row, const EndpointChoice *choice, Parts *parts);
+bool iptables_has_chain(const PortRow *row, const PortPicks *picks, PortChainKind kind);
+NfChain *iptables_make_chain(const ProxyView *view, const PortRow *row, const PortPicks *picks, PortChain chain);
+uint32_t iptables_chain_names(const ProxyView *view, const PortRow *row, const PortPicks *picks, PortChain chain,
+                              bool sets, uint32_t index);
 bool iptables_shared(const ProxyView *view, const PortRow *rows, size_t n_rows, unsigned part_mask, Parts *parts,
                      GError **error);
 unsigned iptables_per_node(const ProxyView *view);
+/* Named as chains of single service ports are: what an incremental sync leaves alone, and what is deleted when stale.
+ */
+bool iptables_is_port_chain(const char *name);
+/* Id of KUBE-MARK-MASQ. */
+static inline uint32_t
+ipt_mark_chain(const ProxyView *view)
+{
+    if (*view->mark_chain == NF_NO_ID)
+        *view->mark_chain = nf_chain_id(view->names, IPT_NAT, "KUBE-MARK-MASQ");
+    return *view->mark_chain;
+}
+
 /* A KUBE-FW chain stands between its VIPs and KUBE-EXT. */
 bool iptables_uses_firewall(const PortRow *row);
 

@@ -9,18 +9,6 @@
 #include "model/proxy/iptables_compiler.h"
 #include "sim/netfilter/nf_text.h"
 
-/* Chains of single service ports: what an incremental sync leaves alone, and what is deleted when stale. */
-static const char *const PORT_PREFIXES[] = {"KUBE-SVC-", "KUBE-SVL-", "KUBE-SEP-", "KUBE-FW-", "KUBE-EXT-", NULL};
-
-static bool
-is_port_chain(const char *name)
-{
-    for (const char *const *prefix = PORT_PREFIXES; *prefix; prefix++)
-        if (g_str_has_prefix(name, *prefix))
-            return true;
-    return false;
-}
-
 /* Rewritten by every sync. */
 static const struct {
     const char *table, *name;
@@ -31,10 +19,10 @@ static const struct {
 };
 
 static bool
-is_fixed_chain(const NfChain *chain, const char *table, const char *name)
+is_fixed_chain(const NfRuleset *rs, uint32_t chain_id, const char *table, const char *name)
 {
     if (strcmp(name, "KUBE-FIREWALL") == 0)
-        return nf_chain_n_rules(chain) > 0;
+        return nf_chain_n_rules(nf_ruleset_chain(rs, chain_id)) > 0;
     for (size_t i = 0; i < G_N_ELEMENTS(FIXED_CHAINS); i++)
         if (strcmp(table, FIXED_CHAINS[i].table) == 0 && strcmp(name, FIXED_CHAINS[i].name) == 0)
             return true;
@@ -43,7 +31,8 @@ is_fixed_chain(const NfChain *chain, const char *table, const char *name)
 
 typedef struct {
     const char *name;
-    const NfChain *chain; /* NULL: stale. */
+    uint32_t chain_id;
+    bool stale;
 } Line;
 
 static int
@@ -71,21 +60,21 @@ lines_of(const NfRuleset *before, const NfRuleset *after, const char *table, boo
     uint32_t *ids = nf_ruleset_chain_ids(after, &n);
 
     for (size_t i = 0; i < n; i++) {
-        Line line = {nf_chain_name(names, ids[i]), nf_ruleset_chain(after, ids[i])};
+        Line line = {nf_chain_name(names, ids[i]), ids[i], false};
         bool written;
         if (strcmp(nf_chain_table(names, ids[i]), table) != 0)
             continue;
-        written = is_port_chain(line.name) ? full || !before || nf_ruleset_chain(before, ids[i]) != line.chain
-                                           : is_fixed_chain(line.chain, table, line.name);
+        written = iptables_is_port_chain(line.name) ? full || !before || !nf_ruleset_same_chain(before, after, ids[i])
+                                                    : is_fixed_chain(after, ids[i], table, line.name);
         if (written)
             g_array_append_val(lines, line);
     }
     g_free(ids);
     ids = before ? nf_ruleset_chain_ids(before, &n) : NULL;
     for (size_t i = 0; ids && i < n; i++) {
-        Line line = {nf_chain_name(names, ids[i]), NULL};
-        if (strcmp(nf_chain_table(names, ids[i]), table) == 0 && is_port_chain(line.name) &&
-            !nf_ruleset_chain(after, ids[i]))
+        Line line = {nf_chain_name(names, ids[i]), ids[i], true};
+        if (strcmp(nf_chain_table(names, ids[i]), table) == 0 && iptables_is_port_chain(line.name) &&
+            !nf_ruleset_has_chain(after, ids[i]))
             g_array_append_val(lines, line);
     }
     g_free(ids);
@@ -103,13 +92,15 @@ print_table(GString *out, const NfRuleset *before, const NfRuleset *after, const
         g_string_append_printf(out, ":%s - [0:0]\n", g_array_index(lines, Line, i).name);
     for (guint i = 0; i < lines->len; i++) {
         const Line *line = &g_array_index(lines, Line, i);
-        for (uint32_t r = 0; line->chain && r < nf_chain_n_rules(line->chain); r++) {
-            nf_print_restore_rule(out, after, line->chain, r);
+        NfChain *chain = line->stale ? NULL : nf_ruleset_take_chain(after, line->chain_id);
+        for (uint32_t r = 0; chain && r < nf_chain_n_rules(chain); r++) {
+            nf_print_restore_rule(out, after, chain, r);
             g_string_append_c(out, '\n');
         }
+        nf_chain_unref(chain);
     }
     for (guint i = 0; i < lines->len; i++)
-        if (!g_array_index(lines, Line, i).chain)
+        if (g_array_index(lines, Line, i).stale)
             g_string_append_printf(out, "-X %s\n", g_array_index(lines, Line, i).name);
     g_string_append(out, "COMMIT\n");
     g_array_unref(lines);
@@ -130,14 +121,16 @@ proxy_rules_to_write(const NfRuleset *before, const NfRuleset *after)
     size_t n;
     g_autofree uint32_t *ids = nf_ruleset_changed_chains(before, after, &n);
 
-    for (size_t i = 0; i < n; i++)
-        written += nf_chain_n_rules(nf_ruleset_chain(after, ids[i]));
+    for (size_t i = 0; i < n; i++) {
+        NfChain *chain = nf_ruleset_take_chain(after, ids[i]);
+        written += nf_chain_n_rules(chain);
+        nf_chain_unref(chain);
+    }
     for (size_t i = 0; before && i < G_N_ELEMENTS(FIXED_CHAINS); i++) {
         uint32_t id = nf_chain_find(names, FIXED_CHAINS[i].table, FIXED_CHAINS[i].name);
-        const NfChain *chain = id == NF_NO_ID ? NULL : nf_ruleset_chain(after, id);
 
-        if (chain && chain == nf_ruleset_chain(before, id))
-            written += nf_chain_n_rules(chain);
+        if (id != NF_NO_ID && nf_ruleset_same_chain(before, after, id))
+            written += nf_chain_n_rules(nf_ruleset_chain(after, id));
     }
     return written;
 }

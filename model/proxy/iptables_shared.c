@@ -44,15 +44,15 @@ nat_services_row(const ProxyView *view, NfChainBuilder *b, const PortRow *row)
 
     if (row->verdict.has_internal)
         address_rule(view, b, row, PORT_ORIGIN(view, row, -1, CLUSTER_IP), "cluster IP", port->cluster_ip,
-                     nfx_jump(port->itp_local ? names->local_chain : names->cluster_chain));
+                     nfx_jump(port_chain(names, port->itp_local ? PORT_LOCAL : PORT_CLUSTER)));
     if (!row->verdict.has_endpoints)
         return;
     for (uint32_t i = 0; i < port->n_external_ips; i++)
         address_rule(view, b, row, PORT_ORIGIN(view, row, -1, EXTERNAL_IP), "external IP", port->external_ips[i],
-                     nfx_jump(names->external_chain));
+                     nfx_jump(port_chain(names, PORT_EXTERNAL)));
     for (uint32_t i = 0; i < port->n_lb_vips; i++)
         address_rule(view, b, row, PORT_ORIGIN(view, row, -1, LB_VIP), "loadbalancer IP", port->lb_vips[i],
-                     nfx_jump(iptables_uses_firewall(row) ? names->firewall_chain : names->external_chain));
+                     nfx_jump(port_chain(names, iptables_uses_firewall(row) ? PORT_FIREWALL : PORT_EXTERNAL)));
 }
 
 /* Destinations on the node itself go to the NodePorts. */
@@ -90,10 +90,11 @@ nat_nodeports_row(const ProxyView *view, NfChainBuilder *b, const PortRow *row)
 {
     IpPrefix loopback = {ipaddr_v4(127, 0, 0, 0), 8};
     IptRule rule = {.comment = row->names->text, .proto = row->port->proto, .dport = row->port->node_port};
-    NfExpr jump = nfx_jump(row->names->external_chain);
+    NfExpr jump;
 
     if (!row->verdict.has_endpoints || row->port->node_port == 0)
         return;
+    jump = nfx_jump(port_chain(row->names, PORT_EXTERNAL));
     if (view->localhost_node_ports && view->nfacct_localhost) {
         IptRule counted = rule;
         counted.dst = &loopback;
@@ -168,7 +169,8 @@ filter_firewall_row(const ProxyView *view, NfChainBuilder *b, const PortRow *row
 
     if (!iptables_uses_firewall(row))
         return;
-    words = g_strconcat("traffic not accepted by ", nf_chain_name(view->names, row->names->firewall_chain), NULL);
+    words = g_strconcat("traffic not accepted by ", nf_chain_name(view->names, port_chain(row->names, PORT_FIREWALL)),
+                        NULL);
     for (uint32_t i = 0; i < row->port->n_lb_vips; i++)
         address_rule(view, b, row, PORT_ORIGIN(view, row, -1, SOURCE_RANGE), words, row->port->lb_vips[i],
                      ipt_target(NFX_DROP));

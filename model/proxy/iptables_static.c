@@ -118,7 +118,7 @@ postrouting_chain(const ProxyView *view, Parts *parts)
 static void
 mark_masq_chain(const ProxyView *view, Parts *parts)
 {
-    NfChainBuilder *b = ipt_chain(view->names, nf_chain_id(view->names, IPT_NAT, "KUBE-MARK-MASQ"));
+    NfChainBuilder *b = ipt_chain(view->names, ipt_mark_chain(view));
 
     nf_rule_begin(b, FIXED_ORIGIN(view, MASQUERADE));
     nf_rule_expr(b, nfx_u32(NFX_SET_MARK, view->mark, view->mark, 0, false));

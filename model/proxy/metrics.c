@@ -10,11 +10,11 @@ proxy_metrics(const ProxyCompiler *compiler, const ServiceMap *map, const ProxyN
     ChoiceNode choice_node = {node->name, node->zone, proxy_compiler_params(compiler)->version};
     ProxyMetrics metrics = {0};
     size_t n;
-    const ProxyServicePort *ports = service_map_ports(map, &n);
+    const ProxyServicePort *const *ports = service_map_ports(map, &n);
 
     for (size_t i = 0; i < n; i++) {
         EndpointChoice choice;
-        endpoint_choice(&ports[i], &choice_node, &choice);
+        endpoint_choice(ports[i], &choice_node, &choice);
         metrics.no_local_internal += choice.has_endpoints && !choice.has_internal;
         metrics.no_local_external += choice.has_endpoints && !choice.has_external;
         endpoint_choice_clear(&choice);

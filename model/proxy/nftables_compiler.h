@@ -30,9 +30,8 @@ uint32_t nft_set_named(const ProxyView *view, const char *name);
 NfExpr nft_lookup(uint32_t set_id, uint32_t fields, uint8_t n_fields, bool neg);
 /* "jump mark-for-masquerade", or what that chain does. */
 NfExpr nft_mark(const ProxyView *view);
-/* "ip saddr != { A , B }": pushes the anonymous set that the look-up names. */
-NfExpr nft_in_ranges(const ProxyView *view, const char *set_name, NfKeyField field, const IpPrefix *ranges, size_t n,
-                     bool neg, Parts *parts);
+/* The anonymous set of "ip saddr != { A , B }". */
+void nft_ranges_set(uint32_t set_id, const IpPrefix *ranges, size_t n, Parts *parts);
 
 static inline NfExpr
 nft_op(NfOp op)
@@ -54,7 +53,11 @@ nft_uses_firewall(const PortRow *row)
 }
 
 void nftables_fixed(const ProxyView *view, Parts *parts);
-void nftables_port(const ProxyView *view, const PortRow *row, const EndpointChoice *choice, Parts *parts);
+bool nftables_has_chain(const PortRow *row, const PortPicks *picks, PortChainKind kind);
+NfChain *nftables_make_chain(const ProxyView *view, const PortRow *row, const PortPicks *picks, PortChain chain);
+uint32_t nftables_chain_names(const ProxyView *view, const PortRow *row, const PortPicks *picks, PortChain chain,
+                              bool sets, uint32_t index);
+void nftables_sets(const ProxyView *view, const PortRow *row, const PortPicks *picks, Parts *parts);
 bool nftables_shared(const ProxyView *view, const PortRow *rows, size_t n_rows, unsigned part_mask, Parts *parts,
                      GError **error);
 unsigned nftables_per_node(const ProxyView *view);

@@ -9,53 +9,71 @@
 
 /* Endpoints are reached through chains of their own. */
 static bool
-uses_endpoint_chains(const ProxyView *view, const ProxyServicePort *port)
+endpoints_have_chains(const ProxyParams *params, const ProxyServicePort *port)
 {
-    return !nft_v36(view) || port->affinity;
+    return params->version.minor < 36 || port->affinity;
 }
 
-static uint32_t
-prefixed_chain(NfNames *names, const char *prefix, const char *base)
-{
-    g_autofree char *name = g_strconcat(prefix, base, NULL);
+static const char *const PREFIXES[] = {[PORT_CLUSTER] = "service-",
+                                       [PORT_LOCAL] = "local-",
+                                       [PORT_EXTERNAL] = "external-",
+                                       [PORT_FIREWALL] = "firewall-",
+                                       [PORT_ENDPOINT] = "endpoint-"};
 
-    return nf_chain_id(names, NFT_TABLE, name);
+static void
+nftables_chain_name(void *owner, uint32_t place, char ret_name[static NF_NAME_SIZE])
+{
+    const PortNames *names = owner;
+    PortChain chain = chain_at_place(names, place);
+    g_autofree char *base = chain.kind == PORT_ENDPOINT
+                                ? nft_endpoint_base(names->port, &names->port->endpoints[chain.endpoint])
+                                : nft_service_base(names->port);
+
+    g_snprintf(ret_name, NF_NAME_SIZE, "%s%s", PREFIXES[chain.kind], base);
+}
+
+static bool
+is_port_chain(const char *name)
+{
+    for (size_t i = 0; i < G_N_ELEMENTS(PREFIXES); i++)
+        if (g_str_has_prefix(name, PREFIXES[i]))
+            return true;
+    return false;
 }
 
 static void
-nftables_name_port(NfNames *names, const ProxyServicePort *port, PortNames *ret_names)
+nftables_name_sets(NfNames *names, const ProxyServicePort *port, uint32_t *ret_ids)
 {
-    g_autofree char *base = nft_service_base(port);
-
-    if (port->uses_cluster)
-        ret_names->cluster_chain = prefixed_chain(names, "service-", base);
-    if (port->uses_local)
-        ret_names->local_chain = prefixed_chain(names, "local-", base);
-    if (port->externally_accessible)
-        ret_names->external_chain = prefixed_chain(names, "external-", base);
-    if (port->n_lb_vips && port->n_source_ranges)
-        ret_names->firewall_chain = prefixed_chain(names, "firewall-", base);
-    ret_names->endpoint_chains = arena_alloc(&ret_names->arena, port->n_endpoints * sizeof(uint32_t));
-    ret_names->affinity_sets = arena_alloc(&ret_names->arena, port->n_endpoints * sizeof(uint32_t));
     for (uint32_t i = 0; i < port->n_endpoints; i++) {
-        g_autofree char *ep_base = nft_endpoint_base(port, &port->endpoints[i]);
-        ret_names->endpoint_chains[i] = prefixed_chain(names, "endpoint-", ep_base);
-        if (port->affinity) {
-            g_autofree char *set = g_strconcat("affinity-", ep_base, NULL);
-            ret_names->affinity_sets[i] = nf_set_id(names, NFT_TABLE, set);
-        }
+        g_autofree char *base = nft_endpoint_base(port, &port->endpoints[i]);
+        g_autofree char *set = g_strconcat("affinity-", base, NULL);
+        ret_ids[i] = nf_set_id(names, NFT_TABLE, set);
     }
 }
 
 const ProxyModeOps nftables_ops = {
     .dialect = NF_DIALECT_NFT,
     .table_comment = "rules for kube-proxy",
-    .name_port = nftables_name_port,
+    .namer = {nftables_chain_name, is_port_chain, NFT_TABLE},
+    .order = {PORT_CLUSTER, PORT_LOCAL, PORT_EXTERNAL, PORT_FIREWALL},
+    .endpoints_have_chains = endpoints_have_chains,
+    .name_sets = nftables_name_sets,
     .fixed = nftables_fixed,
-    .port = nftables_port,
+    .has_chain = nftables_has_chain,
+    .make_chain = nftables_make_chain,
+    .chain_names = nftables_chain_names,
+    .sets = nftables_sets,
     .shared = nftables_shared,
     .per_node = nftables_per_node,
 };
+
+/* Traffic to the clusterIP is masqueraded at the head of the chain that it goes to. */
+static bool
+masquerades(const ProxyView *view, const PortRow *row)
+{
+    return row->verdict.has_internal && !nft_v36(view) &&
+           (view->params->config->masquerade_all || view->detector.kind != LOCAL_UNKNOWN);
+}
 
 static void
 masquerade_cluster_ip(const ProxyView *view, NfChainBuilder *b, const PortRow *row)
@@ -72,58 +90,57 @@ masquerade_cluster_ip(const ProxyView *view, NfChainBuilder *b, const PortRow *r
 }
 
 static void
-to_endpoints_by_affinity(const ProxyView *view, NfChainBuilder *b, const PortRow *row, const ProxyEndpoint *const *list,
-                         uint32_t n)
+to_endpoints_by_affinity(const ProxyView *view, NfChainBuilder *b, const PortRow *row, const Picks *picks)
 {
-    for (uint32_t i = 0; i < n; i++) {
-        uint32_t index = row_endpoint_index(row, list[i]);
+    for (uint32_t i = 0; i < picks->n; i++) {
+        uint32_t index = pick(picks, i);
         NFT_RULE(b, PORT_ORIGIN(view, row, index, AFFINITY),
                  nft_lookup(row->names->affinity_sets[index], NFT_KEY_SADDR, 1, false),
-                 nfx_goto(row->names->endpoint_chains[index]));
+                 nfx_goto(endpoint_chain(row->names, index)));
     }
 }
 
 /* "numgen random mod N vmap { 0 : goto endpoint-..., ... }", or from v1.36 "... dnat ip addr . port to numgen random
  * mod N map { 0 : IP . port, ... }" */
 static void
-to_endpoints_by_chance(const ProxyView *view, NfChainBuilder *b, const PortRow *row, const ProxyEndpoint *const *list,
-                       uint32_t n)
+to_endpoints_by_chance(const ProxyView *view, NfChainBuilder *b, const PortRow *row, const Picks *picks)
 {
-    bool chains = uses_endpoint_chains(view, row->port);
-    g_autofree NfChoice *choices = g_new0(NfChoice, n);
+    bool chains = endpoints_have_chains(view->params, row->port);
+    g_autofree NfChoice *choices = g_new0(NfChoice, picks->n);
 
-    for (uint32_t i = 0; i < n; i++) {
-        choices[i].chain = chains ? row->names->endpoint_chains[row_endpoint_index(row, list[i])] : NF_NO_ID;
-        choices[i].addr = list[i]->from->addr;
-        choices[i].port = list[i]->port;
+    for (uint32_t i = 0; i < picks->n; i++) {
+        const ProxyEndpoint *ep = &row->port->endpoints[pick(picks, i)];
+        choices[i].chain = chains ? endpoint_chain(row->names, pick(picks, i)) : NF_NO_ID;
+        choices[i].addr = ep->from->addr;
+        choices[i].port = ep->port;
     }
     nf_rule_begin(b, PORT_ORIGIN(view, row, -1, BALANCE));
     if (!chains)
         nf_rule_expr(b, nfx_proto(row->port->proto));
-    nf_rule_expr(b, nfx_u32(chains ? NFX_NUMGEN_VMAP : NFX_NUMGEN_DNAT, nf_rule_choices(b, choices, n), n, 0, false));
+    nf_rule_expr(b, nfx_u32(chains ? NFX_NUMGEN_VMAP : NFX_NUMGEN_DNAT, nf_rule_choices(b, choices, picks->n), picks->n,
+                            0, false));
     nf_rule_end(b);
 }
 
-static void
-service_chain(const ProxyView *view, const PortRow *row, bool local, const ProxyEndpoint *const *list, uint32_t n,
-              Parts *parts)
+static NfChain *
+service_chain(const ProxyView *view, const PortRow *row, bool local, const Picks *picks)
 {
-    NfChainBuilder *b = nft_chain(view, local ? row->names->local_chain : row->names->cluster_chain);
+    NfChainBuilder *b = nft_chain(view, port_chain(row->names, local ? PORT_LOCAL : PORT_CLUSTER));
 
     if (local == row->port->itp_local)
         masquerade_cluster_ip(view, b, row);
     if (row->port->affinity)
-        to_endpoints_by_affinity(view, b, row, list, n);
-    to_endpoints_by_chance(view, b, row, list, n);
-    vec_push(&parts->chains, nf_chain_seal(b));
+        to_endpoints_by_affinity(view, b, row, picks);
+    to_endpoints_by_chance(view, b, row, picks);
+    return nf_chain_seal(b);
 }
 
-static void
-external_chain(const ProxyView *view, const PortRow *row, Parts *parts)
+static NfChain *
+external_chain(const ProxyView *view, const PortRow *row)
 {
     NfNames *names = view->names;
-    NfChainBuilder *b = nft_chain(view, row->names->external_chain);
-    NfExpr to_cluster = nfx_goto(row->names->cluster_chain);
+    NfChainBuilder *b = nft_chain(view, port_chain(row->names, PORT_EXTERNAL));
+    NfExpr to_cluster = nfx_goto(port_chain(row->names, PORT_CLUSTER));
     NfExpr from_node = nfx_u32(NFX_FIB_TYPE, NF_TYPE_LOCAL, 0, 0, false);
 
     if (!row->port->etp_local) {
@@ -141,17 +158,34 @@ external_chain(const ProxyView *view, const PortRow *row, Parts *parts)
         NFT_RULE(b, PORT_ORIGIN(view, row, -1, EXT_LOCAL_JUMP), from_node, to_cluster,
                  nfx_comment(names, "short-circuit local traffic"));
         if (row->verdict.has_external)
-            NFT_RULE(b, PORT_ORIGIN(view, row, -1, EXT_LOCAL), nfx_goto(row->names->local_chain));
+            NFT_RULE(b, PORT_ORIGIN(view, row, -1, EXT_LOCAL), nfx_goto(port_chain(row->names, PORT_LOCAL)));
     }
-    vec_push(&parts->chains, nf_chain_seal(b));
+    return nf_chain_seal(b);
+}
+
+static uint32_t
+ranges_set_id(const ProxyView *view, const PortRow *row)
+{
+    g_autofree char *set =
+        g_strconcat("__set-", nf_chain_name(view->names, port_chain(row->names, PORT_FIREWALL)), NULL);
+
+    return nft_set_named(view, set);
+}
+
+static NfChain *
+firewall_chain(const ProxyView *view, const PortRow *row)
+{
+    NfChainBuilder *b = nft_chain(view, port_chain(row->names, PORT_FIREWALL));
+
+    NFT_RULE(b, PORT_ORIGIN(view, row, -1, SOURCE_RANGE), nft_lookup(ranges_set_id(view, row), NF_KEY_SADDR, 1, true),
+             nft_op(NFX_DROP));
+    return nf_chain_seal(b);
 }
 
 static void
-firewall_chain(const ProxyView *view, const PortRow *row, Parts *parts)
+ranges_set(const ProxyView *view, const PortRow *row, Parts *parts)
 {
     const ProxyServicePort *port = row->port;
-    NfChainBuilder *b = nft_chain(view, row->names->firewall_chain);
-    g_autofree char *set = g_strconcat("__set-", nf_chain_name(view->names, row->names->firewall_chain), NULL);
     VEC(IpPrefix) allowed = {0};
 
     for (uint32_t i = 0; i < port->n_source_ranges; i++)
@@ -159,14 +193,12 @@ firewall_chain(const ProxyView *view, const PortRow *row, Parts *parts)
     /* A packet that a node sends to a VIP may bear the VIP as its source, if the VIP is bound to the node. */
     for (uint32_t i = 0; row->verdict.node_in_ranges && i < port->n_lb_vips; i++)
         vec_push(&allowed, ipprefix_host(port->lb_vips[i]));
-    NFT_RULE(b, PORT_ORIGIN(view, row, -1, SOURCE_RANGE),
-             nft_in_ranges(view, set, NF_KEY_SADDR, allowed.data, allowed.len, true, parts), nft_op(NFX_DROP));
+    nft_ranges_set(ranges_set_id(view, row), allowed.data, allowed.len, parts);
     vec_clear(&allowed);
-    vec_push(&parts->chains, nf_chain_seal(b));
 }
 
 static void
-affinity_set(const ProxyView *view, const PortRow *row, uint32_t set_id, Parts *parts)
+affinity_set(const PortRow *row, uint32_t set_id, Parts *parts)
 {
     NfSetSpec spec = {.id = set_id,
                       .kind = NF_SET_PLAIN,
@@ -177,15 +209,14 @@ affinity_set(const ProxyView *view, const PortRow *row, uint32_t set_id, Parts *
                       .comment = NF_NO_ID,
                       .ipset_type = NF_NO_ID};
 
-    (void)view;
     vec_push(&parts->sets, nf_set_new(&spec, NULL, 0, NULL));
 }
 
-static void
-endpoint_chain(const ProxyView *view, const PortRow *row, const ProxyEndpoint *ep, Parts *parts)
+static NfChain *
+make_endpoint_chain(const ProxyView *view, const PortRow *row, uint32_t index)
 {
-    uint32_t index = row_endpoint_index(row, ep);
-    NfChainBuilder *b = nft_chain(view, row->names->endpoint_chains[index]);
+    const ProxyEndpoint *ep = &row->port->endpoints[index];
+    NfChainBuilder *b = nft_chain(view, endpoint_chain(row->names, index));
 
     if (!nft_v36(view))
         NFT_RULE(b, PORT_ORIGIN(view, row, index, HAIRPIN), nfx_saddr(ipprefix_host(ep->from->addr), false),
@@ -195,24 +226,98 @@ endpoint_chain(const ProxyView *view, const PortRow *row, const ProxyEndpoint *e
                  nfx_u32(NFX_SET_UPDATE, row->names->affinity_sets[index], NFT_KEY_SADDR, 1, false));
     NFT_RULE(b, PORT_ORIGIN(view, row, index, DNAT), nfx_proto(row->port->proto),
              nfx_dnat(ep->from->addr, ep->port, 0));
-    vec_push(&parts->chains, nf_chain_seal(b));
+    return nf_chain_seal(b);
+}
+
+bool
+nftables_has_chain(const PortRow *row, const PortPicks *picks, PortChainKind kind)
+{
+    switch (kind) {
+    case PORT_EXTERNAL:
+        return row_has_external_chain(row);
+    case PORT_FIREWALL:
+        return nft_uses_firewall(row);
+    case PORT_CLUSTER:
+        return picks->cluster.n > 0;
+    case PORT_LOCAL:
+        return picks->local.n > 0;
+    case PORT_ENDPOINT:
+        break;
+    }
+    return false;
+}
+
+NfChain *
+nftables_make_chain(const ProxyView *view, const PortRow *row, const PortPicks *picks, PortChain chain)
+{
+    switch (chain.kind) {
+    case PORT_EXTERNAL:
+        return external_chain(view, row);
+    case PORT_FIREWALL:
+        return firewall_chain(view, row);
+    case PORT_CLUSTER:
+        return service_chain(view, row, false, &picks->cluster);
+    case PORT_LOCAL:
+        return service_chain(view, row, true, &picks->local);
+    case PORT_ENDPOINT:
+        break;
+    }
+    return make_endpoint_chain(view, row, chain.endpoint);
+}
+
+static uint32_t
+names_sets(const ProxyView *view, const PortRow *row, const Picks *list, PortChain chain, uint32_t index)
+{
+    const uint32_t *sets = row->names->affinity_sets;
+
+    if (chain.kind == PORT_FIREWALL)
+        return index == 0 ? ranges_set_id(view, row) : NF_NO_ID;
+    if (!sets || chain.kind == PORT_EXTERNAL)
+        return NF_NO_ID;
+    if (chain.kind == PORT_ENDPOINT)
+        return index == 0 ? sets[chain.endpoint] : NF_NO_ID;
+    return index < list->n ? sets[pick(list, index)] : NF_NO_ID;
+}
+
+uint32_t
+nftables_chain_names(const ProxyView *view, const PortRow *row, const PortPicks *picks, PortChain chain, bool sets,
+                     uint32_t index)
+{
+    const Picks *list = chain.kind == PORT_LOCAL ? &picks->local : &picks->cluster;
+    bool marks = !nft_v36(view);
+
+    if (sets)
+        return names_sets(view, row, list, chain, index);
+    if (chain.kind == PORT_FIREWALL)
+        return NF_NO_ID;
+    if (chain.kind == PORT_CLUSTER || chain.kind == PORT_LOCAL)
+        marks = (chain.kind == PORT_LOCAL) == row->port->itp_local && masquerades(view, row);
+    if (marks && index == 0)
+        return nft_mark(view).a;
+    index -= marks;
+    switch (chain.kind) {
+    case PORT_EXTERNAL:
+        if (index == 0)
+            return port_chain(row->names, PORT_CLUSTER);
+        return index == 1 && row->port->etp_local && row->verdict.has_external ? port_chain(row->names, PORT_LOCAL)
+                                                                               : NF_NO_ID;
+    case PORT_CLUSTER:
+    case PORT_LOCAL:
+        return endpoints_have_chains(view->params, row->port) && index < list->n
+                   ? endpoint_chain(row->names, pick(list, index))
+                   : NF_NO_ID;
+    case PORT_FIREWALL:
+    case PORT_ENDPOINT:
+        break;
+    }
+    return NF_NO_ID;
 }
 
 void
-nftables_port(const ProxyView *view, const PortRow *row, const EndpointChoice *choice, Parts *parts)
+nftables_sets(const ProxyView *view, const PortRow *row, const PortPicks *picks, Parts *parts)
 {
-    if (row_has_external_chain(row))
-        external_chain(view, row, parts);
     if (nft_uses_firewall(row))
-        firewall_chain(view, row, parts);
-    if (choice->uses_cluster && choice->n_cluster)
-        service_chain(view, row, false, choice->cluster, choice->n_cluster, parts);
-    if (choice->uses_local && choice->n_local)
-        service_chain(view, row, true, choice->local, choice->n_local, parts);
-    for (uint32_t i = 0; i < choice->n_reachable; i++) {
-        if (row->port->affinity)
-            affinity_set(view, row, row->names->affinity_sets[row_endpoint_index(row, choice->reachable[i])], parts);
-        if (uses_endpoint_chains(view, row->port))
-            endpoint_chain(view, row, choice->reachable[i], parts);
-    }
+        ranges_set(view, row, parts);
+    for (uint32_t i = 0; row->port->affinity && i < picks->reachable.n; i++)
+        affinity_set(row, row->names->affinity_sets[pick(&picks->reachable, i)], parts);
 }

@@ -65,14 +65,15 @@ service_ips_row(const ProxyView *view, const PortRow *row, Elems *elems)
     const PortNames *names = row->names;
 
     if (row->verdict.has_internal)
-        push_goto(elems, row, port->cluster_ip, port->itp_local ? names->local_chain : names->cluster_chain,
+        push_goto(elems, row, port->cluster_ip, port_chain(names, port->itp_local ? PORT_LOCAL : PORT_CLUSTER),
                   PORT_ORIGIN(view, row, -1, CLUSTER_IP));
     if (!row->verdict.has_endpoints)
         return;
     for (uint32_t i = 0; i < port->n_external_ips; i++)
-        push_goto(elems, row, port->external_ips[i], names->external_chain, PORT_ORIGIN(view, row, -1, EXTERNAL_IP));
+        push_goto(elems, row, port->external_ips[i], port_chain(names, PORT_EXTERNAL),
+                  PORT_ORIGIN(view, row, -1, EXTERNAL_IP));
     for (uint32_t i = 0; i < port->n_lb_vips; i++)
-        push_goto(elems, row, port->lb_vips[i], names->external_chain, PORT_ORIGIN(view, row, -1, LB_VIP));
+        push_goto(elems, row, port->lb_vips[i], port_chain(names, PORT_EXTERNAL), PORT_ORIGIN(view, row, -1, LB_VIP));
 }
 
 static void
@@ -101,8 +102,8 @@ static void
 service_nodeports_row(const ProxyView *view, const PortRow *row, Elems *elems)
 {
     if (row->verdict.has_endpoints && row->port->node_port)
-        push(elems, NO_ADDR, row->port->proto, row->port->node_port, NFX_GOTO, row->names->external_chain, NF_NO_ID,
-             PORT_ORIGIN(view, row, -1, NODE_PORT));
+        push(elems, NO_ADDR, row->port->proto, row->port->node_port, NFX_GOTO, port_chain(row->names, PORT_EXTERNAL),
+             NF_NO_ID, PORT_ORIGIN(view, row, -1, NODE_PORT));
 }
 
 static void
@@ -119,7 +120,7 @@ static void
 firewall_ips_row(const ProxyView *view, const PortRow *row, Elems *elems)
 {
     for (uint32_t i = 0; nft_uses_firewall(row) && i < row->port->n_lb_vips; i++)
-        push_goto(elems, row, row->port->lb_vips[i], row->names->firewall_chain,
+        push_goto(elems, row, row->port->lb_vips[i], port_chain(row->names, PORT_FIREWALL),
                   PORT_ORIGIN(view, row, -1, FIREWALL_IP));
 }
 

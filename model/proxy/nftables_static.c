@@ -81,15 +81,15 @@ nft_mark(const ProxyView *view)
 {
     if (nft_v36(view))
         return nfx_u32(NFX_SET_MARK, view->mark, view->mark, 0, false);
-    return nfx_jump(nft_chain_named(view, "mark-for-masquerade"));
+    if (*view->mark_chain == NF_NO_ID)
+        *view->mark_chain = nft_chain_named(view, "mark-for-masquerade");
+    return nfx_jump(*view->mark_chain);
 }
 
-NfExpr
-nft_in_ranges(const ProxyView *view, const char *set_name, NfKeyField field, const IpPrefix *ranges, size_t n, bool neg,
-              Parts *parts)
+void
+nft_ranges_set(uint32_t set_id, const IpPrefix *ranges, size_t n, Parts *parts)
 {
-    uint32_t id = nft_set_named(view, set_name);
-    NfSetSpec spec = {.id = id,
+    NfSetSpec spec = {.id = set_id,
                       .kind = NF_SET_PLAIN,
                       .fields = NF_KEY_DADDR,
                       .n_fields = 1,
@@ -105,7 +105,6 @@ nft_in_ranges(const ProxyView *view, const char *set_name, NfKeyField field, con
         elems[i].comment = NF_NO_ID;
     }
     vec_push(&parts->sets, nf_set_new(&spec, elems, n, NULL));
-    return nft_lookup(id, field, 1, neg);
 }
 
 /* --- Fixed chains ------------------------------------------------------------------------------------------------ */
@@ -210,10 +209,12 @@ cluster_ips_check_chain(const ProxyView *view, Parts *parts)
     for (uint32_t i = 0; i < view->params->n_service_cidrs; i++)
         if (ipaddr_family(&view->params->service_cidrs[i].addr) == view->params->family)
             vec_push(&cidrs, ipprefix_network(view->params->service_cidrs[i]));
-    if (cidrs.len)
-        NFT_RULE(b, FIXED_ORIGIN(view, SERVICE_CIDR),
-                 nft_in_ranges(view, "__set-service-cidrs", NF_KEY_DADDR, cidrs.data, cidrs.len, false, parts),
-                 nft_op(NFX_DROP), nfx_comment(view->names, "Drop traffic to unallocated ClusterIPs"));
+    if (cidrs.len) {
+        uint32_t set = nft_set_named(view, "__set-service-cidrs");
+        nft_ranges_set(set, cidrs.data, cidrs.len, parts);
+        NFT_RULE(b, FIXED_ORIGIN(view, SERVICE_CIDR), nft_lookup(set, NF_KEY_DADDR, 1, false), nft_op(NFX_DROP),
+                 nfx_comment(view->names, "Drop traffic to unallocated ClusterIPs"));
+    }
     vec_clear(&cidrs);
     vec_push(&parts->chains, nf_chain_seal(b));
 }

@@ -11,6 +11,8 @@ proxy_compiler_new(const ProxyParams *params, NfNames *names)
 {
     ProxyCompiler *c = g_new0(ProxyCompiler, 1);
 
+    c->refs = 1;
+    c->mark_chain = NF_NO_ID;
     c->params = *params;
     c->names = nf_names_ref(names);
     c->origins = origins_new();
@@ -26,7 +28,29 @@ proxy_compiler_new(const ProxyParams *params, NfNames *names)
         break;
     }
     htable_init(&c->port_names, sizeof(uint64_t), sizeof(PortNames *));
+    htable_init(&c->gone_ports, sizeof(uint64_t), 0);
+    c->detectors = g_ptr_array_new_with_free_func(g_free);
     return c;
+}
+
+ProxyCompiler *
+proxy_compiler_ref(ProxyCompiler *c)
+{
+    c->refs++;
+    return c;
+}
+
+void
+proxy_compiler_unref(ProxyCompiler *c)
+{
+    if (--c->refs > 0)
+        return;
+    htable_clear(&c->port_names);
+    htable_clear(&c->gone_ports);
+    g_ptr_array_unref(c->detectors);
+    origins_free(c->origins);
+    nf_names_unref(c->names);
+    g_free(c);
 }
 
 void
@@ -34,13 +58,11 @@ proxy_compiler_free(ProxyCompiler *compiler)
 {
     if (!compiler)
         return;
-    g_ptr_array_unref(compiler->bases);
-    htable_clear(&compiler->port_names);
-    origins_free(compiler->origins);
-    nf_names_unref(compiler->names);
+    compiler->closed = true;
+    g_clear_pointer(&compiler->bases, g_ptr_array_unref);
     vec_clear(&compiler->rows);
     vec_clear(&compiler->verdicts);
-    g_free(compiler);
+    proxy_compiler_unref(compiler);
 }
 
 const ProxyParams *
@@ -73,7 +95,8 @@ view_of_node(ProxyCompiler *c, const ServiceMap *map, const ProxyNode *node)
                       .nfacct_invalid = node->nfacct_invalid && c->params.version.minor > 30,
                       .nfacct_localhost = node->nfacct_localhost && c->params.version.minor > 30,
                       .large_cluster = service_map_total_endpoints(map) > LARGE_CLUSTER_ENDPOINTS,
-                      .mark = 1u << config->masquerade_bit};
+                      .mark = 1u << config->masquerade_bit,
+                      .mark_chain = &c->mark_chain};
 
     node_port_addrs(config, c->params.mode, c->params.family, node, &view.node_ports);
     view.localhost_node_ports =

@@ -29,9 +29,9 @@ struct ServiceMap {
     IpFamily family;
     KubeVersion version;
     uint32_t watch;
-    VEC(Entry *) entries;   /* Sorted by id. */
-    VEC(ServiceName) dirty; /* What the next update looks at; may repeat. */
-    VEC(ProxyServicePort) ports;
+    VEC(Entry *) entries;                /* Sorted by id. */
+    VEC(ServiceName) dirty;              /* What the next update looks at; may repeat. */
+    VEC(const ProxyServicePort *) ports; /* Of all entries, in order. */
     size_t total_endpoints, n_health_checks;
     uint64_t generation;
     bool udp_changed;
@@ -209,7 +209,14 @@ udp_differs(const Entry *old, const Entry *new_)
            endpoint_lists_udp_differ(old ? &old->lists : &NONE, new_ ? &new_->lists : &NONE);
 }
 
-/* Lays all ports out in one array again. */
+static void
+put_ports(ServiceMap *map, const Entry *entry)
+{
+    for (uint32_t p = 0; p < entry->n_ports; p++)
+        map->ports.data[entry->first + p] = &entry->ports[p];
+}
+
+/* Lists the ports of all entries again. */
 static void
 flatten(ServiceMap *map)
 {
@@ -220,14 +227,14 @@ flatten(ServiceMap *map)
     /* Room for a few more, not for twice as many. */
     if (n > map->ports.cap) {
         map->ports.cap = n + n / 32 + 1;
-        map->ports.data = g_renew(ProxyServicePort, map->ports.data, map->ports.cap);
+        map->ports.data = g_renew(const ProxyServicePort *, map->ports.data, map->ports.cap);
     }
     map->ports.len = 0;
     for (size_t i = 0; i < map->entries.len; i++) {
         Entry *entry = map->entries.data[i];
         entry->first = (uint32_t)map->ports.len;
-        for (uint32_t p = 0; p < entry->n_ports; p++)
-            vec_push(&map->ports, entry->ports[p]);
+        put_ports(map, entry);
+        map->ports.len += entry->n_ports;
     }
 }
 
@@ -286,7 +293,7 @@ update_one(ServiceMap *map, const ServiceName *key, bool *ret_moved)
             *ret_moved = true;
         } else if (!*ret_moved) {
             new_->first = old->first;
-            memcpy(&map->ports.data[new_->first], new_->ports, new_->n_ports * sizeof *new_->ports);
+            put_ports(map, new_);
         }
     } else {
         *ret_moved = true;
@@ -326,7 +333,7 @@ service_map_update(ServiceMap *map)
     return changed;
 }
 
-const ProxyServicePort *
+const ProxyServicePort *const *
 service_map_ports(const ServiceMap *map, size_t *ret_n)
 {
     *ret_n = map->ports.len;

@@ -15,15 +15,22 @@
 
 typedef struct ServiceMap ServiceMap;
 
-typedef struct ProxyEndpoint ProxyEndpoint;
-struct ProxyEndpoint {
+typedef struct {
     const Endpoint *from; /* In the slice, which whoever holds the list holds, too. */
     /* The same address and port given again with other conditions or another node: a node takes the last occurrence
-     * that is local to it, else the first.  In order of occurrence. */
-    const ProxyEndpoint *again;
+     * that is local to it, else the first.  In order of occurrence: so many elements further on; 0: no
+     * more.  They stand behind the list. */
+    uint32_t again;
     uint16_t port;
     bool as_written; /* Rules print its address as it was written (releases before lenient rewriting). */
-};
+} ProxyEndpoint;
+
+/* NULL: there is no more. */
+static inline const ProxyEndpoint *
+endpoint_again(const ProxyEndpoint *ep)
+{
+    return ep->again ? ep + ep->again : NULL;
+}
 
 /* Its address as rules print it. */
 #define ENDPOINT_TEXT_SIZE 128
@@ -69,7 +76,8 @@ ServiceMap *service_map_new(Store *store, IpFamily family, KubeVersion version);
 void service_map_free(ServiceMap *map);
 /* Takes in the changes since the last update; returns true if anything changed. */
 bool service_map_update(ServiceMap *map);
-const ProxyServicePort *service_map_ports(const ServiceMap *map, size_t *ret_n);
+/* Borrowed: each as long as its entry is held. */
+const ProxyServicePort *const *service_map_ports(const ServiceMap *map, size_t *ret_n);
 /* Higher after each change: that of the newest service port, or of the last removal. */
 uint64_t service_map_generation(const ServiceMap *map);
 /* True if the last update changed the UDP endpoints of a service port, or removed a UDP service port: what makes

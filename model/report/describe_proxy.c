@@ -61,8 +61,11 @@ append_family(GString *out, const ClusterNode *node, IpFamily family, const char
     if (!compiler || !rs)
         return;
     ids = nf_ruleset_chain_ids(rs, &n);
-    for (size_t i = 0; i < n; i++)
-        append_chain(out, compiler, rs, nf_ruleset_chain(rs, ids[i]), object);
+    for (size_t i = 0; i < n; i++) {
+        NfChain *chain = nf_ruleset_take_chain(rs, ids[i]);
+        append_chain(out, compiler, rs, chain, object);
+        nf_chain_unref(chain);
+    }
 }
 
 static void

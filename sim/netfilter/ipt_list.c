@@ -31,8 +31,11 @@ nf_print_iptables_list(GString *out, const NfRuleset *rs, const NfState *state, 
 {
     List list = {out, rs, state, options};
     size_t n, n_printed = 0;
-    g_autofree const NfChain **chains = ipt_table_chains(rs, table, &n);
+    g_autofree IptChain *ids = ipt_table_chains(rs, table, &n);
+    g_autofree const NfChain **chains = g_new(const NfChain *, n + 1);
 
+    for (size_t i = 0; i < n; i++)
+        chains[i] = nf_ruleset_chain(rs, ids[i].id);
     for (size_t i = 0; i < n; i++) {
         const char *name = nf_chain_name(nf_ruleset_names(rs), nf_chain_spec(chains[i])->id);
         if (options->chain && strcmp(options->chain, name) != 0)

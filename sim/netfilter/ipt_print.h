@@ -28,8 +28,12 @@ void ipt_print_ip(const IptPrinter *p, const NfExpr *e);
 void ipt_print_match(const IptPrinter *p, const NfExpr *e);
 void ipt_print_target(const IptPrinter *p, const NfExpr *e);
 
+typedef struct {
+    const char *name;
+    uint32_t id;
+} IptChain;
 /* Chains of a table as iptables lists them: built-in ones by hook, then the others by name.  Caller frees the array. */
-const NfChain **ipt_table_chains(const NfRuleset *rs, const char *table, size_t *ret_n);
+IptChain *ipt_table_chains(const NfRuleset *rs, const char *table, size_t *ret_n);
 
 /* The same options in the words of iptables -L. */
 void ipt_list_match(const IptPrinter *p, const NfExpr *e, bool numeric);

@@ -1,11 +1,10 @@
-#include "sim/netfilter/nf_chain.h"
+#include "sim/netfilter/nf_maker.h"
 
 #include <string.h>
 
 #include "sim/engine/htable.h"
 #include "sim/engine/rng.h"
 #include "sim/engine/vec.h"
-#include "sim/netfilter/nf_pack.h"
 
 static bool array_equal(const void *a, uint32_t n_a, const void *b, uint32_t n_b, size_t size);
 static void body_free(NfBody *body);
@@ -24,6 +23,8 @@ nf_chain_unref(NfChain *chain)
         return;
     body_free(chain->body);
     nf_names_unref(chain->names);
+    if (chain->maker)
+        nf_maker_forget(chain->maker, chain);
     g_free(chain);
 }
 
@@ -43,54 +44,45 @@ const NfRule *
 nf_chain_rule(const NfChain *chain, uint32_t index)
 {
     g_assert(index < chain->n_rules);
-    return &nf_chain_body(chain)->rules[index];
+    return &chain->body->rules[index];
 }
 
 const NfExpr *
 nf_chain_exprs(const NfChain *chain, const NfRule *rule)
 {
-    return &nf_chain_body(chain)->exprs[rule->first];
+    return &chain->body->exprs[rule->first];
 }
 
 const NfChoice *
 nf_chain_choices(const NfChain *chain, uint32_t first)
 {
-    return &nf_chain_body(chain)->choices[first];
+    return &chain->body->choices[first];
 }
 
 const NfPortList *
 nf_chain_ports(const NfChain *chain, uint32_t id)
 {
-    g_assert(id - 1 < nf_chain_body(chain)->n_ports);
-    return &nf_chain_body(chain)->ports[id - 1];
+    g_assert(id - 1 < chain->body->n_ports);
+    return &chain->body->ports[id - 1];
 }
 
 const NfLimit *
 nf_chain_limit(const NfChain *chain, uint32_t id)
 {
-    g_assert(id - 1 < nf_chain_body(chain)->n_limits);
-    return &nf_chain_body(chain)->limits[id - 1];
+    g_assert(id - 1 < chain->body->n_limits);
+    return &chain->body->limits[id - 1];
 }
 
 const NfAddrRange *
 nf_chain_range(const NfChain *chain, uint32_t id)
 {
-    g_assert(id - 1 < nf_chain_body(chain)->n_ranges);
-    return &nf_chain_body(chain)->ranges[id - 1];
+    g_assert(id - 1 < chain->body->n_ranges);
+    return &chain->body->ranges[id - 1];
 }
 
-/* Packed ones have equal bytes. */
 static bool
-body_equal(const NfChain *a, const NfChain *b)
+body_equal(const NfBody *x, const NfBody *y)
 {
-    const NfBody *x, *y;
-
-    if (a->n_rules != b->n_rules)
-        return false;
-    if (a->n_packed && b->n_packed)
-        return array_equal(nf_chain_packed(a), a->n_packed, nf_chain_packed(b), b->n_packed, 1);
-    x = nf_chain_body(a);
-    y = nf_chain_body(b);
     return array_equal(x->rules, x->n_rules, y->rules, y->n_rules, sizeof(NfRule)) &&
            array_equal(x->exprs, x->n_exprs, y->exprs, y->n_exprs, sizeof(NfExpr)) &&
            array_equal(x->choices, x->n_choices, y->choices, y->n_choices, sizeof(NfChoice)) &&
@@ -105,19 +97,15 @@ nf_chain_equal(const NfChain *a, const NfChain *b)
     return a == b ||
            (a->names == b->names && a->spec.id == b->spec.id && a->spec.is_base == b->spec.is_base &&
             a->spec.hook == b->spec.hook && a->spec.type == b->spec.type && a->spec.priority == b->spec.priority &&
-            a->spec.policy == b->spec.policy && a->spec.comment == b->spec.comment && body_equal(a, b));
+            a->spec.policy == b->spec.policy && a->spec.comment == b->spec.comment && body_equal(a->body, b->body));
 }
 
-/* Equal chains are packed or not alike. */
 uint64_t
 nf_chain_content_hash(const NfChain *chain)
 {
-    const NfBody *body;
+    const NfBody *body = chain->body;
     uint64_t hash;
 
-    if (chain->n_packed)
-        return rng_hash(chain->spec.id, nf_chain_packed(chain), chain->n_packed);
-    body = nf_chain_body(chain);
     hash = rng_hash(chain->spec.id, body->exprs, body->n_exprs * sizeof(NfExpr));
     hash = rng_hash(hash, body->rules, body->n_rules * sizeof(NfRule));
     return rng_hash(hash, body->choices, body->n_choices * sizeof(NfChoice));
@@ -127,13 +115,10 @@ uint64_t
 nf_chain_own_bytes(const NfChain *chain)
 {
     const NfBody *body = chain->body;
-    uint64_t bytes =
-        sizeof *chain + (chain->n_targets + (uint64_t)chain->n_sets) * sizeof *chain->ids + chain->n_packed;
+    uint64_t bytes = sizeof *chain + (chain->n_targets + (uint64_t)chain->n_sets) * sizeof *chain->ids;
 
     if (chain->refs > 1)
         return 0;
-    if (!body)
-        return bytes;
     bytes += sizeof *body + body->n_rules * sizeof(NfRule) + body->n_exprs * sizeof(NfExpr) +
              body->n_choices * sizeof(NfChoice) + body->n_ports * sizeof(NfPortList) +
              body->n_limits * sizeof(NfLimit) + body->n_ranges * sizeof(NfAddrRange) +
@@ -162,16 +147,12 @@ struct NfChainBuilder {
     VEC(NfAddrRange) ranges;
     VEC(uint32_t) targets;
     VEC(uint32_t) sets;
-    VEC(uint8_t) packed;
     HTable draws; /* Identities of draws so far, to tell equal rules of one chain apart. */
     uint32_t n_state;
     bool in_rule, uses_ct;
 };
 
 #define SPARE_RULES_MAX 1024
-/* Longer chains are few. */
-#define PACKED_RULES_MAX 256
-#define PACKED_BYTES_MAX 32767
 
 static char *place(char *at, const void *data, size_t size);
 static void builder_note_refs(NfChainBuilder *b, const NfExpr *expr);
@@ -232,7 +213,6 @@ nf_chain_builder_destroy(NfChainBuilder *b)
     vec_clear(&b->ranges);
     vec_clear(&b->targets);
     vec_clear(&b->sets);
-    vec_clear(&b->packed);
     htable_clear(&b->draws);
     g_free(b);
 }
@@ -361,76 +341,29 @@ body_free(NfBody *body)
     g_free(body);
 }
 
-const NfBody *
-nf_chain_unpack(NfChain *chain)
-{
-    const uint8_t *packed = nf_chain_packed(chain);
-    uint32_t n_exprs = nf_pack_n_exprs(packed, chain->n_rules);
-    NfBody *body = g_malloc(sizeof *body + n_exprs * sizeof(NfExpr) + chain->n_rules * sizeof(NfRule));
-
-    memset(body, 0, sizeof *body);
-    body->n_rules = chain->n_rules;
-    body->n_exprs = n_exprs;
-    body->exprs = (NfExpr *)(body + 1);
-    body->rules = (NfRule *)(body->exprs + n_exprs);
-    nf_unpack(packed, chain->n_rules, body->rules, body->exprs);
-    nf_body_index(body);
-    return chain->body = body;
-}
-
-void
-nf_chain_leave(const NfChain *chain, bool was_packed)
-{
-    if (was_packed && chain->body) {
-        body_free(chain->body);
-        ((NfChain *)chain)->body = NULL;
-    }
-}
-
-/* Fills in b->packed; false if the chain is better left as it is: base chains are walked by every packet. */
-static bool
-builder_pack(NfChainBuilder *b)
-{
-    b->packed.len = 0;
-    if (b->spec.is_base || !b->rules.len || b->rules.len > PACKED_RULES_MAX || b->choices.len || b->ports.len ||
-        b->limits.len || b->ranges.len)
-        return false;
-    vec_reserve(&b->packed, NF_PACK_MAX(b->rules.len, b->exprs.len));
-    b->packed.len = nf_pack(b->rules.data, (uint32_t)b->rules.len, b->exprs.data, b->packed.data);
-    return b->packed.len <= PACKED_BYTES_MAX;
-}
-
 NfChain *
 nf_chain_seal(NfChainBuilder *b)
 {
-    NfBody *body = NULL;
     NfChain *chain;
     char *at;
 
     g_assert(!b->in_rule);
     b->targets.len = nf_ids_sort(b->targets.data, (uint32_t)b->targets.len);
     b->sets.len = nf_ids_sort(b->sets.data, (uint32_t)b->sets.len);
-    if (!builder_pack(b)) {
-        b->packed.len = 0;
-        body = body_new(b);
-    }
-    chain = g_malloc(
-        MAX(sizeof *chain, offsetof(NfChain, ids) + ARRAY_SIZE(b, targets) + ARRAY_SIZE(b, sets) + b->packed.len));
+    chain = g_malloc(MAX(sizeof *chain, offsetof(NfChain, ids) + ARRAY_SIZE(b, targets) + ARRAY_SIZE(b, sets)));
     memset(chain, 0, sizeof *chain);
     chain->refs = 1;
     chain->n_rules = (uint32_t)b->rules.len;
-    chain->body = body;
+    chain->body = body_new(b);
     chain->names = nf_names_ref(b->names);
     chain->spec = b->spec;
     chain->n_state = b->n_state & 0xffffff;
     chain->n_targets = (uint32_t)b->targets.len;
     g_assert(b->sets.len < 1u << 24 && b->n_state < 1u << 24);
     chain->n_sets = b->sets.len & 0xffffff;
-    chain->n_packed = b->packed.len & PACKED_BYTES_MAX;
     chain->uses_ct = b->uses_ct;
     at = place((char *)chain->ids, b->targets.data, ARRAY_SIZE(b, targets));
-    at = place(at, b->sets.data, ARRAY_SIZE(b, sets));
-    place(at, b->packed.data, b->packed.len);
+    place(at, b->sets.data, ARRAY_SIZE(b, sets));
     nf_chain_builder_free(b);
     return chain;
 }

@@ -3,10 +3,10 @@
 
 /* A sealed chain, inside the room: what the evaluator reads
  *
- * A chain is a header and a body; the body of a chain that nobody has walked is a string of bytes (nf_pack.h).  seal()
- * adds to expressions what evaluation wants at hand: c    of SADDR and DADDR: the prefix length in bits of the 16-byte
- * form; b4   of stateful ones: their slot in the chain's state block (nf_state.h); b2/3 of random ones: the identity of
- * the draw, a hash of names and the rule's content, thresholds aside, so that another endpoint elsewhere moves no draw.
+ * A chain is a header and a body.  seal() adds to expressions what evaluation wants at hand: c    of SADDR and DADDR:
+ * the prefix length in bits of the 16-byte form; b4   of stateful ones: their slot in the chain's state block
+ * (nf_state.h); b2/3 of random ones: the identity of the draw, a hash of names and the rule's content, thresholds
+ * aside, so that another endpoint elsewhere moves no draw.
  *
  * Index: a run is a maximal sequence of rules that each require an exact (daddr, protocol, dport), or each an exact
  * (protocol, dport), with nothing stateful in front of these tests.  A run maps the hash of the packet's key to the
@@ -51,16 +51,16 @@ typedef struct {
 struct NfChain {
     uint32_t refs;
     uint32_t n_rules;
-    NfBody *body; /* NULL: packed, see nf_chain_body(). */
+    NfBody *body;
     NfNames *names;
+    NfMaker *maker; /* That made it; referenced.  NULL: none. */
+    NfChain *next_made;
     NfChainSpec spec;
     uint64_t n_state : 24; /* Slots of stateful expressions. */
     uint64_t n_sets : 24;
-    uint64_t n_packed : 15; /* Bytes; 0: of those that are not packed. */
     uint64_t uses_ct : 1;
     uint32_t n_targets;
-    /* Ids of the chains that its rules name themselves, ascending, each once; of the sets, the same; then the packed
-     * rules, which stay when the body is made. */
+    /* Ids of the chains that its rules name themselves, ascending, each once; of the sets, the same. */
     uint32_t ids[];
 };
 
@@ -74,29 +74,6 @@ static inline const uint32_t *
 nf_chain_sets(const NfChain *chain)
 {
     return chain->ids + chain->n_targets;
-}
-
-static inline const uint8_t *
-nf_chain_packed(const NfChain *chain)
-{
-    return (const uint8_t *)(chain->ids + chain->n_targets + chain->n_sets);
-}
-
-/* Most chains of a large cluster are never walked: small ones are kept packed until the first walk or question. */
-const NfBody *nf_chain_unpack(NfChain *chain);
-
-/* For whoever goes through many chains: gives back the body that he caused, if there was none ('was_packed'). */
-static inline bool
-nf_chain_is_packed(const NfChain *chain)
-{
-    return !chain->body;
-}
-void nf_chain_leave(const NfChain *chain, bool was_packed);
-
-static inline const NfBody *
-nf_chain_body(const NfChain *chain)
-{
-    return G_LIKELY(chain->body) ? chain->body : nf_chain_unpack((NfChain *)chain);
 }
 
 /* Where 'names' keeps a builder that waits for the next chain; NULL: none. */

@@ -20,7 +20,7 @@ next_rule(const NfWalk *walk)
 static inline void
 enter(NfWalk *walk, const NfChain *chain, NfBlock *block, uint32_t index)
 {
-    const NfBody *body = nf_chain_body(chain);
+    const NfBody *body = chain->body;
 
     walk->chain = chain;
     walk->rules = body->rules;
@@ -97,10 +97,10 @@ nf_eval(NfWalk *walk, const NfChain *base, NfResult *ret_result)
             return;
         case STEP_JUMP:
             frames[depth++] = (Frame){walk->chain, walk->block, next_rule(walk)};
-            enter(walk, nf_ids_get(&walk->rs->chains, target), NULL, 0);
+            enter(walk, nf_ruleset_walk_chain(walk->rs, target), NULL, 0);
             continue;
         case STEP_GOTO:
-            enter(walk, nf_ids_get(&walk->rs->chains, target), NULL, 0);
+            enter(walk, nf_ruleset_walk_chain(walk->rs, target), NULL, 0);
             continue;
         case STEP_RETURN:
             break;

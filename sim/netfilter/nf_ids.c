@@ -75,6 +75,14 @@ nf_ids_put(NfIds *ids, uint32_t id, void *obj)
     page->obj[id % NF_PAGE_LEN] = obj;
 }
 
+void **
+nf_ids_place(const NfIds *ids, uint32_t id)
+{
+    NfOver *over = (NfOver *)nf_ids_over(ids, id);
+
+    return over ? &over->obj : &ids->pages[id / NF_PAGE_LEN]->obj[id % NF_PAGE_LEN];
+}
+
 NfPage *
 nf_ids_page(NfIds *ids, uint32_t id)
 {
@@ -126,7 +134,7 @@ note_changed(const NfIds *before, const NfIds *after, uint32_t id, Ids *list)
 {
     void *obj = nf_ids_get(after, id);
 
-    if (obj && obj != nf_ids_get(before, id))
+    if (obj && !after->ops->same(obj, nf_ids_get(before, id)))
         vec_push(list, id);
 }
 

@@ -29,6 +29,7 @@ typedef struct {
 typedef struct {
     void *(*ref)(void *obj);
     void (*unref)(void *obj);
+    bool (*same)(const void *a, const void *b); /* Either may be NULL. */
 } NfObjOps;
 
 typedef struct {
@@ -92,5 +93,8 @@ nf_ids_get(const NfIds *ids, uint32_t id)
     page = nf_ids_peek(ids, id);
     return page ? page->obj[id % NF_PAGE_LEN] : NULL;
 }
+
+/* Where the object of an id that is present lies: for whoever puts an equal one in its place, for all who share it. */
+void **nf_ids_place(const NfIds *ids, uint32_t id);
 
 #endif

@@ -20,7 +20,7 @@ nf_body_index(NfBody *body)
 {
     uint32_t i = 0;
 
-    while (i < body->n_rules) {
+    while (body->n_rules >= NF_RUN_MIN && i < body->n_rules) {
         KeyKind kind = rule_key(body, &body->rules[i]).kind;
         uint32_t end = i + 1;
 

@@ -2,18 +2,17 @@
 
 #include <string.h>
 
-static void *chain_ref(void *chain);
-static void chain_unref(void *chain);
 static void *set_ref(void *set);
 static void set_unref(void *set);
+static bool set_same(const void *a, const void *b);
 static void touch(NfRuleset *rs, bool is_set, uint32_t id, void *obj);
 static void note_base_chain(NfRuleset *rs, uint32_t id, bool is_base);
 static void hook_base_chains(NfRuleset *rs);
 
 static void copy_print_order(NfRuleset *rs, const NfRuleset *from);
 
-static const NfObjOps chain_ops = {chain_ref, chain_unref};
-static const NfObjOps set_ops = {set_ref, set_unref};
+static const NfObjOps chain_ops = {nf_chain_obj_ref, nf_chain_obj_unref, nf_chain_obj_same};
+static const NfObjOps set_ops = {set_ref, set_unref, set_same};
 
 NfRuleset *
 nf_ruleset_new(NfNames *names, NfDialect dialect, IpFamily family)
@@ -120,6 +119,14 @@ nf_ruleset_put_chain(NfRuleset *rs, NfChain *chain)
 }
 
 void
+nf_ruleset_put_maker(NfRuleset *rs, uint32_t chain_id, NfMaker *maker)
+{
+    rs->uses_ct |= maker->uses_ct;
+    note_base_chain(rs, chain_id, false);
+    touch(rs, false, chain_id, nf_maker_obj(maker));
+}
+
+void
 nf_ruleset_remove_chain(NfRuleset *rs, uint32_t chain_id)
 {
     note_base_chain(rs, chain_id, false);
@@ -159,7 +166,55 @@ nf_ruleset_uses_ct(const NfRuleset *rs)
 const NfChain *
 nf_ruleset_chain(const NfRuleset *rs, uint32_t chain_id)
 {
-    return nf_ids_get(&rs->chains, chain_id);
+    return nf_ruleset_walk_chain(rs, chain_id);
+}
+
+const NfChain *
+nf_ruleset_make_chain(const NfRuleset *rs, uint32_t chain_id)
+{
+    void **place = nf_ids_place(&rs->chains, chain_id);
+    NfMaker *maker = nf_maker_of(*place);
+
+    *place = nf_maker_chain(maker, chain_id, true);
+    nf_maker_unref(maker); /* The chain holds it. */
+    return *place;
+}
+
+NfChain *
+nf_ruleset_take_chain(const NfRuleset *rs, uint32_t chain_id)
+{
+    void *obj = nf_ids_get(&rs->chains, chain_id);
+
+    if (nf_is_maker(obj))
+        return nf_maker_chain(nf_maker_of(obj), chain_id, false);
+    return obj ? nf_chain_ref(obj) : NULL;
+}
+
+bool
+nf_ruleset_has_chain(const NfRuleset *rs, uint32_t chain_id)
+{
+    return nf_ids_get(&rs->chains, chain_id) != NULL;
+}
+
+bool
+nf_ruleset_same_chain(const NfRuleset *a, const NfRuleset *b, uint32_t chain_id)
+{
+    return nf_chain_obj_same(nf_ids_get(&a->chains, chain_id), nf_ids_get(&b->chains, chain_id));
+}
+
+bool
+nf_ruleset_holds(const NfRuleset *rs, const NfChain *chain)
+{
+    return nf_chain_obj_same(nf_ids_get(&rs->chains, chain->spec.id), chain);
+}
+
+bool
+nf_ruleset_is_base_chain(const NfRuleset *rs, uint32_t chain_id)
+{
+    for (size_t i = 0; i < rs->base_ids.len; i++)
+        if (rs->base_ids.data[i] == chain_id)
+            return true;
+    return false;
 }
 
 const NfSet *
@@ -252,6 +307,14 @@ nf_ruleset_comment(const NfRuleset *rs)
     return rs->comment;
 }
 
+static uint64_t
+object_bytes(const void *obj, bool is_set)
+{
+    if (is_set)
+        return nf_set_own_bytes(obj);
+    return nf_is_maker(obj) ? 0 : nf_chain_own_bytes(obj);
+}
+
 uint64_t
 nf_ruleset_own_bytes(const NfRuleset *rs)
 {
@@ -265,7 +328,7 @@ nf_ruleset_own_bytes(const NfRuleset *rs)
         bytes += n_slots * sizeof(NfOver) + (ids->is_overlay ? 0 : ids->n_pages * sizeof(NfPage *));
         for (uint32_t i = 0; i < n_slots; i++)
             if (ids->over[i].id != UINT32_MAX && ids->over[i].obj)
-                bytes += k ? nf_set_own_bytes(ids->over[i].obj) : nf_chain_own_bytes(ids->over[i].obj);
+                bytes += object_bytes(ids->over[i].obj, k);
         for (uint32_t p = 0; !ids->is_overlay && p < ids->n_pages; p++) {
             const NfPage *page = ids->pages[p];
             if (!page || page->refs > 1)
@@ -273,22 +336,10 @@ nf_ruleset_own_bytes(const NfRuleset *rs)
             bytes += sizeof *page;
             for (uint32_t i = 0; i < NF_PAGE_LEN; i++)
                 if (page->obj[i])
-                    bytes += k ? nf_set_own_bytes(page->obj[i]) : nf_chain_own_bytes(page->obj[i]);
+                    bytes += object_bytes(page->obj[i], k);
         }
     }
     return bytes;
-}
-
-static void *
-chain_ref(void *chain)
-{
-    return nf_chain_ref(chain);
-}
-
-static void
-chain_unref(void *chain)
-{
-    nf_chain_unref(chain);
 }
 
 static void *
@@ -301,6 +352,12 @@ static void
 set_unref(void *set)
 {
     nf_set_unref(set);
+}
+
+static bool
+set_same(const void *a, const void *b)
+{
+    return a == b;
 }
 
 static void
@@ -345,7 +402,7 @@ hook_base_chains(NfRuleset *rs)
 {
     rs->hooked = g_new(const NfChain *, rs->base_ids.len);
     for (size_t i = 0; i < rs->base_ids.len; i++) {
-        const NfChain *chain = nf_ruleset_chain(rs, rs->base_ids.data[i]);
+        const NfChain *chain = nf_ids_get(&rs->chains, rs->base_ids.data[i]);
         size_t at = i;
 
         for (; at > 0 && hooked_before(chain, rs->hooked[at - 1]); at--)

@@ -39,6 +39,19 @@ const char *nf_text(const NfNames *names, uint32_t id);
 /* Chain and set ids, each dense, by (table, name).  A new name takes the next id. */
 uint32_t nf_chain_id(NfNames *names, const char *table, const char *name);
 uint32_t nf_chain_find(const NfNames *names, const char *table, const char *name); /* NF_NO_ID if never named. */
+/* Ids of 'n' chains whose names are made when somebody asks: 'namer' writes that of the index-th, which nobody may have
+ * named before. */
+#define NF_NAME_SIZE 256
+typedef struct {
+    void (*name)(void *owner, uint32_t index, char ret_name[static NF_NAME_SIZE]);
+    bool (*may_be)(const char *name); /* False: no such name is the namer's. */
+    const char *table;
+} NfNamer;
+uint32_t nf_chain_reserve(NfNames *names, const NfNamer *namer, void *owner, uint32_t n);
+/* The owner of the ids from 'first' on goes: its names are made now, unless 'forget': nobody will ask. */
+void nf_chain_settle(NfNames *names, uint32_t first, bool forget);
+/* nf_chain_id() for a name that no namer would make. */
+uint32_t nf_chain_id_unreserved(NfNames *names, const char *table, const char *name);
 const char *nf_chain_name(const NfNames *names, uint32_t chain_id);
 const char *nf_chain_table(const NfNames *names, uint32_t chain_id);
 uint32_t nf_set_id(NfNames *names, const char *table, const char *name);
@@ -156,6 +169,30 @@ uint32_t nf_rule_range(NfChainBuilder *b, const NfAddrRange *range);
 void nf_rule_end(NfChainBuilder *b);
 NfChain *nf_chain_seal(NfChainBuilder *b);
 
+/* What makes chains when somebody first walks or reads them.  Its owner embeds it; whoever holds one of its chains, or
+ * a rule set with it in a chain's place, holds it, too.  It says what seal() must know of a chain without making it,
+ * just as the chain itself would. */
+typedef struct NfMaker NfMaker;
+#define NF_MAKER_NAMES 16
+typedef struct {
+    NfChain *(*make)(NfMaker *maker, uint32_t chain_id);
+    /* What the chain's rules name, each once: chains (or sets) from the 'skip'-th on, as many as there is room for;
+     * returns how many. */
+    uint32_t (*names)(const NfMaker *maker, uint32_t chain_id, bool sets, uint32_t skip,
+                      uint32_t ret_ids[static NF_MAKER_NAMES]);
+    void (*free)(NfMaker *maker); /* Nobody holds it any more. */
+} NfMakerOps;
+
+struct NfMaker {
+    uint32_t refs;
+    bool uses_ct; /* As nf_ruleset_uses_ct(), of any of its chains. */
+    const NfMakerOps *ops;
+    NfChain *made; /* Those that somebody holds; the next is chain->next_made. */
+};
+void nf_maker_init(NfMaker *maker, const NfMakerOps *ops); /* With one reference. */
+NfMaker *nf_maker_ref(NfMaker *maker);
+void nf_maker_unref(NfMaker *maker);
+
 NfChain *nf_chain_ref(NfChain *chain);
 void nf_chain_unref(NfChain *chain);
 const NfChainSpec *nf_chain_spec(const NfChain *chain);
@@ -197,6 +234,8 @@ NfDialect nf_ruleset_dialect(const NfRuleset *rs);
 IpFamily nf_ruleset_family(const NfRuleset *rs);
 
 void nf_ruleset_put_chain(NfRuleset *rs, NfChain *chain); /* Takes the reference. */
+/* A chain that is not made yet; takes the reference. */
+void nf_ruleset_put_maker(NfRuleset *rs, uint32_t chain_id, NfMaker *maker);
 void nf_ruleset_remove_chain(NfRuleset *rs, uint32_t chain_id);
 void nf_ruleset_put_set(NfRuleset *rs, NfSet *set); /* Takes the reference. */
 void nf_ruleset_remove_set(NfRuleset *rs, uint32_t set_id);
@@ -205,7 +244,15 @@ bool nf_ruleset_seal(NfRuleset *rs, GError **error);
 /* True if any chain asks for connection tracking or translates; a chain of type nat alone does not. */
 bool nf_ruleset_uses_ct(const NfRuleset *rs);
 
-const NfChain *nf_ruleset_chain(const NfRuleset *rs, uint32_t chain_id); /* NULL if none. */
+const NfChain *nf_ruleset_chain(const NfRuleset *rs, uint32_t chain_id); /* NULL if none.  Made, if it was not. */
+/* The same for whoever goes through many chains: a reference, and what he has made goes with him. */
+NfChain *nf_ruleset_take_chain(const NfRuleset *rs, uint32_t chain_id);
+bool nf_ruleset_has_chain(const NfRuleset *rs, uint32_t chain_id);
+/* Both hold the same chain object of that id, made or not. */
+bool nf_ruleset_same_chain(const NfRuleset *a, const NfRuleset *b, uint32_t chain_id);
+/* The chain object is this rule set's. */
+bool nf_ruleset_holds(const NfRuleset *rs, const NfChain *chain);
+bool nf_ruleset_is_base_chain(const NfRuleset *rs, uint32_t chain_id);
 const NfSet *nf_ruleset_set(const NfRuleset *rs, uint32_t set_id);
 /* Ids present (base and overlay), ascending; caller frees the array. */
 uint32_t *nf_ruleset_chain_ids(const NfRuleset *rs, size_t *ret_n);

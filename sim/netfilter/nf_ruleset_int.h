@@ -4,8 +4,8 @@
 /* A rule set, inside the room */
 
 #include "sim/engine/vec.h"
-#include "sim/netfilter/nf_chain.h"
 #include "sim/netfilter/nf_ids.h"
+#include "sim/netfilter/nf_maker.h"
 
 /* An object of a rule set for the checks of seal(): chains and sets name each other. */
 typedef struct {
@@ -32,6 +32,27 @@ struct NfRuleset {
     const NfChain **hooked;
     struct NfCallers *callers; /* Of a base: made when an overlay's seal first needs it. */
 };
+
+/* The slow part of nf_ruleset_walk_chain(). */
+const NfChain *nf_ruleset_make_chain(const NfRuleset *rs, uint32_t chain_id);
+
+/* NULL if none. */
+static inline const NfChain *
+nf_ruleset_walk_chain(const NfRuleset *rs, uint32_t chain_id)
+{
+    void *obj = nf_ids_get(&rs->chains, chain_id);
+
+    return G_LIKELY(!nf_is_maker(obj)) ? obj : nf_ruleset_make_chain(rs, chain_id);
+}
+
+/* Borrowed; NULL if there is none, or nobody holds it. */
+static inline const NfChain *
+nf_ruleset_made_chain(const NfRuleset *rs, uint32_t chain_id)
+{
+    void *obj = nf_ids_get(&rs->chains, chain_id);
+
+    return nf_is_maker(obj) ? nf_maker_made(nf_maker_of(obj), chain_id) : obj;
+}
 
 /* nf_seal.c */
 bool nf_ruleset_check(NfRuleset *rs, GError **error);

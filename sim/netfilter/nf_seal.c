@@ -57,19 +57,54 @@ node_ids(NfRuleset *rs, NfNode node)
     return node.is_set ? &rs->sets : &rs->chains;
 }
 
-/* What an object names: chains (k = 0) and sets (k = 1). */
-static const uint32_t *
-object_names(NfNode node, const void *obj, int k, uint32_t *ret_n)
+/* What an object names: chains (k = 0) or sets (k = 1), one after the other. */
+typedef struct {
+    const uint32_t *ids, *end;
+    const NfMaker *maker; /* Says so itself. */
+    uint32_t chain_id, n_asked;
+    bool sets;
+    uint32_t said[NF_MAKER_NAMES];
+} Named;
+
+static void
+object_names(NfNode node, const void *obj, int k, Named *ret_named)
 {
     const NfChain *chain = obj;
+    uint32_t n = 0;
 
-    *ret_n = 0;
-    if (!obj || (node.is_set && k))
-        return NULL;
-    if (node.is_set)
-        return nf_set_targets(obj, ret_n);
-    *ret_n = k ? chain->n_sets : chain->n_targets;
-    return k ? nf_chain_sets(chain) : nf_chain_targets(chain);
+    ret_named->maker = NULL;
+    ret_named->ids = NULL;
+    if (!node.is_set && nf_is_maker(obj)) {
+        ret_named->maker = nf_maker_of(obj);
+        ret_named->chain_id = node.id;
+        ret_named->sets = k;
+        ret_named->n_asked = 0;
+    } else if (obj && node.is_set && !k) {
+        ret_named->ids = nf_set_targets(obj, &n);
+    } else if (obj && !node.is_set) {
+        ret_named->ids = k ? nf_chain_sets(chain) : nf_chain_targets(chain);
+        n = k ? chain->n_sets : chain->n_targets;
+    }
+    ret_named->end = n ? ret_named->ids + n : ret_named->ids;
+}
+
+/* NF_NO_ID: that was all. */
+static uint32_t
+next_name(Named *named)
+{
+    uint32_t n;
+
+    if (named->ids < named->end)
+        return *named->ids++;
+    if (!named->maker)
+        return NF_NO_ID;
+    n = named->maker->ops->names(named->maker, named->chain_id, named->sets, named->n_asked, named->said);
+    if (n < NF_MAKER_NAMES)
+        named->maker = NULL;
+    named->n_asked += n;
+    named->ids = named->said;
+    named->end = named->said + n;
+    return n ? *named->ids++ : NF_NO_ID;
 }
 
 static int
@@ -90,21 +125,21 @@ nf_ruleset_count_names(NfRuleset *rs, NfNode node, int delta)
     const void *obj = nf_ids_get(node_ids(rs, node), node.id);
 
     for (int k = 0; k < 2; k++) {
-        uint32_t n;
-        const uint32_t *names = object_names(node, obj, k, &n);
+        Named named;
         NfIds *ids = k ? &rs->sets : &rs->chains;
 
-        for (uint32_t i = 0; i < n; i++) {
-            const NfPage *page = nf_ids_peek(ids, names[i]);
+        object_names(node, obj, k, &named);
+        for (uint32_t id; (id = next_name(&named)) != NF_NO_ID;) {
+            const NfPage *page = nf_ids_peek(ids, id);
 
             if (!page || page->refs == 1) {
-                nf_ids_page(ids, names[i])->n_named[names[i] % NF_PAGE_LEN] += (uint32_t)delta;
+                nf_ids_page(ids, id)->n_named[id % NF_PAGE_LEN] += (uint32_t)delta;
                 continue;
             }
             /* On a page that older generations share: it need not be copied if the sum comes to nothing. */
             if (!rs->named)
                 rs->named = g_hash_table_new(NULL, NULL);
-            table_set(rs->named, names[i] * 2 + k, table_get(rs->named, names[i] * 2 + k) + delta);
+            table_set(rs->named, id * 2 + k, table_get(rs->named, id * 2 + k) + delta);
         }
     }
 }
@@ -253,13 +288,11 @@ static void
 count_names(GHashTable *counts, NfNode node, const void *obj, int delta)
 {
     for (int k = 0; k < 2; k++) {
-        uint32_t n;
-        const uint32_t *names = object_names(node, obj, k, &n);
+        Named named;
 
-        for (uint32_t i = 0; i < n; i++) {
-            uint32_t key = names[i] * 2 + k;
-            table_set(counts, key, table_get(counts, key) + delta);
-        }
+        object_names(node, obj, k, &named);
+        for (uint32_t id; (id = next_name(&named)) != NF_NO_ID;)
+            table_set(counts, id * 2 + k, table_get(counts, id * 2 + k) + delta);
     }
 }
 
@@ -349,10 +382,11 @@ base_callers(NfRuleset *base)
             const void *obj = nf_ids_get(node_ids(base, node), node.id);
 
             for (int of = 0; of < 2; of++) {
-                uint32_t n_names;
-                const uint32_t *names = object_names(node, obj, of, &n_names);
-                for (uint32_t j = 0; j < n_names; j++)
-                    callers->list[of][callers->first[of][names[j] + 1]++] = node_key(node);
+                Named named;
+
+                object_names(node, obj, of, &named);
+                for (uint32_t id; (id = next_name(&named)) != NF_NO_ID;)
+                    callers->list[of][callers->first[of][id + 1]++] = node_key(node);
             }
         }
     }
@@ -423,11 +457,11 @@ node_height(Seal *seal, NfNode node)
         return height;
     keep_height(seal, node, IN_PROGRESS);
     for (int k = 0; k < 2; k++) {
-        uint32_t n;
-        const uint32_t *names = object_names(node, nf_ids_get(node_ids(seal->rs, node), node.id), k, &n);
+        Named named;
 
-        for (uint32_t i = 0; i < n; i++) {
-            int below = node_height(seal, (NfNode){k, names[i]});
+        object_names(node, nf_ids_get(node_ids(seal->rs, node), node.id), k, &named);
+        for (uint32_t id; (id = next_name(&named)) != NF_NO_ID;) {
+            int below = node_height(seal, (NfNode){k, id});
             if (below < 0)
                 return -1;
             height = MAX(height, below);
@@ -448,25 +482,36 @@ node_name(const NfRuleset *rs, NfNode node)
     return node.is_set ? nf_set_name(rs->names, node.id) : nf_chain_name(rs->names, node.id);
 }
 
-/* The first rule of a chain that names a chain or set, by its expressions; n_rules if none does directly. */
-static uint32_t
-naming_rule(const NfChain *chain, NfNode named)
+static bool
+rule_names(const NfBody *body, const NfRule *rule, NfNode named)
 {
-    const NfBody *body = nf_chain_body(chain);
+    for (uint32_t i = 0; i < rule->n; i++) {
+        const NfExpr *e = &body->exprs[rule->first + i];
+        bool names_set = e->op == NFX_SET || e->op == NFX_LOOKUP || e->op == NFX_VMAP || e->op == NFX_SET_UPDATE;
+        bool names_chain = e->op == NFX_JUMP || e->op == NFX_GOTO;
 
-    for (uint32_t r = 0; r < chain->n_rules; r++)
-        for (uint32_t i = 0; i < body->rules[r].n; i++) {
-            const NfExpr *e = &body->exprs[body->rules[r].first + i];
-            bool names_set = e->op == NFX_SET || e->op == NFX_LOOKUP || e->op == NFX_VMAP || e->op == NFX_SET_UPDATE;
-            bool names_chain = e->op == NFX_JUMP || e->op == NFX_GOTO;
+        if ((named.is_set ? names_set : names_chain) && e->a == named.id)
+            return true;
+        for (uint32_t j = 0; e->op == NFX_NUMGEN_VMAP && !named.is_set && j < e->b; j++)
+            if (body->choices[e->a + j].chain == named.id)
+                return true;
+    }
+    return false;
+}
 
-            if ((named.is_set ? names_set : names_chain) && e->a == named.id)
-                return r;
-            for (uint32_t j = 0; e->op == NFX_NUMGEN_VMAP && !named.is_set && j < e->b; j++)
-                if (body->choices[e->a + j].chain == named.id)
-                    return r;
-        }
-    return chain->n_rules;
+/* The first rule of a chain that names a chain or set, by its expressions; the number of rules if none does directly.
+ */
+static uint32_t
+naming_rule(const NfRuleset *rs, uint32_t chain_id, NfNode named)
+{
+    NfChain *chain = nf_ruleset_take_chain(rs, chain_id);
+    const NfBody *body = chain->body;
+    uint32_t r;
+
+    for (r = 0; r < chain->n_rules && !rule_names(body, &body->rules[r], named); r++)
+        ;
+    nf_chain_unref(chain);
+    return r;
 }
 
 static bool
@@ -476,11 +521,11 @@ check_names_exist(Seal *seal, NfNode node)
     const void *obj = nf_ids_get(node_ids(rs, node), node.id);
 
     for (int k = 0; k < 2; k++) {
-        uint32_t n;
-        const uint32_t *names = object_names(node, obj, k, &n);
+        Named names;
 
-        for (uint32_t i = 0; i < n; i++) {
-            NfNode named = {k, names[i]};
+        object_names(node, obj, k, &names);
+        for (uint32_t id; (id = next_name(&names)) != NF_NO_ID;) {
+            NfNode named = {k, id};
 
             if (nf_ids_get(node_ids(rs, named), named.id))
                 continue;
@@ -489,7 +534,7 @@ check_names_exist(Seal *seal, NfNode node)
                             node_name(rs, named));
             else
                 g_set_error(seal->error, NF_ERROR, NF_ERROR_REFERENCE, "chain %s, rule %u: no %s %s",
-                            node_name(rs, node), naming_rule(obj, named) + 1, k ? "set" : "chain",
+                            node_name(rs, node), naming_rule(rs, node.id, named) + 1, k ? "set" : "chain",
                             node_name(rs, named));
             return false;
         }

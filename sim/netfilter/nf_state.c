@@ -1,3 +1,4 @@
+#include "sim/netfilter/nf_ruleset_int.h"
 #include "sim/netfilter/nf_state_int.h"
 
 #include <string.h>
@@ -61,7 +62,7 @@ nf_state_now(const NfState *state)
 NfCounter
 nf_state_counter(const NfState *state, const NfRuleset *rs, uint32_t chain_id, uint32_t rule)
 {
-    const NfChain *chain = nf_ruleset_chain(rs, chain_id);
+    const NfChain *chain = nf_ruleset_made_chain(rs, chain_id);
     const NfBlock *block = chain && state->blocks ? *block_slot(state, chain) : NULL;
     const NfCounter *page = block && rule <= chain->n_rules ? block->pages[rule / NF_COUNTER_PAGE] : NULL;
 
@@ -75,10 +76,8 @@ nf_state_replaced(NfState *state, const NfRuleset *from, const NfRuleset *to)
 
     for (uint32_t i = 0; state->blocks && i <= state->block_mask; i++) {
         NfBlock *block = state->blocks[i];
-        uint32_t id = block ? block->chain->spec.id : 0;
 
-        if (block && from && nf_ruleset_chain(from, id) == block->chain &&
-            !(to && nf_ruleset_chain(to, id) == block->chain)) {
+        if (block && from && nf_ruleset_holds(from, block->chain) && !(to && nf_ruleset_holds(to, block->chain))) {
             block_free(block);
             state->blocks[i] = NULL;
         } else if (block) {

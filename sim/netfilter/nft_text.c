@@ -12,7 +12,7 @@ static void print_set(GString *out, const NfRuleset *rs, const NfState *state, c
 static void print_elements(GString *out, const NfRuleset *rs, const NfState *state, const NfSet *set);
 static void print_dynamic(const NfDynElem *elem, void *user);
 static void print_delimiter(GString *out, const NfSetSpec *spec, IpFamily family, size_t *count);
-static void print_chain(GString *out, const NfRuleset *rs, const NfChain *chain);
+static void print_chain(GString *out, const NfRuleset *rs, uint32_t id);
 static void print_priority(GString *out, NfHook hook, int32_t priority);
 
 void
@@ -42,7 +42,7 @@ nf_print_nft_ruleset(GString *out, const NfRuleset *rs, const NfState *state)
             if (strcmp(nf_chain_table(names, chains[i]), tables[t]) != 0)
                 continue;
             g_string_append(out, gap);
-            print_chain(out, rs, nf_ruleset_chain(rs, chains[i]));
+            print_chain(out, rs, chains[i]);
             gap = "\n";
         }
         g_string_append(out, "}\n");
@@ -171,12 +171,12 @@ print_delimiter(GString *out, const NfSetSpec *spec, IpFamily family, size_t *co
 }
 
 static void
-print_chain(GString *out, const NfRuleset *rs, const NfChain *chain)
+print_chain(GString *out, const NfRuleset *rs, uint32_t id)
 {
     static const char *const types[] = {"filter", "nat", "route"};
+    NfChain *chain = nf_ruleset_take_chain(rs, id);
     const NfChainSpec *spec = nf_chain_spec(chain);
     const NfNames *names = nf_ruleset_names(rs);
-    bool packed;
 
     g_string_append_printf(out, "\tchain %s {\n", nf_chain_name(names, spec->id));
     if (spec->comment != NF_NO_ID)
@@ -187,13 +187,12 @@ print_chain(GString *out, const NfRuleset *rs, const NfChain *chain)
         print_priority(out, spec->hook, spec->priority);
         g_string_append_printf(out, "; policy %s;\n", spec->policy == NF_ACCEPT ? "accept" : "drop");
     }
-    packed = nf_chain_is_packed(chain);
     for (uint32_t i = 0; i < nf_chain_n_rules(chain); i++) {
         g_string_append(out, "\t\t");
         nft_print_rule(out, rs, chain, i, NFT_LIST);
         g_string_append_c(out, '\n');
     }
-    nf_chain_leave(chain, packed);
+    nf_chain_unref(chain);
     g_string_append(out, "\t}\n");
 }
 

@@ -17,8 +17,8 @@ typedef struct {
 } Transaction;
 
 static void add_set(const Transaction *t, const NfSet *set);
-static void add_chain(const Transaction *t, const NfChain *chain);
-static void add_rules(const Transaction *t, const NfChain *chain);
+static void add_chain(const Transaction *t, uint32_t id);
+static void add_rules(const Transaction *t, uint32_t id);
 static void add_elements(const Transaction *t, const NfSet *set);
 
 void
@@ -40,9 +40,9 @@ nf_print_nft_transaction(GString *out, const NfRuleset *rs)
         if (!nf_set_spec(nf_ruleset_set(rs, sets[i]))->anonymous)
             add_set(&t, nf_ruleset_set(rs, sets[i]));
     for (size_t i = 0; i < n_chains; i++)
-        add_chain(&t, nf_ruleset_chain(rs, chains[i]));
+        add_chain(&t, chains[i]);
     for (size_t i = 0; i < n_chains; i++)
-        add_rules(&t, nf_ruleset_chain(rs, chains[i]));
+        add_rules(&t, chains[i]);
     for (size_t i = 0; i < n_sets; i++)
         if (!nf_set_spec(nf_ruleset_set(rs, sets[i]))->anonymous)
             add_elements(&t, nf_ruleset_set(rs, sets[i]));
@@ -71,9 +71,10 @@ add_set(const Transaction *t, const NfSet *set)
 }
 
 static void
-add_chain(const Transaction *t, const NfChain *chain)
+add_chain(const Transaction *t, uint32_t id)
 {
     static const char *const types[] = {"filter", "nat", "route"};
+    NfChain *chain = nf_ruleset_take_chain(t->rs, id);
     const NfChainSpec *spec = nf_chain_spec(chain);
 
     g_string_append_printf(t->out, "add chain %s %s %s", t->ip, nf_chain_table(t->names, spec->id),
@@ -88,13 +89,13 @@ add_chain(const Transaction *t, const NfChain *chain)
     if (spec->is_base || spec->comment != NF_NO_ID)
         g_string_append(t->out, " }");
     g_string_append_c(t->out, '\n');
+    nf_chain_unref(chain);
 }
 
 static void
-add_rules(const Transaction *t, const NfChain *chain)
+add_rules(const Transaction *t, uint32_t id)
 {
-    uint32_t id = nf_chain_spec(chain)->id;
-    bool packed = nf_chain_is_packed(chain);
+    NfChain *chain = nf_ruleset_take_chain(t->rs, id);
 
     for (uint32_t i = 0; i < nf_chain_n_rules(chain); i++) {
         g_string_append_printf(t->out, "add rule %s %s %s ", t->ip, nf_chain_table(t->names, id),
@@ -102,7 +103,7 @@ add_rules(const Transaction *t, const NfChain *chain)
         nft_print_rule(t->out, t->rs, chain, i, NFT_WRITTEN);
         g_string_append_c(t->out, '\n');
     }
-    nf_chain_leave(chain, packed);
+    nf_chain_unref(chain);
 }
 
 static void

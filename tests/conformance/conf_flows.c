@@ -225,7 +225,7 @@ check_selection(Conf *conf, const char *check, const DocNode *expected, const Pr
 {
     g_autofree char *text = NULL;
     size_t n;
-    const ProxyServicePort *ports = service_map_ports(p->rules->services, &n);
+    const ProxyServicePort *const *ports = service_map_ports(p->rules->services, &n);
 
     if (!expected)
         return;
@@ -234,9 +234,9 @@ check_selection(Conf *conf, const char *check, const DocNode *expected, const Pr
         ChoiceNode node = {p->rules->node.name, p->rules->node.zone, {35, "1.35"}};
         EndpointChoice choice;
         g_autofree char *cluster = NULL, *local = NULL, *reachable = NULL;
-        if (strcmp(ports[i].text, text) != 0)
+        if (strcmp(ports[i]->text, text) != 0)
             continue;
-        endpoint_choice(&ports[i], &node, &choice);
+        endpoint_choice(ports[i], &node, &choice);
         cluster = list_text(choice.cluster, choice.n_cluster, choice.uses_cluster);
         local = list_text(choice.local, choice.n_local, choice.uses_local);
         reachable = list_text(choice.reachable, choice.n_reachable, true);
@@ -257,7 +257,7 @@ check_service_ports(Conf *conf, const char *check, const DocNode *expected, cons
 {
     const DocNode *health = expected ? node_get(expected, "healthCheckNodePorts") : NULL;
     size_t n;
-    const ProxyServicePort *ports = service_map_ports(p->rules->services, &n);
+    const ProxyServicePort *const *ports = service_map_ports(p->rules->services, &n);
     uint32_t n_health = 0;
 
     if (!expected)
@@ -265,17 +265,17 @@ check_service_ports(Conf *conf, const char *check, const DocNode *expected, cons
     conf_true(conf, check, n == (size_t)atoi(expect_str(expected, "servicePorts")), "%zu service ports, want %s", n,
               expect_str(expected, "servicePorts"));
     for (size_t i = 0; i < n; i++) {
-        bool first = i == 0 || ports[i].service != ports[i - 1].service;
+        bool first = i == 0 || ports[i]->service != ports[i - 1]->service;
         bool found = false;
-        if (!ports[i].health_check_node_port || !first)
+        if (!ports[i]->health_check_node_port || !first)
             continue;
         n_health++;
         for (uint32_t k = 0; health && k < health->n; k++) {
-            g_autofree char *name = g_strdup_printf("%s/%s", ports[i].ns, ports[i].name);
+            g_autofree char *name = g_strdup_printf("%s/%s", ports[i]->ns, ports[i]->name);
             found |= strcmp(expect_str(health->items[k], "service"), name) == 0 &&
-                     atoi(expect_str(health->items[k], "port")) == ports[i].health_check_node_port;
+                     atoi(expect_str(health->items[k], "port")) == ports[i]->health_check_node_port;
         }
-        conf_true(conf, check, found, "unexpected health check port of %s", ports[i].text);
+        conf_true(conf, check, found, "unexpected health check port of %s", ports[i]->text);
     }
     conf_true(conf, check, n_health == (health ? health->n : 0), "%u health check ports", n_health);
 }
@@ -301,14 +301,14 @@ static void
 check_local_ready(Conf *conf, const char *check, const DocNode *expected, const Proxier *p)
 {
     size_t n;
-    const ProxyServicePort *ports = service_map_ports(p->rules->services, &n);
+    const ProxyServicePort *const *ports = service_map_ports(p->rules->services, &n);
     uint32_t with = 0;
 
     if (!expected)
         return;
     for (size_t i = 0; i < n; i++)
-        if (i == 0 || ports[i].service != ports[i - 1].service)
-            with += service_map_local_ready(p->rules->services, ports[i].ns, ports[i].name, "test-node") > 0;
+        if (i == 0 || ports[i]->service != ports[i - 1]->service)
+            with += service_map_local_ready(p->rules->services, ports[i]->ns, ports[i]->name, "test-node") > 0;
     conf_true(conf, check, with == (uint32_t)atoi(expect_str(expected, "services")),
               "%u services with local ready endpoints, want %s", with, expect_str(expected, "services"));
 }

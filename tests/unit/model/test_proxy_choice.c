@@ -169,12 +169,11 @@ test_repeated_endpoint(void)
 {
     const Endpoint ready = {.addr = ipaddr_v4(10, 0, 0, 1), .node_name = "n2", .conditions = READY};
     const Endpoint draining = {.addr = ipaddr_v4(10, 0, 0, 1), .node_name = "n1", .conditions = DRAINING};
-    const ProxyEndpoint second = {.from = &ready, .port = 80};
-    const ProxyEndpoint first = {.from = &draining, .port = 80, .again = &second};
+    const ProxyEndpoint list[] = {{.from = &draining, .port = 80, .again = 1}, {.from = &ready, .port = 80}};
 
-    T_TRUE(endpoint_on_node(&first, &(ChoiceNode){.name = "n1"}) == &first);
-    T_TRUE(endpoint_on_node(&first, &(ChoiceNode){.name = "n2"}) == &second);
-    T_TRUE(endpoint_on_node(&first, &(ChoiceNode){.name = "n3"}) == &first);
+    T_TRUE(endpoint_on_node(list, &(ChoiceNode){.name = "n1"}) == &list[0]);
+    T_TRUE(endpoint_on_node(list, &(ChoiceNode){.name = "n2"}) == &list[1]);
+    T_TRUE(endpoint_on_node(list, &(ChoiceNode){.name = "n3"}) == &list[0]);
 }
 
 const TestSuite suite_proxy_choice = {

@@ -1,10 +1,11 @@
-/* Sharing must not show: rules of a compiler that went through many states and nodes equal those of a fresh one, and
- * what did not change stays the same object. */
+/* Sharing must not show: rules of a compiler that went through many states and nodes equal those of a fresh one, what
+ * did not change stays the same object, and chains that are made on demand are what they were said to be. */
 
 #include <netinet/in.h>
 #include <string.h>
 
 #include "model/proxy/proxier.h"
+#include "sim/netfilter/nf_ruleset_int.h"
 #include "sim/netfilter/nf_text.h"
 #include "tests/unit/test.h"
 
@@ -151,6 +152,54 @@ sorted(char *text)
     return g_strjoinv("\n", lines);
 }
 
+/* What its maker says that a chain names: sorted, as the chain has it. */
+static bool
+is_as_said(const NfMaker *maker, const NfChain *chain, bool sets)
+{
+    const uint32_t *want = sets ? nf_chain_sets(chain) : nf_chain_targets(chain);
+    uint32_t n_want = sets ? chain->n_sets : chain->n_targets, n = 0, got, ids[256];
+
+    do {
+        got = maker->ops->names(maker, chain->spec.id, sets, n, ids + n);
+        n += got;
+    } while (got == NF_MAKER_NAMES);
+    return n == n_want && nf_ids_sort(ids, n) == n && memcmp(ids, want, n * sizeof *ids) == 0;
+}
+
+/* A chain made twice is equal, and names what seal() was told; with all chains in place from the start, the rule set is
+ * the same. */
+static void
+check_made(const NfRuleset *rules)
+{
+    NfRuleset *whole = nf_ruleset_new(nf_ruleset_names(rules), nf_ruleset_dialect(rules), nf_ruleset_family(rules));
+    size_t n, n_sets;
+    g_autofree uint32_t *ids = nf_ruleset_chain_ids(rules, &n), *sets = nf_ruleset_set_ids(rules, &n_sets);
+    g_autofree char *got = NULL, *want = NULL;
+
+    for (size_t i = 0; i < n_sets; i++)
+        nf_ruleset_put_set(whole, nf_set_ref((NfSet *)nf_ruleset_set(rules, sets[i])));
+    for (size_t i = 0; i < n; i++) {
+        void *obj = nf_ids_get(&rules->chains, ids[i]);
+        NfChain *once = nf_ruleset_take_chain(rules, ids[i]), *again = nf_ruleset_take_chain(rules, ids[i]);
+
+        T_TRUE(nf_chain_equal(once, again));
+        T_TRUE(nf_ruleset_holds(rules, once));
+        if (nf_is_maker(obj)) {
+            T_TRUE(is_as_said(nf_maker_of(obj), once, false) && is_as_said(nf_maker_of(obj), once, true));
+            T_TRUE(!once->uses_ct || nf_maker_of(obj)->uses_ct);
+        }
+        nf_chain_unref(again);
+        nf_ruleset_put_chain(whole, once);
+    }
+    nf_ruleset_set_comment(whole, nf_ruleset_comment(rules));
+    T_TRUE(nf_ruleset_seal(whole, NULL));
+    T_TRUE(nf_ruleset_uses_ct(whole) == nf_ruleset_uses_ct(rules));
+    got = text_of(rules);
+    want = text_of(whole);
+    T_EQ_STR(got, want);
+    nf_ruleset_unref(whole);
+}
+
 static void
 check_against_fresh(World *w, const ProxyParams *params, ProxyCompiler *compiler, const ServiceMap *map)
 {
@@ -163,12 +212,29 @@ check_against_fresh(World *w, const ProxyParams *params, ProxyCompiler *compiler
         g_autofree char *got_text = sorted(text_of(got)), *want_text = sorted(text_of(want));
         test_check(got && strcmp(got_text, want_text) == 0, __LINE__, __FILE__, __func__,
                    "rules of node %u differ:\n%s\n---\n%s", i, got_text, want_text);
+        check_made(got);
+        check_made(want);
         nf_ruleset_unref(got);
-        nf_ruleset_unref(want);
-        proxy_compiler_free(fresh);
+        proxy_compiler_free(fresh); /* Rules and their chains may outlive whom they come from. */
         service_map_free(fresh_map);
         nf_names_unref(names);
+        check_made(want);
+        nf_ruleset_unref(want);
     }
+}
+
+/* Every chain is found by its name, though it may never have been asked for: no name has two ids. */
+static void
+check_names(ProxyCompiler *compiler, const ServiceMap *map, const ProxyNode *node)
+{
+    NfRuleset *rules = proxy_compile(compiler, map, node, NULL);
+    const NfNames *names = nf_ruleset_names(rules);
+    size_t n;
+    g_autofree uint32_t *ids = nf_ruleset_chain_ids(rules, &n);
+
+    for (size_t i = 0; i < n; i++)
+        T_EQ_U64(nf_chain_find(names, nf_chain_table(names, ids[i]), nf_chain_name(names, ids[i])), ids[i]);
+    nf_ruleset_unref(rules);
 }
 
 static void
@@ -185,7 +251,10 @@ run_history(ProxyMode mode, uint8_t minor, uint64_t seed)
         for (uint32_t n = below(&w, 3) + 1; n > 0; n--)
             change_something(&w);
         service_map_update(map);
+        if (step == 8)
+            check_names(compiler, map, &w.nodes[1]);
     }
+    check_names(compiler, map, &w.nodes[0]);
     proxy_compiler_free(compiler);
     service_map_free(map);
     nf_names_unref(names);
@@ -236,6 +305,48 @@ test_identity(void)
     store_free(w.store);
 }
 
+/* A chain that was made is the same object for all who hold it, and stays that through changes of other Services. */
+static void
+test_made_once(void)
+{
+    World w = world_new(7, PROXY_IPTABLES);
+    ProxyParams params = {.mode = PROXY_IPTABLES, .family = FAMILY_IPV4, .version = {34, ""}, .config = &w.config};
+    NfNames *names = nf_names_new();
+    ServiceMap *map = service_map_new(w.store, FAMILY_IPV4, params.version);
+    ProxyCompiler *compiler = proxy_compiler_new(&params, names);
+    NfRuleset *here = proxy_compile(compiler, map, &w.nodes[0], NULL), *there, *later;
+    size_t n, n_made = 0, n_kept = 0;
+    g_autofree uint32_t *ids = nf_ruleset_chain_ids(here, &n);
+
+    there = proxy_compile(compiler, map, &w.nodes[1], NULL);
+    put_slice(&w, 3);
+    service_map_update(map);
+    later = proxy_compile(compiler, map, &w.nodes[0], NULL);
+    for (size_t i = 0; i < n; i++) {
+        bool was_maker = nf_is_maker(nf_ids_get(&here->chains, ids[i]));
+        const NfChain *chain = nf_ruleset_chain(here, ids[i]);
+
+        n_made += was_maker;
+        T_TRUE(chain == nf_ruleset_chain(here, ids[i]));
+        if (nf_ruleset_same_chain(here, there, ids[i]))
+            T_TRUE(nf_ruleset_chain(there, ids[i]) == chain);
+        if (was_maker && nf_ruleset_same_chain(here, later, ids[i])) {
+            n_kept++;
+            T_TRUE(nf_ruleset_chain(later, ids[i]) == chain && nf_ruleset_holds(later, chain));
+        } else if (was_maker && nf_ruleset_has_chain(later, ids[i])) {
+            T_TRUE(nf_ruleset_chain(later, ids[i]) != chain && !nf_ruleset_holds(later, chain));
+        }
+    }
+    T_TRUE(n_made > 10 && n_kept > 5 && n_kept < n_made);
+    nf_ruleset_unref(here);
+    nf_ruleset_unref(there);
+    nf_ruleset_unref(later);
+    proxy_compiler_free(compiler);
+    service_map_free(map);
+    nf_names_unref(names);
+    store_free(w.store);
+}
+
 /* Every rule of a service port says where it comes from. */
 static void
 test_origins(void)
@@ -271,5 +382,6 @@ const TestSuite suite_proxy_compile = {
     {{"iptables rules after any history are a fresh compiler's", test_iptables_history},
      {"nftables rules after any history are a fresh compiler's", test_nftables_history},
      {"an incremental sync writes the changed Service's chains only", test_identity},
+     {"a chain is made once for all who hold it", test_made_once},
      {"every rule has an origin", test_origins}},
 };

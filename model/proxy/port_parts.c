@@ -1,0 +1,523 @@
+#include "model/proxy/port_parts.h"
+
+#include <string.h>
+
+#include "model/proxy/base.h"
+#include "sim/engine/rng.h"
+
+struct PortParts {
+    NfMaker maker; /* Of its chains. */
+    PortParts *next;
+    PortNames *names;
+    const LocalDetector *detector; /* The compiler's. */
+    PortVerdict verdict;
+    bool large_cluster; /* As it was then: what did not change is not written again. */
+    PortPicks picks;
+    Parts sets;
+    uint32_t chosen[]; /* What the picks point to. */
+};
+
+static NfChain *make_chain(NfMaker *maker, uint32_t chain_id);
+static uint32_t chain_names(const NfMaker *maker, uint32_t chain_id, bool sets, uint32_t skip,
+                            uint32_t ret_ids[static NF_MAKER_NAMES]);
+static void parts_gone(NfMaker *maker);
+
+static const NfMakerOps MAKER = {make_chain, chain_names, parts_gone};
+
+static ProxyView
+view_of(const PortParts *parts)
+{
+    ProxyCompiler *c = parts->names->compiler;
+
+    return (ProxyView){.params = &c->params,
+                       .names = c->names,
+                       .origins = c->origins,
+                       .detector = *parts->detector,
+                       .large_cluster = parts->large_cluster,
+                       .mark_chain = &c->mark_chain,
+                       .mark = 1u << c->params.config->masquerade_bit};
+}
+
+static PortRow
+row_of(const PortParts *parts)
+{
+    return (PortRow){parts->names->port, parts->names, parts->verdict};
+}
+
+static PortChain
+chain_of(const PortNames *names, uint32_t chain_id)
+{
+    uint32_t place = 0;
+
+    if (!names->chain_ids)
+        place = chain_id - names->first_chain;
+    else
+        while (names->chain_ids[place] != chain_id)
+            place++;
+    return chain_at_place(names, place);
+}
+
+static NfChain *
+make_chain(NfMaker *maker, uint32_t chain_id)
+{
+    const PortParts *parts = (const PortParts *)maker;
+    ProxyView view = view_of(parts);
+    PortRow row = row_of(parts);
+
+    return parts->names->compiler->ops->make_chain(&view, &row, &parts->picks, chain_of(parts->names, chain_id));
+}
+
+static uint32_t
+chain_names(const NfMaker *maker, uint32_t chain_id, bool sets, uint32_t skip, uint32_t ret_ids[static NF_MAKER_NAMES])
+{
+    const PortParts *parts = (const PortParts *)maker;
+    PortChain chain = chain_of(parts->names, chain_id);
+    ProxyView view = view_of(parts);
+    PortRow row = row_of(parts);
+    uint32_t n = 0, id;
+
+    while (n < NF_MAKER_NAMES && (id = parts->names->compiler->ops->chain_names(&view, &row, &parts->picks, chain, sets,
+                                                                                skip + n)) != NF_NO_ID)
+        ret_ids[n++] = id;
+    return n;
+}
+
+/* --- Deciding ----------------------------------------------------------------------------------------------------- */
+
+static bool
+list_is(const Picks *picks, const PortRow *row, const ProxyEndpoint *const *list, uint32_t n)
+{
+    if (picks->n != n)
+        return false;
+    for (uint32_t i = 0; i < n; i++)
+        if (pick(picks, i) != row_endpoint_index(row, list[i]))
+            return false;
+    return true;
+}
+
+static bool
+verdict_equal(const PortVerdict *a, const PortVerdict *b)
+{
+    return a->has_endpoints == b->has_endpoints && a->has_internal == b->has_internal &&
+           a->has_external == b->has_external && a->node_in_ranges == b->node_in_ranges;
+}
+
+static bool
+parts_are(const PortParts *p, const ProxyView *view, const PortRow *row, const EndpointChoice *choice)
+{
+    return verdict_equal(&p->verdict, &row->verdict) && detect_local_equal(p->detector, &view->detector) &&
+           list_is(&p->picks.cluster, row, choice->cluster, choice->n_cluster) &&
+           list_is(&p->picks.local, row, choice->local, choice->n_local) &&
+           list_is(&p->picks.reachable, row, choice->reachable, choice->n_reachable);
+}
+
+/* Notes the indices of a list at *chosen, unless it is the first n. */
+static Picks
+note_list(uint32_t **chosen, const PortRow *row, const ProxyEndpoint *const *list, uint32_t n)
+{
+    Picks picks = {.n = n};
+    bool all = true;
+
+    for (uint32_t i = 0; i < n; i++) {
+        (*chosen)[i] = row_endpoint_index(row, list[i]);
+        all = all && (*chosen)[i] == i;
+    }
+    if (!all) {
+        picks.index = *chosen;
+        *chosen += n;
+    }
+    return picks;
+}
+
+static bool
+picks_equal(const Picks *a, const Picks *b)
+{
+    if (a->n != b->n)
+        return false;
+    for (uint32_t i = 0; i < a->n && a->index != b->index; i++)
+        if (pick(a, i) != pick(b, i))
+            return false;
+    return true;
+}
+
+static const LocalDetector *
+keep_detector(ProxyCompiler *c, const LocalDetector *detector)
+{
+    for (guint i = 0; i < c->detectors->len; i++)
+        if (detect_local_equal(c->detectors->pdata[i], detector))
+            return c->detectors->pdata[i];
+    g_ptr_array_add(c->detectors, g_memdup2(detector, sizeof *detector));
+    return c->detectors->pdata[c->detectors->len - 1];
+}
+
+static PortParts *
+parts_new(const ProxyView *view, const PortRow *row, const EndpointChoice *choice)
+{
+    PortNames *names = (PortNames *)row->names;
+    ProxyCompiler *c = names->compiler;
+    g_autofree uint32_t *scratch =
+        g_new(uint32_t, (gsize)choice->n_cluster + choice->n_local + choice->n_reachable + 1);
+    uint32_t *end = scratch;
+    PortPicks picks;
+    PortParts *p;
+
+    picks.cluster = note_list(&end, row, choice->cluster, choice->n_cluster);
+    picks.local = note_list(&end, row, choice->local, choice->n_local);
+    picks.reachable = note_list(&end, row, choice->reachable, choice->n_reachable);
+    if (picks.reachable.index && picks_equal(&picks.reachable, &picks.cluster)) {
+        end = (uint32_t *)picks.reachable.index;
+        picks.reachable = picks.cluster;
+    }
+    p = g_malloc0(sizeof *p + (size_t)(end - scratch) * sizeof *scratch);
+    memcpy(p->chosen, scratch, (size_t)(end - scratch) * sizeof *scratch);
+    for (int i = 0; i < 3; i++) {
+        Picks *list = i == 0 ? &picks.cluster : i == 1 ? &picks.local : &picks.reachable;
+        if (list->index)
+            list->index = p->chosen + (list->index - scratch);
+    }
+    nf_maker_init(&p->maker, &MAKER);
+    p->maker.uses_ct = choice->n_cluster || choice->n_local;
+    p->names = names;
+    names->refs++;
+    p->detector = keep_detector(c, &view->detector);
+    p->verdict = row->verdict;
+    p->large_cluster = view->large_cluster;
+    p->picks = picks;
+    if (c->ops->sets)
+        c->ops->sets(view, row, &p->picks, &p->sets);
+    return p;
+}
+
+const PortParts *
+port_parts(const ProxyView *view, const PortRow *row, const EndpointChoice *choice)
+{
+    PortNames *names = (PortNames *)row->names;
+    PortParts *p;
+
+    for (p = names->parts; p; p = p->next)
+        if (parts_are(p, view, row, choice))
+            return p;
+    p = parts_new(view, row, choice);
+    p->next = names->parts;
+    names->parts = p;
+    return p;
+}
+
+/* --- Rule sets ---------------------------------------------------------------------------------------------------- */
+
+static bool
+has_chain(const PortParts *p, PortChainKind kind)
+{
+    PortRow row = row_of(p);
+
+    return p->names->place[kind] != NO_PLACE && p->names->compiler->ops->has_chain(&row, &p->picks, kind);
+}
+
+/* How many endpoints have chains: the first of those reachable. */
+static uint32_t
+n_endpoint_chains(const PortParts *p)
+{
+    return p->names->n_chains > p->names->n_single ? p->picks.reachable.n : 0;
+}
+
+static void
+put_chain(NfRuleset *ruleset, const PortParts *p, uint32_t id)
+{
+    nf_ruleset_put_maker(ruleset, id, nf_maker_ref((NfMaker *)&p->maker));
+}
+
+void
+port_parts_put(NfRuleset *ruleset, const PortParts *parts)
+{
+    for (PortChainKind kind = 0; kind < PORT_N_SINGLE; kind++)
+        if (has_chain(parts, kind))
+            put_chain(ruleset, parts, port_chain(parts->names, kind));
+    for (uint32_t i = 0; i < n_endpoint_chains(parts); i++)
+        put_chain(ruleset, parts, endpoint_chain(parts->names, pick(&parts->picks.reachable, i)));
+    parts_put(ruleset, &parts->sets);
+}
+
+void
+port_parts_remove(NfRuleset *ruleset, const PortParts *parts)
+{
+    for (PortChainKind kind = 0; kind < PORT_N_SINGLE; kind++)
+        if (has_chain(parts, kind))
+            nf_ruleset_remove_chain(ruleset, port_chain(parts->names, kind));
+    for (uint32_t i = 0; i < n_endpoint_chains(parts); i++)
+        nf_ruleset_remove_chain(ruleset, endpoint_chain(parts->names, pick(&parts->picks.reachable, i)));
+    for (size_t i = 0; i < parts->sets.sets.len; i++)
+        nf_ruleset_remove_set(ruleset, nf_set_spec(parts->sets.sets.data[i])->id);
+}
+
+/* Both have a chain of that kind: would they be made equal? */
+static bool
+chains_equal(const PortParts *a, const PortParts *b, PortChainKind kind)
+{
+    const ProxyServicePort *port = a->names->port;
+    bool same_detector = detect_local_equal(a->detector, b->detector);
+    bool masquerades = kind == (port->itp_local ? PORT_LOCAL : PORT_CLUSTER);
+
+    switch (kind) {
+    case PORT_EXTERNAL:
+        return !port->etp_local || (a->verdict.has_external == b->verdict.has_external && same_detector);
+    case PORT_FIREWALL:
+        return a->verdict.node_in_ranges == b->verdict.node_in_ranges;
+    case PORT_CLUSTER:
+    case PORT_LOCAL:
+        if (masquerades && (a->verdict.has_internal != b->verdict.has_internal || !same_detector))
+            return false;
+        return a->large_cluster == b->large_cluster &&
+               (kind == PORT_CLUSTER ? picks_equal(&a->picks.cluster, &b->picks.cluster)
+                                     : picks_equal(&a->picks.local, &b->picks.local));
+    case PORT_ENDPOINT:
+        break;
+    }
+    return a->large_cluster == b->large_cluster;
+}
+
+/* Sets of one name differ in nothing but their elements. */
+static bool
+sets_equal(const NfSet *a, const NfSet *b)
+{
+    size_t n_a, n_b;
+    const NfElem *x = nf_set_elems(a, &n_a), *y = nf_set_elems(b, &n_b);
+
+    if (n_a != n_b)
+        return false;
+    for (size_t i = 0; i < n_a; i++)
+        if (memcmp(&x[i].key, &y[i].key, sizeof x[i].key) != 0 || x[i].addr_len != y[i].addr_len)
+            return false;
+    return true;
+}
+
+static NfSet *
+find_set(const PortParts *p, uint32_t id)
+{
+    for (size_t i = 0; i < p->sets.sets.len; i++)
+        if (nf_set_spec(p->sets.sets.data[i])->id == id)
+            return p->sets.sets.data[i];
+    return NULL;
+}
+
+static void
+overlay_sets(NfRuleset *overlay, const PortParts *own, const PortParts *of_base)
+{
+    for (size_t i = 0; i < own->sets.sets.len; i++) {
+        NfSet *set = own->sets.sets.data[i];
+        const NfSet *there = find_set(of_base, nf_set_spec(set)->id);
+        if (!there || !sets_equal(set, there))
+            nf_ruleset_put_set(overlay, nf_set_ref(set));
+    }
+    for (size_t i = 0; i < of_base->sets.sets.len; i++) {
+        uint32_t id = nf_set_spec(of_base->sets.sets.data[i])->id;
+        if (!find_set(own, id))
+            nf_ruleset_remove_set(overlay, id);
+    }
+}
+
+/* Both lists ascend. */
+static void
+overlay_endpoints(NfRuleset *overlay, const PortParts *own, const PortParts *of_base)
+{
+    uint32_t n_own = n_endpoint_chains(own), n_base = n_endpoint_chains(of_base), i = 0, k = 0;
+    bool equal = chains_equal(own, of_base, PORT_ENDPOINT);
+
+    while (i < n_own || k < n_base) {
+        uint32_t x = i < n_own ? pick(&own->picks.reachable, i) : UINT32_MAX;
+        uint32_t y = k < n_base ? pick(&of_base->picks.reachable, k) : UINT32_MAX;
+        if (x < y || (x == y && !equal))
+            put_chain(overlay, own, endpoint_chain(own->names, x));
+        else if (y < x)
+            nf_ruleset_remove_chain(overlay, endpoint_chain(own->names, y));
+        i += x <= y;
+        k += y <= x;
+    }
+}
+
+void
+port_parts_overlay(NfRuleset *overlay, const PortParts *own, const PortParts *of_base)
+{
+    for (PortChainKind kind = 0; kind < PORT_N_SINGLE; kind++) {
+        bool has = has_chain(own, kind), base_has = has_chain(of_base, kind);
+        if (has && (!base_has || !chains_equal(own, of_base, kind)))
+            put_chain(overlay, own, port_chain(own->names, kind));
+        else if (!has && base_has)
+            nf_ruleset_remove_chain(overlay, port_chain(own->names, kind));
+    }
+    overlay_endpoints(overlay, own, of_base);
+    overlay_sets(overlay, own, of_base);
+}
+
+/* --- Names -------------------------------------------------------------------------------------------------------- */
+
+static uint64_t
+port_key(const ProxyServicePort *port)
+{
+    return rng_mix(rng_hash_str(rng_hash_str(rng_hash_str(0, port->ns), port->name), port->port_name), port->proto);
+}
+
+static bool
+is_same_port(const ProxyServicePort *a, const ProxyServicePort *b)
+{
+    return a->proto == b->proto && strcmp(a->text, b->text) == 0;
+}
+
+static bool
+depends_on_node(const ProxyServicePort *port)
+{
+    if (port->uses_local || (port->n_source_ranges && port->n_lb_vips))
+        return true;
+    for (uint32_t i = 0; i < port->n_endpoints; i++)
+        if (port->endpoints[i].again || endpoint_more(port->endpoints[i].from)->hint_nodes)
+            return true;
+    return false;
+}
+
+static bool
+may_have(const ProxyServicePort *port, PortChainKind kind)
+{
+    switch (kind) {
+    case PORT_CLUSTER:
+        return port->uses_cluster;
+    case PORT_LOCAL:
+        return port->uses_local;
+    case PORT_EXTERNAL:
+        return port->externally_accessible;
+    case PORT_FIREWALL:
+        return port->n_lb_vips && port->n_source_ranges;
+    case PORT_ENDPOINT:
+        break;
+    }
+    return false;
+}
+
+/* All names of the port's chains are in the table, but for new ones. */
+static void
+take_named_chains(ProxyCompiler *c, PortNames *names)
+{
+    char name[NF_NAME_SIZE];
+
+    names->chain_ids = g_new(uint32_t, names->n_chains);
+    for (uint32_t place = 0; place < names->n_chains; place++) {
+        c->ops->namer.name(names, place, name);
+        names->chain_ids[place] = nf_chain_id_unreserved(c->names, c->ops->namer.table, name);
+    }
+}
+
+static void
+settle(PortNames *names, bool forget)
+{
+    if (names->reserved && names->n_chains)
+        nf_chain_settle(names->compiler->names, names->first_chain, forget);
+    names->reserved = false;
+}
+
+static PortNames *
+names_new(ProxyCompiler *c, const ProxyServicePort *port)
+{
+    PortNames *names = g_new0(PortNames, 1);
+
+    names->refs = names->users = 1;
+    names->generation = port->generation;
+    names->port = port;
+    names->compiler = proxy_compiler_ref(c);
+    service_entry_ref(port->entry);
+    names->origin = origins_add_port(c->origins, port);
+    names->text = nf_text_id(c->names, port->text);
+    names->node_dependent = depends_on_node(port);
+    memset(names->place, NO_PLACE, sizeof names->place);
+    for (size_t i = 0; i < PORT_N_SINGLE; i++)
+        if (may_have(port, c->ops->order[i]))
+            names->place[c->ops->order[i]] = names->n_single++;
+    names->n_chains = names->n_single + (c->ops->endpoints_have_chains(&c->params, port) ? port->n_endpoints : 0);
+    if (c->ops->name_sets && port->affinity) {
+        names->affinity_sets = g_new(uint32_t, port->n_endpoints);
+        c->ops->name_sets(c->names, port, names->affinity_sets);
+    }
+    return names;
+}
+
+PortNames *
+port_names_use(ProxyCompiler *c, const ProxyServicePort *port)
+{
+    uint64_t key = port_key(port);
+    PortNames **known = htable_find(&c->port_names, &key), *names, *before = NULL;
+
+    for (names = known ? *known : NULL; names; names = names->next) {
+        if (names->generation == port->generation) {
+            names->users++;
+            names->refs++;
+            return names;
+        }
+        if (!before && is_same_port(names->port, port))
+            before = names;
+    }
+    names = names_new(c, port);
+    if (before)
+        settle(before, false);
+    if (before || htable_find(&c->gone_ports, &key)) {
+        take_named_chains(c, names);
+    } else {
+        names->first_chain = nf_chain_reserve(c->names, &c->ops->namer, names, names->n_chains);
+        names->reserved = true;
+    }
+    known = htable_insert(&c->port_names, &key, NULL);
+    names->next = *known;
+    *known = names;
+    return names;
+}
+
+static void
+names_unref(PortNames *names)
+{
+    if (--names->refs > 0)
+        return;
+    settle(names, true);
+    service_entry_unref(names->port->entry);
+    g_free(names->chain_ids);
+    g_free(names->affinity_sets);
+    proxy_compiler_unref(names->compiler);
+    g_free(names);
+}
+
+static void
+unlink_names(PortNames *names)
+{
+    ProxyCompiler *c = names->compiler;
+    uint64_t key = port_key(names->port);
+    PortNames **head = htable_find(&c->port_names, &key), **at = head;
+
+    while (*at != names)
+        at = &(*at)->next;
+    *at = names->next;
+    if (*head == NULL)
+        htable_remove(&c->port_names, &key);
+    if (!c->closed) {
+        settle(names, false);
+        htable_insert(&c->gone_ports, &key, NULL);
+    }
+}
+
+void
+port_names_leave(PortNames *names)
+{
+    if (--names->users == 0) {
+        unlink_names(names);
+        for (PortParts *p = names->parts, *next; p; p = next) {
+            next = p->next;
+            nf_maker_unref(&p->maker);
+        }
+        names->parts = NULL;
+    }
+    names_unref(names);
+}
+
+static void
+parts_gone(NfMaker *maker)
+{
+    PortParts *p = (PortParts *)maker;
+
+    parts_clear(&p->sets);
+    names_unref(p->names);
+    g_free(p);
+}
