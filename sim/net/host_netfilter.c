@@ -7,6 +7,7 @@ static bool masquerade_addr(Host *host, const NetDev *out, IpAddr dst, IpAddr *r
 static bool redirect_addr(Host *host, const NetDev *in, IpFamily family, IpAddr *ret_addr);
 static bool rpfilter6(Host *host, const Packet *pkt, uint32_t flags);
 static bool rpfilter(Host *host, const Packet *pkt, uint32_t flags);
+static bool can_reroute(Host *host, const Packet *pkt);
 static const NetDev *dev_at(const Host *host, uint32_t index);
 
 const NfHostOps host_nf_ops = {
@@ -14,6 +15,7 @@ const NfHostOps host_nf_ops = {
     .masquerade_addr = masquerade_addr,
     .redirect_addr = redirect_addr,
     .rpfilter = rpfilter,
+    .can_reroute = can_reroute,
     .path_mtu = ip_path_mtu,
     .dev_name = netdev_name,
     .dev_at = dev_at,
@@ -80,6 +82,12 @@ static const NetDev *
 dev_at(const Host *host, uint32_t index)
 {
     return host->devs[index - 1];
+}
+
+static bool
+can_reroute(Host *host, const Packet *pkt)
+{
+    return ip_route_output(host, pkt->dst, pkt->src, true, pkt).kind != TRACE_ROUTE_NONE;
 }
 
 /* ipt_rpfilter.c: is there a way back, over the same interface unless loose? */

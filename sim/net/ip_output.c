@@ -7,6 +7,7 @@
 
 static IpSendResult send(Host *host, Packet *pkt, bool any_source);
 static IpSendResult fail(Host *host, Packet *pkt, const IpRoute *route);
+static IpSendResult fail_in_hook(Host *host, Packet *pkt, const IpRoute *route);
 static void trace_send(Host *host, const Packet *pkt);
 
 IpSendResult
@@ -59,20 +60,19 @@ send(Host *host, Packet *pkt, bool any_source)
     }
     host->stats.out_requests++;
 
-    IpAddr src = pkt->src, dst = pkt->dst;
-    if (!ip_hook(host, NF_OUTPUT, pkt))
+    IpAddr dst = pkt->dst;
+    NfResult result = {.verdict = NF_ACCEPT};
+    if (host->nf && nf_stack_active(host->nf, packet_family(pkt)))
+        result = nf_stack_hook(host->nf, NF_OUTPUT, pkt);
+    if (result.verdict != NF_ACCEPT && !result.is_unroutable) {
+        ip_hook_finish(host, NF_OUTPUT, pkt, &result);
         return IP_EPERM;
-    if (!ipaddr_eq(dst, pkt->dst) || !ipaddr_eq(src, pkt->src)) {
-        route = ip_route_output(host, pkt->dst, pkt->src, true, pkt);
-        ip_trace_route(host, pkt, &route);
-        /* nf_nat_ipv4_local_fn(): the hook drops it with that error, and tcp_connect() heeds no error of a hook. */
-        if (route.kind == TRACE_ROUTE_NONE) {
-            bool tcp = pkt->proto == IPPROTO_TCP_;
-            IpSendResult result = fail(host, pkt, &route);
-            return tcp ? IP_EPERM : result;
-        }
     }
-    return ip_output(host, pkt, &route);
+    if (ipaddr_eq(dst, pkt->dst))
+        return ip_output(host, pkt, &route);
+    route = ip_route_output(host, pkt->dst, pkt->src, true, pkt);
+    ip_trace_route(host, pkt, &route);
+    return route.kind == TRACE_ROUTE_NONE ? fail_in_hook(host, pkt, &route) : ip_output(host, pkt, &route);
 }
 
 static IpSendResult
@@ -80,6 +80,16 @@ fail(Host *host, Packet *pkt, const IpRoute *route)
 {
     host_drop(host, pkt, route->reason);
     return route->result;
+}
+
+/* The hook drops it with the route's error; tcp_connect() heeds no error of a hook. */
+static IpSendResult
+fail_in_hook(Host *host, Packet *pkt, const IpRoute *route)
+{
+    bool tcp = pkt->proto == IPPROTO_TCP_;
+    IpSendResult result = fail(host, pkt, route);
+
+    return tcp ? IP_EPERM : result;
 }
 
 static void

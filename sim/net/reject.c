@@ -2,7 +2,8 @@
 
 /* Answers to packets that nobody takes: REJECT (nf_reject_ipv4.c, nf_reject_ipv6.c) and missing sockets */
 
-static void send_back_by_port(Host *host, const Packet *pkt, Packet *reset);
+static void send_back_by_port(const Packet *pkt, Packet *reset);
+static bool reset_is_astray(const Host *host, const Packet *pkt);
 static uint32_t segment_length(const Packet *pkt);
 
 void
@@ -17,12 +18,17 @@ ip_send_reject(Host *host, const Packet *pkt, RejectWith with)
     Packet *reset = ip_make_tcp_reset(host, pkt);
     if (!reset)
         return;
+    IpRoute route = ip_route_output(host, reset->dst, reset->src, true, reset);
+    if (route.kind == TRACE_ROUTE_NONE) {
+        host_drop(host, reset, route.reason);
+        return;
+    }
     if (host->nf && nf_stack_conntrack(host->nf))
         conntrack_set_closing(nf_stack_conntrack(host->nf), pkt);
     reset->meta.local_out = LOCAL_BARE;
     conntrack_attach(reset, pkt); /* So that NAT applies to it though the connection was never confirmed. */
     if (pkt->meta.phys_in)
-        send_back_by_port(host, pkt, reset);
+        send_back_by_port(pkt, reset);
     else
         ip_send_any_source(host, reset);
 }
@@ -30,14 +36,8 @@ ip_send_reject(Host *host, const Packet *pkt, RejectWith with)
 /* nf_send_reset(), nf_send_reset6(): what came through a bridge is answered there, with its MACs turned around; no hook
  * sees the answer, so that NAT does not translate it. */
 static void
-send_back_by_port(Host *host, const Packet *pkt, Packet *reset)
+send_back_by_port(const Packet *pkt, Packet *reset)
 {
-    IpRoute route = ip_route_output(host, reset->dst, reset->src, true, reset);
-
-    if (route.kind == TRACE_ROUTE_NONE) {
-        host_drop(host, reset, route.reason);
-        return;
-    }
     reset->eth_dst = pkt->eth_src;
     reset->eth_src = pkt->eth_dst;
     netdev_transmit((NetDev *)pkt->meta.phys_in, reset);
@@ -74,7 +74,9 @@ ip_answer_no_socket(Host *host, Packet *pkt)
 {
     if (pkt->proto == IPPROTO_TCP_) {
         Packet *reset = ip_make_tcp_reset(host, pkt);
-        if (reset) {
+        if (reset && reset_is_astray(host, pkt)) {
+            host_drop(host, reset, DROP_NO_ROUTE);
+        } else if (reset) {
             reset->tos = pkt->tos; /* As tcp_v4_send_reset(); a REJECT's has none. */
             ip_send(host, reset);
         }
@@ -90,6 +92,19 @@ ip_answer_no_socket(Host *host, Packet *pkt)
         icmp_send_unreachable(host, pkt, pkt->proto == IPPROTO_UDP_ ? REJECT_PORT_UNREACH : REJECT_PROTO_UNREACH);
     }
     host_drop(host, pkt, DROP_NO_SOCKET);
+}
+
+/* tcp_v6_send_response(): the reset to ::1 is looked for a way by the interface that has the address which was asked
+ * (rt6_need_strict()): if NAT turned the segment to one of another than lo, there is none. */
+static bool
+reset_is_astray(const Host *host, const Packet *pkt)
+{
+    const Route *local;
+
+    if (ipaddr_is_v4(&pkt->src) || !ipaddr_is_loopback(&pkt->src))
+        return false;
+    local = fib_lookup_local(host->fib, pkt->dst);
+    return local && local->dev && local->dev->kind != DEV_LOOPBACK;
 }
 
 static uint32_t

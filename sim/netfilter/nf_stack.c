@@ -167,6 +167,7 @@ nf_stack_hook(NfStack *nf, NfHook hook, Packet *pkt)
     const uint32_t rule_bits = TRACE_BIT(TRACE_RULE) | TRACE_BIT(TRACE_RULE_MISS) | TRACE_BIT(TRACE_CHAIN_END);
     bool announced = !trace_wants(nf->sim, TRACE_HOOK);
     NfResult result = {.verdict = NF_ACCEPT};
+    IpAddr dst;
     NfWalk walk = {
         .sim = nf->sim,
         .host = nf->host,
@@ -198,7 +199,14 @@ nf_stack_hook(NfStack *nf, NfHook hook, Packet *pkt)
             nf_eval(&walk, entry->chain, &result);
             break;
         case ENTRY_NAT:
+            dst = pkt->dst;
             run_nat(nf, &walk, entries + list->n, list->n_nat, &result);
+            /* nf_nat_ipv4_local_fn() */
+            if (hook == NF_OUTPUT && result.verdict == NF_ACCEPT && !ipaddr_eq(dst, pkt->dst) &&
+                !nf->ops->can_reroute(nf->host, pkt)) {
+                result.verdict = NF_DROP;
+                result.is_unroutable = true;
+            }
             break;
         case ENTRY_CONFIRM:
             if (!nf->confirm_later)

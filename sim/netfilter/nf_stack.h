@@ -25,6 +25,8 @@ typedef struct {
     bool (*redirect_addr)(Host *host, const NetDev *in, IpFamily family, IpAddr *ret_addr);
     /* Reverse path check of -m rpfilter: flags as NFX_RPFILTER. */
     bool (*rpfilter)(Host *host, const Packet *pkt, uint32_t flags);
+    /* Is there a way for what OUTPUT's DNAT turned elsewhere? */
+    bool (*can_reroute)(Host *host, const Packet *pkt);
     /* What fits on the way to 'dst', as far as is known here (TCPMSS). */
     uint32_t (*path_mtu)(Host *host, IpAddr dst);
     const char *(*dev_name)(const NetDev *dev);
@@ -56,6 +58,7 @@ typedef struct {
     const NfRuleset *ruleset; /* Rule that decided a drop or reject; NULL for a policy or conntrack. */
     const NfChain *chain;
     uint32_t rule;
+    bool is_unroutable; /* NF_DROP by can_reroute(): no rule's doing. */
 } NfResult;
 
 /* Walks a hook.  pkt->meta.in / out say the interfaces.  May rewrite the packet (NAT).  On DROP and REJECT the packet

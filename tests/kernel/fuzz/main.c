@@ -4,8 +4,6 @@
  *   - ports drawn at random (--random, --random-fully, port ranges of SNAT, clashes) are compared as "some port";
  *   - nfacct, -m socket;
  *   - statistic --mode random with a probability between 0 and 1, numgen random with more than one way;
- *   - a packet whose address OUTPUT's DNAT changes to where it can't be routed (127.0.0.1 to elsewhere) dies inside
- * that hook in the kernel, behind it here: counters of filter OUTPUT differ;
  *   - IPv4's own rate of errors about unreachable routes (ip_error()) is modelled, but its state outlives a case. */
 
 #include <signal.h>

@@ -377,7 +377,7 @@ play_step(FuzzKernel *k, const FuzzCase *c, uint32_t index, FuzzView *view, GPtr
             fuzz_view_add(view, "%u: %s", index, g_strerror(errno));
     }
     result = sent >= 0                                       ? "ok"
-             : errno == EPERM                                ? "not permitted"
+             : errno == EPERM || pkt->proto == IPPROTO_TCP_  ? "not permitted" /* play_sim.c */
              : errno == ENETUNREACH || errno == EHOSTUNREACH ? "unreachable"
                                                              : "error";
     packet_free(k->sim, pkt);

@@ -88,6 +88,14 @@ nf_world_dev_at(const Host *host, uint32_t index)
     return (const NetDev *)(index == 1 ? "veth1" : "veth2");
 }
 
+static inline bool
+nf_world_can_reroute(Host *host, const Packet *pkt)
+{
+    (void)host;
+    (void)pkt;
+    return true;
+}
+
 static inline uint32_t
 nf_world_path_mtu(Host *host, IpAddr dst)
 {
@@ -99,6 +107,7 @@ static const NfHostOps nf_world_ops = {.addr_type = nf_world_addr_type,
                                        .masquerade_addr = nf_world_masquerade_addr,
                                        .redirect_addr = nf_world_redirect_addr,
                                        .rpfilter = nf_world_rpfilter,
+                                       .can_reroute = nf_world_can_reroute,
                                        .path_mtu = nf_world_path_mtu,
                                        .dev_name = nf_world_dev_name,
                                        .dev_at = nf_world_dev_at,
