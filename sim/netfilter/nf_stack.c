@@ -41,6 +41,7 @@ struct NfStack {
     uint32_t unknown_hits;
     bool linear, force_ct;
     bool confirm_later; /* In nf_stack_postrouting_unconfirmed(). */
+    bool must_reroute;  /* In nf_stack_output(). */
     bool active[N_FAMILIES];
     uint32_t n_slots[N_FAMILIES];
     Slot *slots[N_FAMILIES]; /* As many as there are, at most MAX_SLOTS. */
@@ -202,7 +203,7 @@ nf_stack_hook(NfStack *nf, NfHook hook, Packet *pkt)
             dst = pkt->dst;
             run_nat(nf, &walk, entries + list->n, list->n_nat, &result);
             /* nf_nat_ipv4_local_fn() */
-            if (hook == NF_OUTPUT && result.verdict == NF_ACCEPT && !ipaddr_eq(dst, pkt->dst) &&
+            if (nf->must_reroute && result.verdict == NF_ACCEPT && !ipaddr_eq(dst, pkt->dst) &&
                 !nf->ops->can_reroute(nf->host, pkt)) {
                 result.verdict = NF_DROP;
                 result.is_unroutable = true;
@@ -248,6 +249,17 @@ nf_stack_prepare(const NfStack *nf, const Packet *pkt, uint32_t step)
                 cache_prefetch(entry->rs, CACHE_LINE);
         }
     }
+}
+
+NfResult
+nf_stack_output(NfStack *nf, Packet *pkt)
+{
+    NfResult result;
+
+    nf->must_reroute = true;
+    result = nf_stack_hook(nf, NF_OUTPUT, pkt);
+    nf->must_reroute = false;
+    return result;
 }
 
 NfResult

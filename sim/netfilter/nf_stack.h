@@ -67,7 +67,9 @@ NfResult nf_stack_hook(NfStack *nf, NfHook hook, Packet *pkt);
 /* EventType.prepare() of a packet that will come to PREROUTING: called with 'step' from NF_PREPARE_STEPS - 1 to 0. */
 #define NF_PREPARE_STEPS 5u
 void nf_stack_prepare(const NfStack *nf, const Packet *pkt, uint32_t step);
-/* The same in two parts: POSTROUTING up to the entry of a new connection into the table, and that entry, later. */
+/* OUTPUT of a packet that is on its way: what NAT leaves without one is dropped there. */
+NfResult nf_stack_output(NfStack *nf, Packet *pkt);
+/* In two parts: POSTROUTING up to the entry of a new connection into the table, and that entry, later. */
 NfResult nf_stack_postrouting_unconfirmed(NfStack *nf, Packet *pkt);
 NfResult nf_stack_confirm(NfStack *nf, Packet *pkt);
 
