@@ -18,6 +18,7 @@ typedef struct {
 } Reference;
 
 struct ImpliedPods {
+    uint32_t refs;
     Strings *strings;
     VEC(Source) sources;
     VEC(Reference) references; /* Sealed: by namespace, name, and in the order of adding. */
@@ -46,6 +47,7 @@ implied_pods_new(Strings *strings, const ApiObject *const *nodes, size_t n_nodes
 {
     ImpliedPods *pods = g_new0(ImpliedPods, 1);
 
+    pods->refs = 1;
     pods->strings = strings;
     pods->nodes = g_new(const KubeNode *, n_nodes);
     pods->n_nodes = n_nodes;
@@ -54,10 +56,17 @@ implied_pods_new(Strings *strings, const ApiObject *const *nodes, size_t n_nodes
     return pods;
 }
 
-void
-implied_pods_free(ImpliedPods *pods)
+ImpliedPods *
+implied_pods_ref(ImpliedPods *pods)
 {
-    if (!pods)
+    pods->refs++;
+    return pods;
+}
+
+void
+implied_pods_unref(ImpliedPods *pods)
+{
+    if (!pods || --pods->refs)
         return;
     for (size_t i = 0; i < pods->sources.len; i++) {
         api_unref((ApiObject *)pods->sources.data[i].slice);
@@ -135,33 +144,35 @@ pod_outline(const Pod *pod, PodOutline *ret_outline)
     memcpy(ret_outline->ips, pod->ips, sizeof pod->ips);
     ret_outline->n_ips = pod->n_ips;
     ret_outline->object = pod;
+    ret_outline->number = ret_outline->n_endpoints = 0;
+}
+
+size_t
+implied_pods_len(const ImpliedPods *pods)
+{
+    return pods->references.len;
+}
+
+const IpAddr *
+implied_pods_addr(const ImpliedPods *pods, size_t endpoint)
+{
+    return &endpoint_of(pods, reference_at(pods, endpoint))->addr;
+}
+
+size_t
+implied_pods_of_endpoint(const ImpliedPods *pods, size_t endpoint)
+{
+    const EndpointSlice *slice = slice_of(pods, reference_at(pods, endpoint));
+    char buf[IMPLIED_NAME_SIZE];
+    const char *name = implied_pod_name(slice, endpoint_of(pods, reference_at(pods, endpoint)), buf);
+
+    while (endpoint > 0 && compare_key(pods, endpoint - 1, slice->meta.ns, name) == 0)
+        endpoint--;
+    return endpoint;
 }
 
 bool
-implied_pods_next(const ImpliedPods *pods, size_t *at, PodOutline *ret_outline)
-{
-    static const Labels none;
-    size_t first = *at, end;
-
-    while (first < pods->references.len && pods->references.data[first].made)
-        first++;
-    if (first == pods->references.len)
-        return false;
-    *at = end = end_of_pod(pods, first);
-    Reference r = pods->references.data[first];
-    const Endpoint *ep = endpoint_of(pods, r);
-    const Service *service = pods->sources.data[r.source].service;
-    ret_outline->ns = slice_of(pods, r)->meta.ns;
-    ret_outline->name = implied_pod_name(slice_of(pods, r), ep, ret_outline->text);
-    ret_outline->node_name = ep->node_name;
-    ret_outline->labels = service ? &service->selector : &none;
-    ret_outline->n_ips = addrs_of(pods, first, end, ret_outline->ips);
-    ret_outline->object = NULL;
-    return true;
-}
-
-Pod *
-implied_pods_make(ImpliedPods *pods, const char *ns, const char *name)
+implied_pods_find(const ImpliedPods *pods, const char *ns, const char *name, size_t *ret_number)
 {
     size_t low = 0, high = pods->references.len;
 
@@ -172,9 +183,50 @@ implied_pods_make(ImpliedPods *pods, const char *ns, const char *name)
         else
             high = middle;
     }
-    if (low == pods->references.len || pods->references.data[low].made || compare_key(pods, low, ns, name) != 0)
+    *ret_number = low;
+    return low < pods->references.len && compare_key(pods, low, ns, name) == 0;
+}
+
+void
+implied_pods_outline(const ImpliedPods *pods, size_t number, PodOutline *ret_outline)
+{
+    static const Labels none;
+    Reference r = reference_at(pods, number);
+    const Endpoint *ep = endpoint_of(pods, r);
+    const Service *service = pods->sources.data[r.source].service;
+
+    ret_outline->ns = slice_of(pods, r)->meta.ns;
+    ret_outline->name = implied_pod_name(slice_of(pods, r), ep, ret_outline->text);
+    ret_outline->node_name = ep->node_name;
+    ret_outline->labels = service ? &service->selector : &none;
+    ret_outline->object = NULL;
+    ret_outline->number = number;
+    ret_outline->n_endpoints = end_of_pod(pods, number) - number;
+    ret_outline->n_ips = addrs_of(pods, number, number + ret_outline->n_endpoints, ret_outline->ips);
+}
+
+bool
+implied_pods_next(const ImpliedPods *pods, size_t *at, PodOutline *ret_outline)
+{
+    size_t first = *at;
+
+    while (first < pods->references.len && reference_at(pods, first).made)
+        first++;
+    if (first == pods->references.len)
+        return false;
+    implied_pods_outline(pods, first, ret_outline);
+    *at = first + ret_outline->n_endpoints;
+    return true;
+}
+
+Pod *
+implied_pods_make(ImpliedPods *pods, const char *ns, const char *name)
+{
+    size_t number;
+
+    if (!implied_pods_find(pods, ns, name, &number) || reference_at(pods, number).made)
         return NULL;
-    return make(pods, low, end_of_pod(pods, low));
+    return make(pods, number, end_of_pod(pods, number));
 }
 
 Pod *

@@ -98,7 +98,7 @@ store_free(Store *store)
     vec_clear(&store->slice_lists);
     htable_clear(&store->by_service);
     vec_clear(&store->watchers);
-    implied_pods_free(store->implied);
+    implied_pods_unref(store->implied);
     if (!store->mirror)
         strings_free(store->strings);
     g_free(store);
@@ -194,10 +194,16 @@ store_imply(Store *store, ImpliedPods *pods)
 {
     if (store->implied_left)
         make_implied(store);
-    implied_pods_free(store->implied);
+    implied_pods_unref(store->implied);
     store->implied = pods;
     store->implied_left = true;
     store->implied_version = ++store->version;
+}
+
+ImpliedPods *
+store_implied(Store *store)
+{
+    return store->implied;
 }
 
 const PodOutline *

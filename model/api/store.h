@@ -30,6 +30,7 @@ const ApiObject *const *store_list_made(Store *store, ApiKind kind, size_t *ret_
 /* Pods that follow from slices, taken.  They are there as all others; their objects are made, and no watcher is told,
  * when they are asked for: each by store_get() and what changes it, all by store_list(). */
 void store_imply(Store *store, ImpliedPods *pods);
+ImpliedPods *store_implied(Store *store); /* Borrowed; NULL: there are none. */
 /* All pods by namespace and name without making objects.  A zeroed cursor is before the first; NULL: no more.  What is
  * returned is valid until the next call, and pods must not change meanwhile nor objects be made. */
 typedef struct {

@@ -118,6 +118,8 @@ cluster_new(Input *input, const ClusterOptions *options)
     c->sim = sim_new(options->seed);
     c->nodes = g_ptr_array_new_with_free_func(node_free);
     c->pods = g_ptr_array_new();
+    c->pods_sorted = true;
+    htable_init(&c->pod_names, sizeof(PodName), sizeof(ClusterPod *));
     c->clients = g_ptr_array_new();
     c->outside = g_ptr_array_new();
     c->hosts = g_ptr_array_new();
@@ -159,11 +161,7 @@ cluster_free(Cluster *c)
         return;
     proxy_fleet_free(c->proxies);
     c->ending = true;
-    while (c->pods->len > 0) {
-        ClusterPod *pod = c->pods->pdata[c->pods->len - 1];
-        g_ptr_array_set_size(c->pods, (gint)c->pods->len - 1);
-        pod_free(pod);
-    }
+    pods_free(c);
     for (guint i = 0; i < c->clients->len; i++) {
         ClusterClient *client = c->clients->pdata[i];
         host_release(client->host);
@@ -180,7 +178,6 @@ cluster_free(Cluster *c)
     for (guint i = 0; i < c->neighbourhoods->len; i++)
         fib_base_unref(g_array_index(c->neighbourhoods, Neighbourhood, i).routes);
     g_ptr_array_unref(c->nodes);
-    g_ptr_array_unref(c->pods);
     g_ptr_array_unref(c->clients);
     g_ptr_array_unref(c->outside);
     g_ptr_array_unref(c->hosts);
@@ -279,6 +276,7 @@ Host *const *
 cluster_hosts_made(Cluster *c, size_t *ret_n)
 {
     g_ptr_array_set_size(c->hosts, 0);
+    pods_sort(c);
     for (guint i = 0; i < c->nodes->len; i++)
         g_ptr_array_add(c->hosts, ((ClusterNode *)c->nodes->pdata[i])->host);
     for (guint i = 0; i < c->pods->len; i++) {
@@ -298,8 +296,11 @@ cluster_hosts_made(Cluster *c, size_t *ret_n)
 Host *const *
 cluster_hosts(Cluster *c, size_t *ret_n)
 {
-    for (guint i = 0; i < c->pods->len; i++)
-        cluster_pod_host(c->pods->pdata[i]);
+    size_t n;
+    ClusterPod *const *pods = cluster_pods(c, &n);
+
+    for (size_t i = 0; i < n; i++)
+        cluster_pod_host(pods[i]);
     return cluster_hosts_made(c, ret_n);
 }
 
@@ -391,7 +392,7 @@ service_of_addr(const Cluster *c, IpAddr addr, const Service **ret_service)
 const char *
 cluster_name_addr(const Cluster *c, IpAddr addr, char *buf, size_t size)
 {
-    const HostOwner *owner = g_hash_table_lookup(c->by_addr, &addr);
+    const HostOwner *owner = cluster_owner(c, addr);
     const Service *service;
     const char *door;
 

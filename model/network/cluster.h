@@ -47,9 +47,10 @@ struct ClusterNode {
     uint32_t index;                  /* Dense, in order of name. */
     uint32_t gateways;               /* By cidr: the pod whose port is first to have the gateway's address is made. */
     uint32_t n_cidrs;
-    IpPrefix *cidrs;           /* Of its pods. */
-    ClusterPod *latent;        /* Pods that wait to be made (pods.c), by falling port index. */
-    uint32_t latent_octets[8]; /* Last octets of their first addresses, a bit each. */
+    IpPrefix *cidrs;             /* Of its pods. */
+    ClusterPod *latent;          /* Pods that wait to be made (pods.c), by falling port index. */
+    uint32_t dormant, n_dormant; /* Others, of which there is no ClusterPod yet: the last declared (dormant_pods.h). */
+    uint32_t latent_octets[8];   /* Last octets of the first addresses of both, a bit each. */
 };
 
 struct ClusterPod {

@@ -4,10 +4,12 @@
 /* The inside of a Cluster, for this room's own files only */
 
 #include "model/network/cluster.h"
+#include "model/network/dormant_pods.h"
 #include "model/network/node_proxy.h"
 #include "model/network/pod_apps.h"
 #include "model/network/pod_plan.h"
 #include "model/network/slice_index.h"
+#include "sim/engine/htable.h"
 
 /* One L2 segment of nodes: those whose addresses share a /24 (IPv4) or /64 (IPv6). */
 typedef struct {
@@ -37,8 +39,11 @@ struct Cluster {
     Sim *sim;
     Input *input;
     ClusterOptions options;
-    GPtrArray *nodes;       /* ClusterNode, by name. */
-    GPtrArray *pods;        /* ClusterPod, by namespace and name. */
+    GPtrArray *nodes; /* ClusterNode, by name. */
+    GPtrArray *pods;  /* ClusterPod, but for those that are dormant; pods_sort(). */
+    bool pods_sorted;
+    HTable pod_names;       /* PodName -> ClusterPod *. */
+    DormantPods *dormant;   /* NULL: none yet. */
     GPtrArray *clients;     /* ClusterClient, in order of writing. */
     GPtrArray *outside;     /* Host: load balancers and the like, in order of creation. */
     GPtrArray *hosts;       /* Of cluster_hosts(). */
@@ -84,10 +89,18 @@ struct PodRecord {
     bool latent;            /* Not made yet: its host and runtime are NULL. */
 };
 
+/* Texts are interned: pointers are the key. */
+typedef struct {
+    const char *ns, *name;
+} PodName;
+
 /* pods.c */
+/* Who has the address, or NULL.  A dormant pod gets its ClusterPod. */
+const HostOwner *cluster_owner(const Cluster *c, IpAddr addr);
+void pods_sort(Cluster *c);    /* 'pods' by namespace and name. */
 void pods_declare(Cluster *c); /* The store's pods; most wait. */
 void pods_start(Cluster *c);   /* The applications of those that are made. */
-void pod_free(ClusterPod *pod);
+void pods_free(Cluster *c);    /* All of them. */
 /* The plain name of the port for 'addr' belongs to a pod that waits. */
 bool node_port_is_kept(const ClusterNode *node, IpAddr addr);
 

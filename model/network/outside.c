@@ -100,7 +100,7 @@ addr_taken(const Cluster *c, IpAddr addr)
     size_t n;
     const ApiObject *const *nodes = store_list(c->input->store, KIND_NODE, &n);
 
-    if (g_hash_table_lookup(c->by_addr, &addr))
+    if (cluster_owner(c, addr))
         return true;
     for (size_t i = 0; i < n; i++) {
         const KubeNode *node = (const KubeNode *)nodes[i];

@@ -35,17 +35,20 @@ static ClusterPod *
 find_pod(const Cluster *c, const char *text)
 {
     g_autofree char *ns = NULL, *name = NULL;
+    ClusterPod *const *pods;
     ClusterPod *pod;
     size_t n;
-    ClusterPod *const *pods = cluster_pods(c, &n);
 
     split_ns_name(text, &ns, &name);
     pod = cluster_pod(c, ns, name);
+    if (pod)
+        return pod;
+    pods = cluster_pods(c, &n);
     /* A bare name that only one other namespace has is meant. */
-    for (size_t i = 0; !pod && !strchr(text, '/') && i < n; i++)
+    for (size_t i = 0; !strchr(text, '/') && i < n; i++)
         if (strcmp(pods[i]->name, name) == 0)
             return pods[i];
-    return pod;
+    return NULL;
 }
 
 static ClusterPod *

@@ -26,23 +26,52 @@ typedef struct {
     ClusterPod *pods[N_PODS];
 } World;
 
+static void
+add_given(GString *yaml, int i)
+{
+    g_string_append_printf(yaml,
+                           "---\napiVersion: v1\nkind: Pod\nmetadata: {name: %c, namespace: default, labels: {app: "
+                           "%c}}\nspec: {nodeName: n1, containers: [{name: c, ports: [{containerPort: 80}]}]}\n"
+                           "status: {podIP: %s}\n",
+                           'a' + i, 'a' + i, addrs[i]);
+}
+
+/* The same pod, of which a slice alone tells. */
+static void
+add_slice(GString *yaml, int i)
+{
+    g_string_append_printf(yaml,
+                           "---\napiVersion: v1\nkind: Service\nmetadata: {name: of-%c, namespace: default}\nspec: "
+                           "{clusterIP: None, selector: {app: %c}, ports: [{port: 80}]}\n"
+                           "---\napiVersion: discovery.k8s.io/v1\nkind: EndpointSlice\nmetadata: {name: of-%c-1, "
+                           "namespace: default, labels: {kubernetes.io/service-name: of-%c}}\naddressType: IPv4\n"
+                           "ports: [{port: 80}]\nendpoints: [{addresses: [%s], nodeName: n1, targetRef: {kind: Pod, "
+                           "name: %c}}]\n",
+                           'a' + i, 'a' + i, 'a' + i, 'a' + i, addrs[i], 'a' + i);
+}
+
+/* Without 'pods': nobody has looked for one. */
 static World
-world_new(const char *network)
+world_of(const char *network, void (*add)(GString *yaml, int i))
 {
     g_autoptr(GString) yaml = g_string_new(NULL);
     World w = {0};
 
     g_string_printf(yaml, "apiVersion: svcsim/v1\nkind: Cluster\nspec: {network: {kind: %s}}\n%s", network, node);
     for (int i = 0; i < N_PODS; i++)
-        g_string_append_printf(yaml,
-                               "---\napiVersion: v1\nkind: Pod\nmetadata: {name: %c, namespace: default, labels: {app: "
-                               "%c}}\nspec: {nodeName: n1, containers: [{name: c, ports: [{containerPort: 80}]}]}\n"
-                               "status: {podIP: %s}\n",
-                               'a' + i, 'a' + i, addrs[i]);
+        add(yaml, i);
     w.input = input_load_text("pods.yaml", yaml->str);
     T_EQ_U64(diags_errors(w.input->diags), 0);
     control_fill(w.input);
     w.cluster = cluster_new(w.input, &(ClusterOptions){.seed = 1});
+    return w;
+}
+
+static World
+world_new(const char *network)
+{
+    World w = world_of(network, add_given);
+
     for (int i = 0; i < N_PODS; i++)
         w.pods[i] = cluster_pod(w.cluster, "default", (char[]){(char)('a' + i), '\0'});
     return w;
@@ -130,6 +159,64 @@ test_order_does_not_show(void)
     }
 }
 
+static bool
+is_made(const World *w, const char *host)
+{
+    size_t n;
+    Host *const *hosts = cluster_hosts_made(w->cluster, &n);
+
+    for (size_t i = 0; i < n; i++)
+        if (strcmp(host_name(hosts[i]), host) == 0)
+            return true;
+    return false;
+}
+
+/* Pods that follow from slices are those that would have been given, looked for by address, by name or not at all. */
+static void
+test_of_slices(void)
+{
+    for (size_t i = 0; i < G_N_ELEMENTS(networks); i++) {
+        World given = world_new(networks[i]), sliced = world_of(networks[i], add_slice),
+              called = world_of(networks[i], add_slice);
+        bool routed = strcmp(networks[i], "routed") == 0 || strcmp(networks[i], "cloud") == 0;
+        g_autofree char *want = picture(&given), *got = NULL, *late = NULL;
+        IpAddr addr;
+
+        connect_to(&called, "node/n1", "10.244.0.6:80");
+        T_TRUE(is_made(&called, "pod/b"));
+        T_TRUE(is_made(&called, "pod/a") == routed);
+        T_TRUE(!is_made(&called, "pod/c"));
+        T_TRUE(ipaddr_parse(addrs[2], &addr));
+        T_TRUE(cluster_pod_by_ip(called.cluster, addr) == cluster_pod(called.cluster, "default", "c"));
+        T_TRUE(!is_made(&called, "pod/c"));
+        connect_to(&called, "pod/e", "10.244.0.7:80");
+        sim_run_until(cluster_sim(called.cluster), 300 * SIMTIME_SEC);
+        late = picture(&called);
+        T_EQ_STR(late, want);
+        got = picture(&sliced);
+        T_EQ_STR(got, want);
+        T_TRUE(cluster_pod(called.cluster, "default", "f") == NULL);
+        world_free(&given);
+        world_free(&sliced);
+        world_free(&called);
+    }
+}
+
+static void
+test_sliced_removed(void)
+{
+    World w = world_of("routed", add_slice);
+    size_t n;
+
+    cluster_pod_remove(w.cluster, cluster_pod(w.cluster, "default", "a"));
+    T_TRUE(cluster_pod(w.cluster, "default", "a") == NULL);
+    T_TRUE(fib_is_local(host_fib(cluster_node(w.cluster, "n1")->host), ipaddr_v4(10, 244, 0, 1), NULL));
+    T_TRUE(is_made(&w, "pod/b") && !is_made(&w, "pod/c"));
+    cluster_pods(w.cluster, &n);
+    T_EQ_U64(n, N_PODS - 1);
+    world_free(&w);
+}
+
 /* Where pods are routed to, their node has the gateway's address on each of their ports. */
 static void
 test_gateway(void)
@@ -165,4 +252,6 @@ const TestSuite suite_pods = {"model/pods",
                               {{"only those called are made", test_only_those_called},
                                {"the order of making does not show", test_order_does_not_show},
                                {"the gateway's address", test_gateway},
-                               {"removed before it was made", test_removed_unmade}}};
+                               {"removed before it was made", test_removed_unmade},
+                               {"of slices as given", test_of_slices},
+                               {"of slices, removed before anybody looked", test_sliced_removed}}};
