@@ -32,9 +32,9 @@ struct NodeProxy {
     ProxyView *view;
     ProxyGroup *groups[2]; /* IPv4, IPv6. */
     ProxyNode info[2];
-    NfRuleset *rules[2]; /* In force. */
-    NfRuleset *next[2];  /* Being loaded. */
-    StaleChains *stale[2];
+    NfRuleset *rules[2];   /* In force. */
+    NfRuleset *next[2];    /* Being loaded. */
+    StaleChains *stale[2]; /* Nftables only; NULL before the first sync. */
     char *errors[2];
     ProxyMode mode;
     SimEntity entity;
@@ -74,8 +74,11 @@ compile_family(NodeProxy *p, int f)
     g_clear_pointer(&p->errors[f], g_free);
     if (error)
         p->errors[f] = g_strdup(error->message);
-    if (rules && p->rules[f] && p->mode == PROXY_NFTABLES)
+    if (rules && p->rules[f] && p->mode == PROXY_NFTABLES) {
+        if (!p->stale[f])
+            p->stale[f] = stale_chains_new();
         rules = stale_chains_keep(p->stale[f], p->rules[f], rules, cluster_sim(p->fleet->cluster)->now);
+    }
     nf_ruleset_unref(p->next[f]);
     p->next[f] = rules;
 }
@@ -234,7 +237,6 @@ proxy_new(ProxyFleet *fleet, ClusterNode *node, ProxyView *view)
     p->trigger = timer_new(sim, "proxy.sync", &p->entity, on_trigger, p);
     p->loaded = timer_new(sim, "proxy.loaded", &p->entity, on_loaded, p);
     for (int f = 0; f < 2; f++) {
-        p->stale[f] = stale_chains_new();
         p->groups[f] = proxy_view_group(view, config->mode, families[f], input_version_of(input, node->name), config);
         proxy_node_from_input(input, node->name, families[f], &p->info[f]);
         compile_family(p, f);

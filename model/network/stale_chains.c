@@ -30,7 +30,7 @@ stale_chains_free(StaleChains *stale)
 bool
 stale_chains_any(const StaleChains *stale)
 {
-    return stale->chains.len > 0;
+    return stale && stale->chains.len > 0;
 }
 
 /* When it became stale: 'now' if it was not before. */

@@ -15,6 +15,6 @@ void stale_chains_free(StaleChains *stale);
 /* What a sync that begins at 'now' leaves in the kernel, where 'in_force' is: 'next' (takes the reference) and the
  * stale chains.  Caller unrefs. */
 NfRuleset *stale_chains_keep(StaleChains *stale, const NfRuleset *in_force, NfRuleset *next, int64_t now_ns);
-bool stale_chains_any(const StaleChains *stale);
+bool stale_chains_any(const StaleChains *stale); /* NULL: none. */
 
 #endif

@@ -25,10 +25,10 @@ typedef enum {
 
 typedef struct {
     IpPrefix prefix;
-    RouteType type;
-    const NetDev *dev; /* NULL in the shared base: found by resolving 'via'. */
     IpAddr via;        /* Any: on link. */
     IpAddr src;        /* Preferred source, or any. */
+    const NetDev *dev; /* NULL in the shared base: found by resolving 'via'. */
+    RouteType type;
     uint32_t metric;
 } Route;
 
