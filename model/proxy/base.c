@@ -51,6 +51,7 @@ base_reset(Base *base)
         port_names_leave(base->ports.data[i].names);
     vec_clear(&base->ports);
     vec_clear(&base->dependent);
+    vec_clear(&base->shared_origins);
     nf_ruleset_unref(base->ruleset);
     base->ruleset = NULL;
     base->generation = 0;
@@ -119,6 +120,7 @@ base_port(ProxyCompiler *c, const ProxyView *view, const ProxyServicePort *port)
     EndpointChoice choice;
     PortRow row;
 
+    made.shared = UINT32_MAX;
     made.verdict = base_decide(view, port, &choice);
     row = (PortRow){port, made.names, made.verdict};
     made.parts = port_parts(view, &row, &choice);
@@ -168,7 +170,10 @@ take_in_place(ProxyCompiler *c, Base *base, const ProxyView *view, const ProxySe
 
         *port = base_port(c, view, ports[changed.data[k]]);
         port_parts_put(next, port->parts);
-        *ret_shared_differ |= !shared_alike(&old, port);
+        if (shared_alike(&old, port))
+            port->shared = old.shared;
+        else
+            *ret_shared_differ = true;
         port_names_leave(old.names);
     }
     vec_clear(&changed);
@@ -247,6 +252,30 @@ next_ruleset(ProxyCompiler *c, const Base *base, const ProxyView *view)
     return next;
 }
 
+/* Shared parts, from those before as far as they still hold. */
+static bool
+make_shared(ProxyCompiler *c, Base *base, const ProxyView *view, const ProxyServicePort *const *ports, Parts *parts,
+            GError **error)
+{
+    size_t n = base->ports.len;
+    g_autofree uint32_t *kept = g_new(uint32_t, n + 1), *origins = g_new(uint32_t, n + 1);
+    SharedBefore before = {base->ruleset, base->shared_origins.data, base->shared_origins.len, kept};
+
+    for (size_t i = 0; i < n; i++) {
+        BasePort *port = &base->ports.data[i];
+        kept[i] = port->shared;
+        origins[i] = port->shared == UINT32_MAX ? port->names->origin : base->shared_origins.data[port->shared];
+    }
+    if (!c->ops->shared(view, base_rows(c, base, ports), n, PART_ALL, base->ruleset ? &before : NULL, parts, error))
+        return false;
+    for (size_t i = 0; i < n; i++)
+        base->ports.data[i].shared = (uint32_t)i;
+    vec_clear(&base->shared_origins);
+    base->shared_origins.data = g_steal_pointer(&origins);
+    base->shared_origins.len = base->shared_origins.cap = n;
+    return true;
+}
+
 bool
 base_update(ProxyCompiler *c, Base *base, const ProxyView *view, const ServiceMap *map, GError **error)
 {
@@ -261,7 +290,7 @@ base_update(ProxyCompiler *c, Base *base, const ProxyView *view, const ServiceMa
     g_hash_table_remove_all(base->overlays);
     next = next_ruleset(c, base, view);
     if (take_ports(c, base, view, ports, n, next)) {
-        ok = c->ops->shared(view, base_rows(c, base, ports), n, PART_ALL, &shared, error);
+        ok = make_shared(c, base, view, ports, &shared, error);
         if (ok)
             parts_put(next, &shared);
         parts_clear(&shared);

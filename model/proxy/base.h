@@ -27,6 +27,7 @@ typedef struct {
     uint64_t generation, service_generation; /* Of the service port. */
     PortNames *names;                        /* Used. */
     PortVerdict verdict;
+    uint32_t shared;        /* Place among the base's shared_origins; UINT32_MAX: shared parts say nothing of this. */
     const PortParts *parts; /* Of the names. */
 } BasePort;
 
@@ -34,9 +35,10 @@ typedef struct {
     NodeClass class;
     uint64_t generation; /* Of the service map that was taken in. */
     VEC(BasePort) ports;
-    VEC(uint32_t) dependent; /* Indices of ports that may differ from node to node. */
-    NfRuleset *ruleset;      /* Sealed. */
-    GHashTable *overlays;    /* Key of decisions (GBytes) -> Parts of the shared chains; dropped with each change. */
+    VEC(uint32_t) dependent;      /* Indices of ports that may differ from node to node. */
+    VEC(uint32_t) shared_origins; /* Of the ports that the shared parts were made of, in order. */
+    NfRuleset *ruleset;           /* Sealed. */
+    GHashTable *overlays; /* Key of decisions (GBytes) -> Parts of the shared chains; dropped with each change. */
 } Base;
 
 struct ProxyCompiler {

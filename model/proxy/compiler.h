@@ -135,6 +135,14 @@ typedef struct {
 } Parts;
 
 /* What shared parts depend on, beyond the service ports. */
+/* Shared chains as they were: rules of a port that they still say of it are taken over. */
+typedef struct {
+    const NfRuleset *rules;
+    const uint32_t *origins; /* Of the ports that had rules in there, in order: see origin.h. */
+    size_t n;
+    const uint32_t *kept; /* By row of now: the port's place among 'origins', ascending; UINT32_MAX: none. */
+} SharedBefore;
+
 enum {
     PART_INTERNAL = 1,  /* has_internal. */
     PART_EXTERNAL = 2,  /* has_external. */
@@ -162,9 +170,10 @@ typedef struct {
                             bool sets, uint32_t index);
     /* The port's sets; NULL: it has none. */
     void (*sets)(const ProxyView *view, const PortRow *row, const PortPicks *picks, Parts *parts);
-    /* Those that depend on one of 'part_mask'.  False with *error if the kernel would refuse them. */
-    bool (*shared)(const ProxyView *view, const PortRow *rows, size_t n_rows, unsigned part_mask, Parts *parts,
-                   GError **error);
+    /* Those that depend on one of 'part_mask'.  'before': NULL, or what there was.  False with *error if the kernel
+     * would refuse them. */
+    bool (*shared)(const ProxyView *view, const PortRow *rows, size_t n_rows, unsigned part_mask,
+                   const SharedBefore *before, Parts *parts, GError **error);
     /* Bits of PART_NODE and PART_LOCAL that concern every node of this view. */
     unsigned (*per_node)(const ProxyView *view);
 } ProxyModeOps;

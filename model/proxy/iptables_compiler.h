@@ -14,8 +14,8 @@ bool iptables_has_chain(const PortRow *row, const PortPicks *picks, PortChainKin
 NfChain *iptables_make_chain(const ProxyView *view, const PortRow *row, const PortPicks *picks, PortChain chain);
 uint32_t iptables_chain_names(const ProxyView *view, const PortRow *row, const PortPicks *picks, PortChain chain,
                               bool sets, uint32_t index);
-bool iptables_shared(const ProxyView *view, const PortRow *rows, size_t n_rows, unsigned part_mask, Parts *parts,
-                     GError **error);
+bool iptables_shared(const ProxyView *view, const PortRow *rows, size_t n_rows, unsigned part_mask,
+                     const SharedBefore *before, Parts *parts, GError **error);
 unsigned iptables_per_node(const ProxyView *view);
 /* Named as chains of single service ports are: what an incremental sync leaves alone, and what is deleted when stale.
  */

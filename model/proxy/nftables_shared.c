@@ -203,9 +203,10 @@ make_set(const ProxyView *view, const SharedSet *set, const PortRow *rows, size_
 }
 
 bool
-nftables_shared(const ProxyView *view, const PortRow *rows, size_t n_rows, unsigned part_mask, Parts *parts,
-                GError **error)
+nftables_shared(const ProxyView *view, const PortRow *rows, size_t n_rows, unsigned part_mask,
+                const SharedBefore *before, Parts *parts, GError **error)
 {
+    (void)before;
     if (!make_set(view, &CLUSTER_IPS, rows, n_rows, part_mask, parts, error))
         return false;
     if (!view->node_ports.all && !make_set(view, &NODEPORT_IPS, rows, n_rows, part_mask, parts, error))

@@ -61,7 +61,7 @@ overlay_shared(ProxyCompiler *c, Base *base, const ProxyView *view, const ProxyS
     rows = base_rows(c, base, ports);
     for (size_t i = 0; i < base->dependent.len; i++)
         rows[base->dependent.data[i]].verdict = c->verdicts.data[i];
-    if (!c->ops->shared(view, rows, base->ports.len, overlay->differs | own, parts, error)) {
+    if (!c->ops->shared(view, rows, base->ports.len, overlay->differs | own, NULL, parts, error)) {
         parts_free(parts);
         return NULL;
     }

@@ -298,6 +298,32 @@ nf_rule_end(NfChainBuilder *b)
     builder_name_draws(b, vec_last(&b->rules));
 }
 
+void
+nf_rules_copy(NfChainBuilder *b, const NfChain *chain, uint32_t from, uint32_t to)
+{
+    const NfBody *body = chain->body;
+    uint32_t first, n, shift;
+
+    g_assert(!b->in_rule && to <= chain->n_rules && !chain->n_state);
+    if (from >= to)
+        return;
+    first = body->rules[from].first;
+    n = body->rules[to - 1].first + body->rules[to - 1].n - first;
+    shift = (uint32_t)b->exprs.len - first;
+    vec_reserve(&b->rules, b->rules.len + (to - from));
+    vec_reserve(&b->exprs, b->exprs.len + n);
+    for (uint32_t i = from; i < to; i++) {
+        NfRule *rule = &b->rules.data[b->rules.len++];
+        *rule = body->rules[i];
+        rule->first += shift;
+        rule->flags = 0;
+    }
+    memcpy(b->exprs.data + b->exprs.len, body->exprs + first, n * sizeof *b->exprs.data);
+    for (uint32_t i = 0; i < n; i++)
+        builder_note_refs(b, &b->exprs.data[b->exprs.len++]);
+    b->uses_ct |= chain->uses_ct;
+}
+
 /* Moves an array of the builder to 'at', behind the body. */
 #define PLACE(body, b, field, at)                                                                                      \
     ((body)->n_##field = (uint32_t)(b)->field.len, (body)->field = (void *)(at),                                       \

@@ -13,24 +13,38 @@ typedef struct {
 
 static RuleKey rule_key(const NfBody *body, const NfRule *rule);
 static bool is_pure(NfOp op);
-static void run_add(NfBody *body, uint32_t first, uint32_t end, KeyKind kind);
+static uint32_t key_hash(const RuleKey *key);
+static void run_add(NfBody *body, uint32_t first, uint32_t end, KeyKind kind, const uint32_t *hashes);
 
 void
 nf_body_index(NfBody *body)
 {
-    uint32_t i = 0;
+    g_autofree uint32_t *hashes = NULL; /* Of the run's keys so far. */
+    KeyKind kind = KEY_NONE;
+    uint32_t first = 0;
 
-    while (body->n_rules >= NF_RUN_MIN && i < body->n_rules) {
-        KeyKind kind = rule_key(body, &body->rules[i]).kind;
-        uint32_t end = i + 1;
+    for (uint32_t i = 0; body->n_rules >= NF_RUN_MIN && i <= body->n_rules; i++) {
+        RuleKey key = {.kind = KEY_NONE};
 
+        if (i < body->n_rules)
+            key = rule_key(body, &body->rules[i]);
+        if (key.kind != kind) {
+            if (kind != KEY_NONE && i - first >= NF_RUN_MIN)
+                run_add(body, first, i, kind, hashes);
+            first = i;
+            kind = key.kind;
+        }
+        if (kind != KEY_NONE && !hashes)
+            hashes = g_new(uint32_t, body->n_rules);
         if (kind != KEY_NONE)
-            while (end < body->n_rules && rule_key(body, &body->rules[end]).kind == kind)
-                end++;
-        if (kind != KEY_NONE && end - i >= NF_RUN_MIN)
-            run_add(body, i, end, kind);
-        i = end;
+            hashes[i - first] = key_hash(&key);
     }
+}
+
+static uint32_t
+key_hash(const RuleKey *key)
+{
+    return nf_run_hash(key->kind == KEY_ADDR_PORT, &key->addr, key->proto, key->port);
 }
 
 void
@@ -43,7 +57,7 @@ nf_body_index_free(NfBody *body)
 }
 
 static void
-run_add(NfBody *body, uint32_t first, uint32_t end, KeyKind kind)
+run_add(NfBody *body, uint32_t first, uint32_t end, KeyKind kind, const uint32_t *hashes)
 {
     uint32_t cap = 16;
     NfRun *run;
@@ -62,9 +76,7 @@ run_add(NfBody *body, uint32_t first, uint32_t end, KeyKind kind)
         run->slots[i].rule = NF_NO_ID;
     /* Backwards, so that a slot comes to name the first rule of its hash and each rule the one after it. */
     for (uint32_t i = end; i-- > first;) {
-        RuleKey key = rule_key(body, &body->rules[i]);
-        uint32_t hash = nf_run_hash(run->by_addr, &key.addr, key.proto, key.port);
-        uint32_t s = hash & run->mask;
+        uint32_t hash = hashes[i - first], s = hash & run->mask;
 
         while (run->slots[s].rule != NF_NO_ID && run->slots[s].hash != hash)
             s = (s + 1) & run->mask;

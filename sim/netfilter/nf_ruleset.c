@@ -368,10 +368,8 @@ touch(NfRuleset *rs, bool is_set, uint32_t id, void *obj)
 
     g_assert(!rs->sealed);
     if (!rs->base)
-        nf_ruleset_count_names(rs, node, -1);
+        nf_ruleset_count_names(rs, node, nf_ids_get(ids, id), obj);
     nf_ids_put(ids, id, obj);
-    if (!rs->base)
-        nf_ruleset_count_names(rs, node, 1);
     vec_push(&rs->touched, node);
 }
 

@@ -167,6 +167,8 @@ uint32_t nf_rule_ports(NfChainBuilder *b, const NfPortList *ports);
 uint32_t nf_rule_limit(NfChainBuilder *b, const NfLimit *limit);
 uint32_t nf_rule_range(NfChainBuilder *b, const NfAddrRange *range);
 void nf_rule_end(NfChainBuilder *b);
+/* Rules [from, to) of a sealed chain of the same names: without state, draws and side tables. */
+void nf_rules_copy(NfChainBuilder *b, const NfChain *chain, uint32_t from, uint32_t to);
 NfChain *nf_chain_seal(NfChainBuilder *b);
 
 /* What makes chains when somebody first walks or reads them.  Its owner embeds it; whoever holds one of its chains, or

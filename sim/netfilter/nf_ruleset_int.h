@@ -56,8 +56,8 @@ nf_ruleset_made_chain(const NfRuleset *rs, uint32_t chain_id)
 
 /* nf_seal.c */
 bool nf_ruleset_check(NfRuleset *rs, GError **error);
-/* Notes that what 'node' names is named once more (+1) or less (-1); not for overlays. */
-void nf_ruleset_count_names(NfRuleset *rs, NfNode node, int delta);
+/* Notes what is named more or less often when 'obj' takes the place of 'was' (either may be NULL); not for overlays. */
+void nf_ruleset_count_names(NfRuleset *rs, NfNode node, const void *was, const void *obj);
 void nf_callers_free(struct NfCallers *callers);
 
 #endif

@@ -119,27 +119,45 @@ table_set(GHashTable *table, uint32_t key, int value)
     g_hash_table_insert(table, GUINT_TO_POINTER(key), GINT_TO_POINTER(value));
 }
 
-void
-nf_ruleset_count_names(NfRuleset *rs, NfNode node, int delta)
+static void
+count_name(NfRuleset *rs, int k, uint32_t id, int delta)
 {
-    const void *obj = nf_ids_get(node_ids(rs, node), node.id);
+    NfIds *ids = k ? &rs->sets : &rs->chains;
+    const NfPage *page = nf_ids_peek(ids, id);
 
+    if (!page || page->refs == 1) {
+        nf_ids_page(ids, id)->n_named[id % NF_PAGE_LEN] += (uint32_t)delta;
+        return;
+    }
+    /* On a page that older generations share: it need not be copied if the sum comes to nothing. */
+    if (!rs->named)
+        rs->named = g_hash_table_new(NULL, NULL);
+    table_set(rs->named, id * 2 + k, table_get(rs->named, id * 2 + k) + delta);
+}
+
+/* Where both lists ascend, what both name costs nothing; where one does not, the sum is right all the same. */
+void
+nf_ruleset_count_names(NfRuleset *rs, NfNode node, const void *was, const void *obj)
+{
     for (int k = 0; k < 2; k++) {
-        Named named;
-        NfIds *ids = k ? &rs->sets : &rs->chains;
+        Named before, after;
+        uint32_t x, y;
 
-        object_names(node, obj, k, &named);
-        for (uint32_t id; (id = next_name(&named)) != NF_NO_ID;) {
-            const NfPage *page = nf_ids_peek(ids, id);
-
-            if (!page || page->refs == 1) {
-                nf_ids_page(ids, id)->n_named[id % NF_PAGE_LEN] += (uint32_t)delta;
-                continue;
+        object_names(node, was, k, &before);
+        object_names(node, obj, k, &after);
+        x = next_name(&before);
+        y = next_name(&after);
+        while (x != NF_NO_ID || y != NF_NO_ID) {
+            if (x < y) {
+                count_name(rs, k, x, -1);
+                x = next_name(&before);
+            } else if (y < x) {
+                count_name(rs, k, y, 1);
+                y = next_name(&after);
+            } else {
+                x = next_name(&before);
+                y = next_name(&after);
             }
-            /* On a page that older generations share: it need not be copied if the sum comes to nothing. */
-            if (!rs->named)
-                rs->named = g_hash_table_new(NULL, NULL);
-            table_set(rs->named, id * 2 + k, table_get(rs->named, id * 2 + k) + delta);
         }
     }
 }

@@ -119,24 +119,46 @@ nf_set_targets(const NfSet *set, uint32_t *ret_n)
     return set->targets;
 }
 
-static int
-id_cmp(const void *a, const void *b)
+/* The end of the ascending run that begins at 'at'. */
+static uint32_t
+ids_run(const uint32_t *ids, uint32_t at, uint32_t n)
 {
-    uint32_t x = *(const uint32_t *)a, y = *(const uint32_t *)b;
-
-    return (x > y) - (x < y);
+    for (at++; at < n && ids[at - 1] <= ids[at]; at++)
+        ;
+    return MIN(at, n);
 }
 
+static void
+ids_merge(const uint32_t *a, const uint32_t *a_end, const uint32_t *b, const uint32_t *b_end, uint32_t *ret)
+{
+    while (a < a_end && b < b_end)
+        *ret++ = *b < *a ? *b++ : *a++;
+    while (a < a_end)
+        *ret++ = *a++;
+    while (b < b_end)
+        *ret++ = *b++;
+}
+
+/* Merges neighbouring runs until there is one: lists are mostly sorted, long ones but for what changed. */
 uint32_t
 nf_ids_sort(uint32_t *ids, uint32_t n)
 {
-    uint32_t kept = 0;
+    g_autofree uint32_t *room = n && ids_run(ids, 0, n) < n ? g_new(uint32_t, n) : NULL;
+    uint32_t *from = ids, *to = room, kept = 0;
 
-    if (n)
-        qsort(ids, n, sizeof *ids, id_cmp);
+    while (n && ids_run(from, 0, n) < n) {
+        for (uint32_t at = 0; at < n;) {
+            uint32_t middle = ids_run(from, at, n), end = middle < n ? ids_run(from, middle, n) : n;
+
+            ids_merge(from + at, from + middle, from + middle, from + end, to + at);
+            at = end;
+        }
+        from = to;
+        to = from == ids ? room : ids;
+    }
     for (uint32_t i = 0; i < n; i++)
-        if (i == 0 || ids[i] != ids[kept - 1])
-            ids[kept++] = ids[i];
+        if (i == 0 || from[i] != ids[kept - 1])
+            ids[kept++] = from[i];
     return kept;
 }
 

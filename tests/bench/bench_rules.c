@@ -79,11 +79,39 @@ toggle_endpoint(Input *input, uint32_t service, bool gone)
     store_put(input->store, copy);
 }
 
+/* Takes a Service away, or puts it back. */
+static void
+toggle_service(Input *input, const ApiObject *service, bool gone)
+{
+    if (gone)
+        store_remove(input->store, KIND_SERVICE, service->ns, service->name);
+    else
+        store_put(input->store, api_ref((ApiObject *)service));
+}
+
+/* Until the rules of the node are new. */
+static double
+sync_rules(ProxyRules *rules)
+{
+    double begin = bench_cpu();
+    NfRuleset *next;
+
+    service_map_update(rules->services);
+    next = proxy_compile(rules->compiler, rules->services, &rules->node, NULL);
+    begin = bench_cpu() - begin;
+    nf_ruleset_unref(next);
+    return begin;
+}
+
 static void
 measure_mode(Input *input, ProxyMode mode, uint32_t n_services)
 {
     const char *name = mode == PROXY_IPTABLES ? "iptables" : "nftables";
-    Runs compile = {0}, print = {0}, change = {0}, other = {0};
+    g_autofree char *service_name = g_strdup_printf("svc-%u", n_services / 3);
+    g_autofree char *ns = g_strdup_printf("ns%u", n_services / 3 % 100);
+    const ApiObject *service = store_get(input->store, KIND_SERVICE, ns, service_name);
+    ApiObject *held = api_ref((ApiObject *)service);
+    Runs compile = {0}, print = {0}, change = {0}, gone = {0}, added = {0}, other = {0};
     g_autofree char *label = NULL;
     size_t n_bytes = 0;
 
@@ -103,12 +131,12 @@ measure_mode(Input *input, ProxyMode mode, uint32_t n_services)
         runs_add(&print, bench_cpu() - begin);
         n_bytes = text->len;
         g_string_free(text, TRUE);
-        begin = bench_cpu();
         toggle_endpoint(input, n_services / 2, r % 2 == 0);
-        service_map_update(rules->services);
-        next = proxy_compile(rules->compiler, rules->services, &rules->node, NULL);
-        runs_add(&change, bench_cpu() - begin);
-        nf_ruleset_unref(next);
+        runs_add(&change, sync_rules(rules));
+        toggle_service(input, held, true);
+        runs_add(&gone, sync_rules(rules));
+        toggle_service(input, held, false);
+        runs_add(&added, sync_rules(rules));
         proxy_node_from_input(input, "node-3", FAMILY_IPV4, &second);
         begin = bench_cpu();
         next = proxy_compile(rules->compiler, rules->services, &second, NULL);
@@ -121,7 +149,10 @@ measure_mode(Input *input, ProxyMode mode, uint32_t n_services)
     print_time("service map and first compile", &compile);
     print_rate("text", &print, n_bytes);
     print_time("one endpoint changed, until the rules are new", &change);
+    print_time("one Service gone", &gone);
+    print_time("one Service added", &added);
     print_time("another node of the same zone", &other);
+    api_unref(held);
 }
 
 int

@@ -102,7 +102,11 @@ row 'YAML in' "$(get rules "^YAML.* ms +$num MB")" MB/s "$events" 'libyaml event
 row 'JSON in' "$(get rules "^JSON.* ms +$num MB")" MB/s '' '' min 180 600
 row 'rules as text, 10,000 x 10' "$(get rules "^text +$num ms")" ms '' '' max 200 80
 change=$(get rules "^one endpoint changed.* +$num ms")
-row 'one Service changed, until its rules are new' "${change:+$(calc "$change * 1000")}" us '' '' max 1000 50
+row 'one endpoint among 10,000 x 10 changed, until the rules are new' "${change:+$(calc "$change * 1000")}" us '' '' max 1000 50
+for word in gone added; do
+  change=$(get rules "^one Service $word.* +$num ms")
+  row "one Service among 10,000 $word, until the rules are new" "${change:+$(calc "$change * 1000")}" us '' '' max 1000 50
+done
 for kind in JSON YAML; do
   f=$out/cluster.txt
   [ -f "$f" ] || continue
