@@ -386,6 +386,11 @@ index_slice(Store *store, const ApiObject *old, const ApiObject *new_)
     if (!is)
         return;
     list = slice_list(store, new_->ns, is, true);
+    /* Most have one. */
+    if (list->cap == 0) {
+        list->data = g_new(const ApiObject *, 1);
+        list->cap = 1;
+    }
     vec_push(list, new_);
     for (size_t i = list->len - 1; i > 0 && strcmp(list->data[i - 1]->name, new_->name) > 0; i--) {
         list->data[i] = list->data[i - 1];

@@ -1,30 +1,48 @@
-/* Interned texts: open addressing over pointers, the bytes in an arena */
+/* Interned texts: open addressing over 8-byte entries, the bytes in blocks of their own */
 
 #include <stdarg.h>
 #include <string.h>
 
 #include "model/api/object.h"
+#include "sim/engine/vec.h"
+
+/* A text is its length, its bytes and a NUL, and begins at a multiple of 8 bytes.  Its place is the number of its block
+ * and the offset there in units of 8 bytes; 0: none. */
+#define OFFSET_BITS 17
+#define BLOCK_MAX   ((size_t)8 << OFFSET_BITS) /* Of a block that has several texts. */
+#define BLOCK_FIRST ((size_t)16 << 10)
+#define MAX_BLOCKS  (1u << (32 - OFFSET_BITS))
 
 typedef struct {
-    const char *text;
-    uint32_t hash, length;
+    uint32_t hash, place;
 } Entry;
 
-struct Strings {
-    DocArena arena;
-    Entry *entries;
-    size_t cap, len; /* cap is a power of two; at most half full. */
-    GHashTable *lists;
-    GHashTable *records;
-};
+typedef struct {
+    uint32_t length;
+    char bytes[];
+} Text;
 
-static uint32_t hash_text(const char *text, size_t length);
-static void grow(Strings *strings);
+/* Of strings_record(). */
 typedef struct {
     size_t size;
     const void *data;
 } Record;
 
+struct Strings {
+    DocArena arena;
+    VEC(char *) blocks;
+    size_t used, size; /* Of the last of 'blocks'. */
+    Entry *entries;
+    size_t cap, len; /* cap is a power of two; at most two thirds full. */
+    GHashTable *lists;
+    GHashTable *records;
+};
+
+static const char *find_text(const Strings *strings, const char *text, size_t length, uint32_t hash, size_t *ret_slot);
+static uint32_t add_text(Strings *strings, const char *text, size_t length);
+static const Text *text_at(const Strings *strings, uint32_t place);
+static uint32_t hash_text(const char *text, size_t length);
+static void grow(Strings *strings);
 static guint record_hash(gconstpointer record);
 static gboolean record_equal(gconstpointer a, gconstpointer b);
 static guint list_hash(gconstpointer list);
@@ -49,6 +67,9 @@ strings_free(Strings *strings)
     g_hash_table_unref(strings->lists);
     g_hash_table_unref(strings->records);
     doc_arena_clear(&strings->arena);
+    for (size_t i = 0; i < strings->blocks.len; i++)
+        g_free(strings->blocks.data[i]);
+    vec_clear(&strings->blocks);
     g_free(strings->entries);
     g_free(strings);
 }
@@ -62,31 +83,25 @@ strings_add(Strings *strings, const char *text)
 const char *
 strings_add_len(Strings *strings, const char *text, size_t length)
 {
-    uint32_t hash = hash_text(text, length);
-    size_t i = hash & (strings->cap - 1);
-    for (; strings->entries[i].text; i = (i + 1) & (strings->cap - 1)) {
-        const Entry *e = &strings->entries[i];
-        if (e->hash == hash && e->length == length && memcmp(e->text, text, length) == 0)
-            return e->text;
-    }
-    const char *copy = doc_arena_text(&strings->arena, text, length);
-    strings->entries[i] = (Entry){copy, hash, (uint32_t)length};
-    if (++strings->len * 2 > strings->cap)
+    uint32_t hash = hash_text(text, length), place;
+    size_t slot;
+    const char *known = find_text(strings, text, length, hash, &slot);
+
+    if (known)
+        return known;
+    place = add_text(strings, text, length);
+    strings->entries[slot] = (Entry){hash, place};
+    if (++strings->len * 3 > strings->cap * 2)
         grow(strings);
-    return copy;
+    return text_at(strings, place)->bytes;
 }
 
 const char *
 strings_find(const Strings *strings, const char *text)
 {
-    size_t length = strlen(text);
-    uint32_t hash = hash_text(text, length);
-    for (size_t i = hash & (strings->cap - 1); strings->entries[i].text; i = (i + 1) & (strings->cap - 1)) {
-        const Entry *e = &strings->entries[i];
-        if (e->hash == hash && e->length == length && memcmp(e->text, text, length) == 0)
-            return e->text;
-    }
-    return NULL;
+    size_t length = strlen(text), slot;
+
+    return find_text(strings, text, length, hash_text(text, length), &slot);
 }
 
 const char *
@@ -138,6 +153,54 @@ strings_record(Strings *strings, const void *record, size_t size)
     return known->data;
 }
 
+static const Text *
+text_at(const Strings *strings, uint32_t place)
+{
+    const char *block = strings->blocks.data[place >> OFFSET_BITS];
+
+    return (const Text *)(block + (size_t)(place & ((1u << OFFSET_BITS) - 1)) * 8);
+}
+
+/* NULL: it is not there, and belongs into *ret_slot. */
+static const char *
+find_text(const Strings *strings, const char *text, size_t length, uint32_t hash, size_t *ret_slot)
+{
+    size_t i = hash & (strings->cap - 1);
+
+    for (; strings->entries[i].place; i = (i + 1) & (strings->cap - 1)) {
+        const Text *t;
+        if (strings->entries[i].hash != hash)
+            continue;
+        t = text_at(strings, strings->entries[i].place);
+        if (t->length == length && memcmp(t->bytes, text, length) == 0)
+            return t->bytes;
+    }
+    *ret_slot = i;
+    return NULL;
+}
+
+static uint32_t
+add_text(Strings *strings, const char *text, size_t length)
+{
+    size_t size = (sizeof(Text) + length + 1 + 7) & ~(size_t)7;
+    Text *t;
+
+    if (strings->size - strings->used < size) {
+        size_t own = strings->size ? MIN(strings->size * 2, BLOCK_MAX) : BLOCK_FIRST;
+        g_assert(strings->blocks.len < MAX_BLOCKS && length < UINT32_MAX);
+        strings->size = MAX(own, size + 8);
+        strings->used = 8; /* No text has place 0. */
+        vec_push(&strings->blocks, g_malloc(strings->size));
+    }
+    t = (Text *)(*vec_last(&strings->blocks) + strings->used);
+    t->length = (uint32_t)length;
+    memcpy(t->bytes, text, length);
+    t->bytes[length] = '\0';
+    uint32_t place = (uint32_t)((strings->blocks.len - 1) << OFFSET_BITS | strings->used / 8);
+    strings->used += size;
+    return place;
+}
+
 /* FNV-1a over 8 bytes at a time, folded. */
 static uint32_t
 hash_text(const char *text, size_t length)
@@ -163,10 +226,10 @@ grow(Strings *strings)
     strings->cap *= 2;
     strings->entries = g_new0(Entry, strings->cap);
     for (size_t k = 0; k < old_cap; k++) {
-        if (!old[k].text)
+        if (!old[k].place)
             continue;
         size_t i = old[k].hash & (strings->cap - 1);
-        while (strings->entries[i].text)
+        while (strings->entries[i].place)
             i = (i + 1) & (strings->cap - 1);
         strings->entries[i] = old[k];
     }

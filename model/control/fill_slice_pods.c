@@ -18,10 +18,10 @@ typedef struct {
 
 /* What has become of a name that slices have spoken of. */
 typedef struct {
-    Pod *pod;         /* In 'pods'; NULL: it waits, or was given with its address. */
-    uint32_t waits;   /* 1 + its number in 'implied'; 0: it does not. */
-    uint32_t n_addrs; /* Of one that waits. */
-    IpAddr addr;
+    Pod *pod;        /* In 'pods'; NULL: it waits, or was given with its address. */
+    uint32_t waits;  /* 1 + its number in 'implied'; 0: it does not. */
+    uint8_t n_addrs; /* Of one that waits. */
+    uint8_t family;  /* Of its first. */
 } Known;
 
 typedef struct {
@@ -171,7 +171,7 @@ take_again(SlicePods *s, Known *known, const EndpointSlice *slice, uint32_t inde
 
     if (!known->waits)
         return known->pod != NULL;
-    if (known->n_addrs == 2 || ipaddr_family(&known->addr) == ipaddr_family(&ep->addr))
+    if (known->n_addrs == 2 || known->family == ipaddr_family(&ep->addr))
         return false;
     if (may_wait) {
         let_wait(s, known, slice, index);
@@ -192,8 +192,8 @@ let_wait(SlicePods *s, Known *known, const EndpointSlice *slice, uint32_t index)
     s->n_implied++;
     if (!known->waits)
         known->waits = s->n_implied;
-    known->addr = *addr;
-    known->n_addrs++;
+    if (known->n_addrs++ == 0)
+        known->family = (uint8_t)ipaddr_family(addr);
     htable_insert(&s->by_addr, addr, NULL);
 }
 
