@@ -78,9 +78,12 @@ static const char *
 short_rule(FlowBook *book, const NfRuleset *rs, const NfChain *chain, uint32_t index)
 {
     const char *name = nf_chain_name(nf_ruleset_names(rs), nf_chain_spec(chain)->id);
-    g_autofree char *text = index < nf_chain_n_rules(chain) ? g_strdup_printf("%s %u", name, index + 1)
-                                                            : g_strdup_printf("%s policy", name);
+    char text[NF_NAME_SIZE + 16];
 
+    if (index < nf_chain_n_rules(chain))
+        g_snprintf(text, sizeof text, "%s %u", name, index + 1);
+    else
+        g_snprintf(text, sizeof text, "%s policy", name);
     return flow_book_keep(book, text);
 }
 
@@ -330,7 +333,8 @@ on_record(TraceSink *sink, const TraceRecord *r)
     if (!r->pkt)
         return;
     if (r->kind == TRACE_RULE) {
-        on_rule(book, r);
+        if (r->rule.nat)
+            on_rule(book, r);
         return;
     }
     if (tells_nothing(r))
@@ -365,6 +369,7 @@ flow_book_new(Cluster *cluster)
     htable_init(&book->by_id, sizeof(uint64_t), sizeof(Flow *));
     book->sink.mask = TRACE_BIT(TRACE_RULE) | TRACE_BIT(TRACE_NAT) | TRACE_BIT(TRACE_DROP) | TRACE_BIT(TRACE_REJECT) |
                       TRACE_BIT(TRACE_DELIVER) | TRACE_BIT(TRACE_HOOK) | TRACE_BIT(TRACE_ROUTE);
+    book->sink.only_nat_rules = true; /* They rewrite and mark; of a rule that ends a packet, TRACE_DROP tells. */
     book->sink.record = on_record;
     trace_add_sink(cluster_sim(cluster), &book->sink);
     return book;

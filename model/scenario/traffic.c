@@ -14,7 +14,7 @@ struct Dial {
     Flow *flow;
     Host *host;
     Where to;
-    char *path, *method, *payload, *host_header;
+    const char *path, *method, *payload;
     uint32_t request_bytes, requests, done;
     uint16_t source_port;
     SimTime timeout, hold, interval;
@@ -79,10 +79,6 @@ dial_free(Dial *d)
     d->traffic->active--;
     timer_free(sim, &d->timer);
     where_clear(&d->to);
-    g_free(d->path);
-    g_free(d->method);
-    g_free(d->payload);
-    g_free(d->host_header);
     g_free(d);
 }
 
@@ -196,7 +192,7 @@ dial_http(Dial *d)
                               &(HttpClientOptions){.socket = {.flow = d->flow->id, .local_port = d->source_port},
                                                    .method = d->method,
                                                    .path = d->path,
-                                                   .host = d->host_header,
+                                                   .host = d->to.dns_name,
                                                    .request_bytes = d->request_bytes,
                                                    .keep_alive = keep,
                                                    .timeout = d->timeout},
@@ -379,12 +375,11 @@ traffic_dial(Traffic *traffic, const DialParams *params)
     traffic->active++;
     d->host = params->from->host;
     d->to = *params->to;
-    d->to.text = g_strdup(params->to->text);
+    d->to.text = NULL;
     d->to.dns_name = g_strdup(params->to->dns_name);
-    d->path = g_strdup(params->path);
-    d->method = g_strdup(params->method);
-    d->payload = g_strdup(params->payload ? params->payload : "hello");
-    d->host_header = g_strdup(params->to->dns_name);
+    d->path = params->path;
+    d->method = params->method;
+    d->payload = params->payload ? params->payload : "hello";
     d->request_bytes = params->request_bytes;
     d->requests = MAX(params->requests, 1);
     d->source_port = params->source_port;

@@ -37,7 +37,7 @@ typedef struct {
 
 Traffic *traffic_new(Cluster *cluster, FlowBook *book);
 void traffic_free(Traffic *traffic); /* Ends what is under way without a report. */
-/* Texts in 'params' are copied. */
+/* 'from', 'to' and the names are copied; path, method and payload outlive the connection. */
 Flow *traffic_dial(Traffic *traffic, const DialParams *params);
 uint32_t traffic_active(const Traffic *traffic);
 /* Flows still pending get the outcome that their client would report now. */

@@ -155,7 +155,7 @@ trace_rule(NfWalk *walk, TraceKind kind, uint32_t depth)
 {
     TraceRecord record;
 
-    if (!trace_wants(walk->sim, kind))
+    if (!(walk->traced & TRACE_BIT(kind)))
         return;
     record = (TraceRecord){.kind = kind, .host = walk->host, .pkt = walk->pkt};
     record.rule.ruleset = walk->rs;
@@ -163,6 +163,7 @@ trace_rule(NfWalk *walk, TraceKind kind, uint32_t depth)
     record.rule.index = walk->index;
     record.rule.tried = MIN(walk->index + 1, walk->chain->n_rules);
     record.rule.hook = walk->hook;
+    record.rule.nat = walk->nat;
     record.rule.depth = (uint8_t)depth;
     record.rule.set_elem = walk->set_elem;
     record.rule.draw = walk->draw;

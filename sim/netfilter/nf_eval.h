@@ -26,8 +26,9 @@ typedef struct {
     CtZone zone; /* Set by CT_ZONE. */
     bool zoned;  /* By the first of them: it counts. */
     uint8_t hook;
-    bool linear; /* Without the index. */
-    bool traced; /* Some sink wants to hear of rules. */
+    bool nat;        /* In nat chains. */
+    bool linear;     /* Without the index. */
+    uint32_t traced; /* Records of rules that some sink wants: TRACE_BIT()s. */
     /* About the rule at hand, for the trace and for state: */
     const NfChain *chain;
     const NfRule *rules; /* Of the chain's body, as the next two. */

@@ -19,6 +19,8 @@ typedef struct {
     const NfChain *chain;
 } Entry;
 
+#define RULE_RECORDS (TRACE_BIT(TRACE_RULE) | TRACE_BIT(TRACE_RULE_MISS) | TRACE_BIT(TRACE_CHAIN_END))
+
 /* What is hooked, in order: entries[first] and so on, then the nat base chains, which stand apart: the NAT entry
  * consults them. */
 typedef struct {
@@ -165,7 +167,6 @@ nf_stack_hook(NfStack *nf, NfHook hook, Packet *pkt)
     const uint32_t family = family_index(packet_family(pkt));
     const HookList *list = &nf->hooks[family][hook];
     const Entry *entries = nf->entries[family] + list->first;
-    const uint32_t rule_bits = TRACE_BIT(TRACE_RULE) | TRACE_BIT(TRACE_RULE_MISS) | TRACE_BIT(TRACE_CHAIN_END);
     bool announced = !trace_wants(nf->sim, TRACE_HOOK);
     NfResult result = {.verdict = NF_ACCEPT};
     IpAddr dst;
@@ -180,7 +181,7 @@ nf_stack_hook(NfStack *nf, NfHook hook, Packet *pkt)
         .ip_size = packet_ip_size(pkt),
         .hook = hook,
         .linear = nf->linear || trace_wants(nf->sim, TRACE_RULE_MISS),
-        .traced = (nf->sim->trace_mask & rule_bits) != 0,
+        .traced = nf->sim->trace_mask & RULE_RECORDS,
     };
 
     for (uint32_t i = 0; i < list->n && result.verdict == NF_ACCEPT; i++) {
@@ -316,7 +317,11 @@ run_nat(NfStack *nf, NfWalk *walk, const Entry *nat, uint32_t n_nat, NfResult *r
             nat_needs_setup(pkt, manip);
     for (uint32_t i = 0; first && i < n_nat && nat_needs_setup(pkt, manip); i++) {
         walk->rs = nat[i].rs;
+        walk->nat = true;
+        walk->traced = nf->sim->trace_nat_mask & RULE_RECORDS;
         nf_eval(walk, nat[i].chain, ret_result);
+        walk->nat = false;
+        walk->traced = nf->sim->trace_mask & RULE_RECORDS;
         if (ret_result->verdict != NF_ACCEPT)
             return;
     }

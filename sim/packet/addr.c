@@ -144,7 +144,7 @@ mac_parse(const char *text, MacAddr *ret_mac)
 }
 
 /* As inet_ntop(), which goes through a format. */
-static void
+static char *
 format_v4(const uint8_t bytes[static 4], char *p)
 {
     for (int i = 0; i < 4; i++) {
@@ -159,6 +159,7 @@ format_v4(const uint8_t bytes[static 4], char *p)
         *p++ = (char)('0' + byte % 10);
     }
     *p = '\0';
+    return p;
 }
 
 char *
@@ -187,9 +188,22 @@ ipprefix_format(IpPrefix prefix, char buf[static IPPREFIX_STR_SIZE])
 char *
 ipport_format(IpAddr addr, uint16_t port, char buf[static IPPORT_STR_SIZE])
 {
-    char text[IPADDR_STR_SIZE];
+    char text[IPADDR_STR_SIZE], *end;
 
-    snprintf(buf, IPPORT_STR_SIZE, ipaddr_is_v4(&addr) ? "%s:%u" : "[%s]:%u", ipaddr_format(addr, text), port);
+    if (!ipaddr_is_v4(&addr)) {
+        snprintf(buf, IPPORT_STR_SIZE, "[%s]:%u", ipaddr_format(addr, text), port);
+        return buf;
+    }
+    end = format_v4(&addr.b[12], buf);
+    *end++ = ':';
+    for (unsigned power = port >= 10000  ? 10000
+                          : port >= 1000 ? 1000
+                          : port >= 100  ? 100
+                          : port >= 10   ? 10
+                                         : 1;
+         power; power /= 10)
+        *end++ = (char)('0' + port / power % 10);
+    *end = '\0';
     return buf;
 }
 

@@ -14,9 +14,6 @@
 #define PACKETS_PER_SLAB 256
 #define QUOTE_MAX_V4     576  /* RFC 1812 4.3.2.3, as icmp_send() does. */
 #define QUOTE_MAX_V6     1280 /* RFC 4443 2.4 (c). */
-#define ETH_HEADER       14
-#define TCP_FIXED_HEADER 20
-#define ARP_SIZE         28
 
 struct PacketPool {
     Pool pool;
@@ -34,7 +31,6 @@ static const struct {
 static void release_conn(Sim *sim, Packet *pkt);
 static PayloadBuf *payload_buf_new_uninit(size_t size);
 static void quote_bytes(Packet *icmp, const Packet *offender, uint32_t fixed, uint32_t room);
-static uint32_t ip_header_size(const IpAddr *src);
 static uint32_t quote_size(const QuotedPacket *quote);
 static uint32_t sctp_chunk_size(uint8_t type);
 static int format_ends(char *buf, size_t size, uint8_t proto, IpAddr src, uint16_t sport, IpAddr dst, uint16_t dport);
@@ -248,23 +244,9 @@ packet_leave_host(Sim *sim, Packet *pkt)
 uint32_t
 packet_l4_header_size(const Packet *pkt)
 {
-    uint32_t size;
-
     switch (pkt->proto) {
     case IPPROTO_TCP_:
-        /* As Linux lays them out: in a SYN, SACK-permitted stands in for the two NOPs before the timestamps. */
-        size = TCP_FIXED_HEADER;
-        if (pkt->tcp.mss)
-            size += 4;
-        if (pkt->tcp.has_ts)
-            size += 12;
-        else if (pkt->tcp.sack_permitted)
-            size += 4;
-        if (pkt->tcp.wscale)
-            size += 4;
-        if (pkt->tcp.n_sacks)
-            size += 4 + 8 * (uint32_t)pkt->tcp.n_sacks;
-        return size;
+        return packet_tcp_header_size(&pkt->tcp);
     case IPPROTO_UDP_:
         return 8;
     case IPPROTO_ICMP_:
@@ -278,24 +260,18 @@ packet_l4_header_size(const Packet *pkt)
 }
 
 uint32_t
-packet_ip_size(const Packet *pkt)
+packet_ip_size_any(const Packet *pkt)
 {
     uint32_t size;
 
     if (pkt->eth == ETH_ARP)
         return 0;
-    size = ip_header_size(&pkt->src) + packet_l4_header_size(pkt);
+    size = packet_ip_header_size(&pkt->src) + packet_l4_header_size(pkt);
     if (pkt->inner && pkt->proto == IPPROTO_UDP_)
         return size + VXLAN_HEADER_SIZE + packet_eth_size(pkt->inner);
     if (pkt->inner)
         return size + packet_ip_size(pkt->inner);
     return size + pkt->payload.len;
-}
-
-uint32_t
-packet_eth_size(const Packet *pkt)
-{
-    return ETH_HEADER + (pkt->eth == ETH_ARP ? ARP_SIZE : packet_ip_size(pkt));
 }
 
 uint32_t
@@ -366,15 +342,9 @@ payload_buf_new_uninit(size_t size)
 }
 
 static uint32_t
-ip_header_size(const IpAddr *src)
-{
-    return ipaddr_is_v4(src) ? 20 : 40;
-}
-
-static uint32_t
 quote_size(const QuotedPacket *quote)
 {
-    return ip_header_size(&quote->src) + packet_quote_l4_size(quote);
+    return packet_ip_header_size(&quote->src) + packet_quote_l4_size(quote);
 }
 
 /* Without the user data of DATA.  Chunk types: RFC 9260 3.2. */

@@ -235,9 +235,44 @@ void packet_leave_host(Sim *sim, Packet *pkt);
 /* Sizes in bytes on the wire. */
 #define VXLAN_PORT        4789 /* A UDP packet to it with 'inner' is VXLAN. */
 #define VXLAN_HEADER_SIZE 8
+#define ETH_HEADER_SIZE   14
+#define ARP_SIZE          28
 uint32_t packet_l4_header_size(const Packet *pkt);
-uint32_t packet_ip_size(const Packet *pkt); /* IP header and all behind it: what the MTU limits, what counters count. */
-uint32_t packet_eth_size(const Packet *pkt); /* With the Ethernet header. */
+uint32_t packet_ip_size_any(const Packet *pkt);
+
+static inline uint32_t
+packet_ip_header_size(const IpAddr *src)
+{
+    return ipaddr_is_v4(src) ? 20 : 40;
+}
+
+/* As Linux lays the options out: in a SYN, SACK-permitted stands in for the two NOPs before the timestamps. */
+static inline uint32_t
+packet_tcp_header_size(const TcpHeader *tcp)
+{
+    uint32_t size = 20 + (tcp->mss ? 4 : 0) + (tcp->wscale ? 4 : 0);
+
+    if (tcp->n_sacks)
+        size += 4 + 8 * (uint32_t)tcp->n_sacks;
+    return size + (tcp->has_ts ? 12 : tcp->sack_permitted ? 4 : 0);
+}
+
+/* IP header and all behind it: what the MTU limits, what counters count. */
+static inline uint32_t
+packet_ip_size(const Packet *pkt)
+{
+    /* Each hop asks several times. */
+    if (pkt->proto == IPPROTO_TCP_ && pkt->eth == ETH_IP)
+        return packet_ip_header_size(&pkt->src) + packet_tcp_header_size(&pkt->tcp) + pkt->payload.len;
+    return packet_ip_size_any(pkt);
+}
+
+/* With the Ethernet header. */
+static inline uint32_t
+packet_eth_size(const Packet *pkt)
+{
+    return ETH_HEADER_SIZE + (pkt->eth == ETH_ARP ? ARP_SIZE : packet_ip_size(pkt));
+}
 
 uint32_t packet_quote_l4_size(const QuotedPacket *quote); /* Transport header that a quote holds. */
 

@@ -4,7 +4,6 @@
 
 #include <endian.h>
 
-#define ETH_HEADER    14
 #define MAX_DEPTH     4 /* Of encapsulation. */
 #define TCP_MAX_SHIFT 14
 
@@ -73,14 +72,14 @@ read_frame(Reader *r, const uint8_t *p, uint32_t size)
     uint16_t type;
     bool ok;
 
-    if (size < ETH_HEADER) {
+    if (size < ETH_HEADER_SIZE) {
         ok = refuse(r, "short Ethernet header");
     } else {
         memcpy(pkt->eth_dst.b, p, 6);
         memcpy(pkt->eth_src.b, p + 6, 6);
         type = get16(p + 12);
-        p += ETH_HEADER;
-        size -= ETH_HEADER;
+        p += ETH_HEADER_SIZE;
+        size -= ETH_HEADER_SIZE;
         if (type == 0x0806)
             ok = read_arp(r, pkt, p, size);
         else if ((type == 0x0800 && size > 0 && p[0] >> 4 == 4) || (type == 0x86dd && size > 0 && p[0] >> 4 == 6))

@@ -48,7 +48,9 @@ trace_emit(Sim *sim, TraceRecord *record)
 static void
 update_mask(Sim *sim)
 {
-    sim->trace_mask = 0;
-    for (const TraceSink *sink = sim->sinks; sink; sink = sink->next)
-        sim->trace_mask |= sink->mask;
+    sim->trace_mask = sim->trace_nat_mask = 0;
+    for (const TraceSink *sink = sim->sinks; sink; sink = sink->next) {
+        sim->trace_mask |= sink->only_nat_rules ? sink->mask & ~TRACE_BIT(TRACE_RULE) : sink->mask;
+        sim->trace_nat_mask |= sink->mask;
+    }
 }

@@ -64,6 +64,7 @@ typedef struct {
             uint32_t tried; /* Rules that a linear walk compares in this chain up to and including this one. */
             uint8_t hook;
             uint8_t depth;         /* Of chain calls. */
+            bool nat;              /* In nat chains. */
             uint32_t set_elem;     /* 1-based element of the map that decided (verdict maps), or 0. */
             uint32_t draw, draw_n; /* Outcome of a random draw and their number; 0, 0: none. */
         } rule;
@@ -111,6 +112,8 @@ struct TraceSink {
     uint32_t mask; /* OR of TRACE_BIT(); constant while registered. */
     void (*record)(TraceSink *sink, const TraceRecord *record);
     TraceSink *next;
+    bool
+        only_nat_rules; /* Of TRACE_RULE, those of nat chains will do: most packets never meet one.  Others may come. */
 };
 
 void trace_add_sink(Sim *sim, TraceSink *sink);

@@ -3,6 +3,7 @@
  * Failures of any kind reach done() from the event loop; a connection that breaks between two requests is reported with
  * the next one. */
 
+#include "sim/engine/text_out.h"
 #include "sim/transport/app_private.h"
 #include "sim/transport/http_parse.h"
 
@@ -191,17 +192,24 @@ on_timer(Sim *sim, void *owner)
 static void
 send_request(HttpClient *client)
 {
-    GString *text = g_string_new(NULL);
+    GString *text = g_string_sized_new(256);
     PayloadBuf *buf;
 
     client->parser.head_answer = strcmp(client->method, "HEAD") == 0;
-    g_string_append_printf(text, "%s %s HTTP/1.1\r\nHost: %s\r\nUser-Agent: svcsim/1.0\r\nAccept: */*\r\n",
-                           client->method, client->path, client->host);
-    if (client->request_bytes)
-        g_string_append_printf(text, "Content-Type: application/octet-stream\r\nContent-Length: %u\r\n",
-                               client->request_bytes);
-    g_string_append_printf(text, "Connection: %s\r\n%s\r\n", client->keep_alive ? "keep-alive" : "close",
-                           client->headers ? client->headers : "");
+    text_str(text, client->method);
+    TEXT_LIT(text, " ");
+    text_str(text, client->path);
+    TEXT_LIT(text, " HTTP/1.1\r\nHost: ");
+    text_str(text, client->host);
+    TEXT_LIT(text, "\r\nUser-Agent: svcsim/1.0\r\nAccept: */*\r\n");
+    if (client->request_bytes) {
+        TEXT_LIT(text, "Content-Type: application/octet-stream\r\nContent-Length: ");
+        text_u64(text, client->request_bytes);
+        TEXT_LIT(text, "\r\n");
+    }
+    text_str(text, client->keep_alive ? "Connection: keep-alive\r\n" : "Connection: close\r\n");
+    text_str(text, client->headers ? client->headers : "");
+    TEXT_LIT(text, "\r\n");
     buf = payload_buf_new(text->str, text->len);
     tcp_send(client->socket, buf, 0, buf->size);
     if (client->request_bytes)

@@ -129,16 +129,33 @@ proxy_header_parse(const char *data, size_t len, size_t *ret_size, char ret_src[
     return HTTP_BAD;
 }
 
+static void
+put_two_digits(char *at, int n)
+{
+    at[0] = (char)('0' + n / 10 % 10);
+    at[1] = (char)('0' + n % 10);
+}
+
 char *
 http_date_format(SimTime at, char buf[static HTTP_DATE_SIZE])
 {
     static const char days[] = "SunMonTueWedThuFriSat", months[] = "JanFebMarAprMayJunJulAugSepOctNovDec";
     time_t seconds = (time_t)(CAPTURE_EPOCH_SEC + at / SIMTIME_SEC);
+    int year;
     struct tm tm;
 
     gmtime_r(&seconds, &tm);
-    snprintf(buf, HTTP_DATE_SIZE, "%.3s, %02d %.3s %d %02d:%02d:%02d GMT", days + 3 * tm.tm_wday, tm.tm_mday % 100,
-             months + 3 * tm.tm_mon, (tm.tm_year + 1900) % 10000, tm.tm_hour % 100, tm.tm_min % 100, tm.tm_sec % 100);
+    year = tm.tm_year + 1900;
+    /* Each answer bears one, and printf() would be a good part of making it. */
+    memcpy(buf, "ddd, dd mmm yyyy hh:mm:ss GMT", sizeof "ddd, dd mmm yyyy hh:mm:ss GMT");
+    memcpy(buf, days + 3 * tm.tm_wday, 3);
+    put_two_digits(buf + 5, tm.tm_mday);
+    memcpy(buf + 8, months + 3 * tm.tm_mon, 3);
+    put_two_digits(buf + 12, year / 100);
+    put_two_digits(buf + 14, year % 100);
+    put_two_digits(buf + 17, tm.tm_hour);
+    put_two_digits(buf + 20, tm.tm_min);
+    put_two_digits(buf + 23, tm.tm_sec);
     return buf;
 }
 

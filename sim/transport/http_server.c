@@ -4,6 +4,7 @@
  * freed with the App at the latest: an owner that frees the App must not respond afterwards. */
 
 #include "sim/engine/dlist.h"
+#include "sim/engine/text_out.h"
 #include "sim/transport/app_private.h"
 #include "sim/transport/http_parse.h"
 
@@ -255,14 +256,26 @@ send_response(HttpConn *conn, const HttpExchange *exchange, int status, const ch
 
     if (exchange)
         ((HttpExchange *)exchange)->keep_alive = keep_alive;
-    g_string_append_printf(text, "HTTP/1.1 %d %s\r\nDate: %s\r\nServer: svcsim\r\n", status, http_reason(status),
-                           http_date_format(sim->now, date));
-    if (content_type)
-        g_string_append_printf(text, "Content-Type: %s\r\n", content_type);
-    if (status != 204 && status != 304)
-        g_string_append_printf(text, "Content-Length: %zu\r\n", body_size);
-    g_string_append_printf(text, "Connection: %s\r\n%s\r\n", keep_alive ? "keep-alive" : "close",
-                           headers ? headers : "");
+    TEXT_LIT(text, "HTTP/1.1 ");
+    text_u64(text, (uint64_t)status);
+    TEXT_LIT(text, " ");
+    text_str(text, http_reason(status));
+    TEXT_LIT(text, "\r\nDate: ");
+    text_str(text, http_date_format(sim->now, date));
+    TEXT_LIT(text, "\r\nServer: svcsim\r\n");
+    if (content_type) {
+        TEXT_LIT(text, "Content-Type: ");
+        text_str(text, content_type);
+        TEXT_LIT(text, "\r\n");
+    }
+    if (status != 204 && status != 304) {
+        TEXT_LIT(text, "Content-Length: ");
+        text_u64(text, body_size);
+        TEXT_LIT(text, "\r\n");
+    }
+    text_str(text, keep_alive ? "Connection: keep-alive\r\n" : "Connection: close\r\n");
+    text_str(text, headers ? headers : "");
+    TEXT_LIT(text, "\r\n");
     if (!no_body)
         g_string_append_len(text, body, (gssize)body_size);
     buf = payload_buf_new(text->str, text->len);
