@@ -36,11 +36,37 @@ http_parser_feed(HttpParser *parser, const Payload *payload)
     parser->data[parser->len] = '\0';
 }
 
+/* The first "\r\n" before 'end', or NULL. */
+static char *
+find_line_end(char *at, const char *end)
+{
+    for (; at < end; at++) {
+        at = memchr(at, '\r', (size_t)(end - at));
+        if (!at)
+            return NULL;
+        if (at + 1 < end && at[1] == '\n')
+            return at;
+    }
+    return NULL;
+}
+
+/* Where the empty line behind the head begins, by the end of the line before it; or NULL. */
+static char *
+find_head_end(char *data, size_t len)
+{
+    const char *end = data + len;
+
+    for (char *at = data; len > 0 && (at = find_line_end(at, end)); at += 2)
+        if (end - at >= 4 && at[2] == '\r' && at[3] == '\n')
+            return at;
+    return NULL;
+}
+
 HttpParse
 http_parser_parse(HttpParser *parser, bool eof)
 {
     if (!parser->head_size) {
-        const char *end = parser->len ? memmem(parser->data, parser->len, "\r\n\r\n", 4) : NULL;
+        const char *end = find_head_end(parser->data, parser->len);
         if (!end)
             return parser->len > HTTP_MAX_HEAD_SIZE || (eof && parser->len) ? HTTP_BAD : HTTP_MORE;
         parser->head_size = (size_t)(end - parser->data) + 4;
@@ -67,7 +93,8 @@ const char *
 http_parser_header(const HttpParser *parser, const char *name)
 {
     for (uint32_t i = 0; i < parser->n_headers; i++) {
-        if (g_ascii_strcasecmp(parser->data + parser->headers[i].name, name) == 0)
+        const char *text = parser->data + parser->headers[i].name;
+        if (g_ascii_tolower(text[0]) == g_ascii_tolower(name[0]) && g_ascii_strcasecmp(text, name) == 0)
             return parser->data + parser->headers[i].value;
     }
     return NULL;
@@ -206,11 +233,11 @@ parse_head(HttpParser *parser)
     bool first = true;
 
     while (at < head_end) {
-        char *line_end = memmem(at, (size_t)(head_end + 2 - at), "\r\n", 2);
+        char *line_end = find_line_end(at, head_end + 2);
         char *colon, *value;
+        if (memchr(at, '\0', (size_t)(line_end - at)))
+            return false;
         *line_end = '\0';
-        if (strlen(at) != (size_t)(line_end - at))
-            return false; /* A NUL inside. */
         if (first) {
             if (!parse_first_line(parser, at))
                 return false;
