@@ -156,28 +156,58 @@ htable_bytes(const HTable *table)
     return capacity(table) * (table->stride + sizeof *table->hashes);
 }
 
-uint32_t
-htable_hash(const void *key, size_t size)
+static inline uint64_t
+mix(uint64_t h, uint64_t word)
 {
-    const uint8_t *p = key;
+    unsigned __int128 product = (unsigned __int128)(h ^ word) * UINT64_C(0xa0761d6478bd642f);
+
+    return (uint64_t)product ^ (uint64_t)(product >> 64);
+}
+
+static inline uint32_t
+hash_bytes(const uint8_t *p, size_t size)
+{
     uint64_t h = UINT64_C(0x9e3779b97f4a7c15) ^ size;
     uint64_t word;
 
-    while (size > 0) {
-        size_t n = MIN(size, 8);
-        unsigned __int128 product;
+    for (; size >= 8; p += 8, size -= 8) {
+        memcpy(&word, p, 8);
+        h = mix(h, word);
+    }
+    if (size > 0) {
         word = 0;
-        if (n == 8)
-            memcpy(&word, p, 8);
-        else
-            memcpy(&word, p, n);
-        product = (unsigned __int128)(h ^ word) * UINT64_C(0xa0761d6478bd642f);
-        h = (uint64_t)product ^ (uint64_t)(product >> 64);
-        p += n;
-        size -= n;
+        memcpy(&word, p, size);
+        h = mix(h, word);
     }
     h = (h ^ (h >> 32)) * UINT64_C(0xe7037ed1a0b428db);
     return (uint32_t)(h >> 32);
+}
+
+/* With a size that the compiler knows, the usual ones take no loop. */
+uint32_t
+htable_hash(const void *key, size_t size)
+{
+    switch (size) {
+    case 8:
+        return hash_bytes(key, 8);
+    case 16:
+        return hash_bytes(key, 16);
+    default:
+        return hash_bytes(key, size);
+    }
+}
+
+static inline bool
+key_is_at(const HTable *table, size_t slot, const void *key)
+{
+    switch (table->key_size) {
+    case 8:
+        return memcmp(entry_at(table, slot), key, 8) == 0;
+    case 16:
+        return memcmp(entry_at(table, slot), key, 16) == 0;
+    default:
+        return memcmp(entry_at(table, slot), key, table->key_size) == 0;
+    }
 }
 
 static size_t
@@ -186,7 +216,7 @@ find_slot(const HTable *table, const void *key, uint32_t hash)
     size_t mask = capacity(table) - 1;
 
     for (size_t slot = home_slot(table, hash);; slot = (slot + 1) & mask) {
-        if (table->hashes[slot] == hash && memcmp(entry_at(table, slot), key, table->key_size) == 0)
+        if (table->hashes[slot] == hash && key_is_at(table, slot, key))
             return slot;
         if (table->hashes[slot] == HASH_FREE)
             return SIZE_MAX;
