@@ -18,6 +18,25 @@ struct ArenaBlock {
 
 static uint64_t nothing; /* What an allocation of no bytes points to. */
 
+static ArenaBlock *
+add_block(Arena *arena, size_t size)
+{
+    ArenaBlock *block = g_malloc(sizeof *block + size);
+
+    block->next = arena->blocks;
+    block->used = 0;
+    block->size = size;
+    arena->size += size;
+    return arena->blocks = block;
+}
+
+void
+arena_reserve(Arena *arena, size_t size)
+{
+    if (size && (!arena->blocks || arena->blocks->size - arena->blocks->used < size))
+        add_block(arena, size);
+}
+
 void *
 arena_alloc(Arena *arena, size_t size)
 {
@@ -26,16 +45,10 @@ arena_alloc(Arena *arena, size_t size)
 
     if (size == 0)
         return &nothing;
-    size = (size + 7) & ~(size_t)7;
+    size = arena_size(size);
     if (!block || block->size - block->used < size) {
         size_t grown = block ? CLAMP(arena->size / 4, BLOCK_SIZE_MIN, BLOCK_SIZE_MAX) : size;
-        size_t want = MAX(size, arena->block_size ? arena->block_size : grown);
-        block = g_malloc(sizeof *block + want);
-        block->next = arena->blocks;
-        block->used = 0;
-        block->size = want;
-        arena->size += want;
-        arena->blocks = block;
+        block = add_block(arena, MAX(size, arena->block_size ? arena->block_size : grown));
     }
     p = block->data + block->used;
     block->used += size;

@@ -114,13 +114,10 @@ row_has_external_chain(const PortRow *row)
 static BasePort
 base_port(ProxyCompiler *c, const ProxyView *view, const ProxyServicePort *port)
 {
-    BasePort made = {.generation = port->generation,
-                     .service_generation = port->service_generation,
-                     .names = port_names_use(c, port)};
+    BasePort made = {.names = port_names_use(c, port), .shared = UINT32_MAX};
     EndpointChoice choice;
     PortRow row;
 
-    made.shared = UINT32_MAX;
     made.verdict = base_decide(view, port, &choice);
     row = (PortRow){port, made.names, made.verdict};
     made.parts = port_parts(view, &row, &choice);
@@ -132,8 +129,9 @@ base_port(ProxyCompiler *c, const ProxyView *view, const ProxyServicePort *port)
 static bool
 shared_alike(const BasePort *a, const BasePort *b)
 {
-    return a->service_generation == b->service_generation && a->verdict.has_endpoints == b->verdict.has_endpoints &&
-           a->verdict.has_internal == b->verdict.has_internal && a->verdict.has_external == b->verdict.has_external;
+    return a->names->port->service_generation == b->names->port->service_generation &&
+           a->verdict.has_endpoints == b->verdict.has_endpoints && a->verdict.has_internal == b->verdict.has_internal &&
+           a->verdict.has_external == b->verdict.has_external;
 }
 
 static void
@@ -155,7 +153,7 @@ take_in_place(ProxyCompiler *c, Base *base, const ProxyView *view, const ProxySe
     if (!base->ruleset || base->ports.len != n)
         return false;
     for (size_t i = 0; i < n; i++) {
-        if (base->ports.data[i].generation == ports[i]->generation)
+        if (base->ports.data[i].names->generation == ports[i]->generation)
             continue;
         if (ports[i]->generation <= base->generation) {
             vec_clear(&changed);
@@ -201,7 +199,7 @@ take_ports(ProxyCompiler *c, Base *base, const ProxyView *view, const ProxyServi
     for (size_t i = 0; i < n; i++) {
         if (ports[i]->generation > base->generation)
             continue;
-        for (; old.data[j].generation != ports[i]->generation; j++)
+        for (; old.data[j].names->generation != ports[i]->generation; j++)
             port_parts_remove(next, old.data[j].parts);
         j++;
     }
@@ -213,7 +211,7 @@ take_ports(ProxyCompiler *c, Base *base, const ProxyView *view, const ProxyServi
             vec_push(&base->ports, base_port(c, view, ports[i]));
             port_parts_put(next, vec_last(&base->ports)->parts);
         } else {
-            for (; old.data[j].generation != ports[i]->generation; j++)
+            for (; old.data[j].names->generation != ports[i]->generation; j++)
                 port_names_leave(old.data[j].names);
             vec_push(&base->ports, old.data[j++]);
         }
@@ -270,6 +268,8 @@ make_shared(ProxyCompiler *c, Base *base, const ProxyView *view, const ProxyServ
         return false;
     for (size_t i = 0; i < n; i++)
         base->ports.data[i].shared = (uint32_t)i;
+    if (!base->ruleset)
+        vec_clear(&c->rows); /* Changes are few, but there are many rows: worth their memory only then. */
     vec_clear(&base->shared_origins);
     base->shared_origins.data = g_steal_pointer(&origins);
     base->shared_origins.len = base->shared_origins.cap = n;

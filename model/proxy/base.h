@@ -24,8 +24,7 @@ typedef struct {
 
 /* A service port in a base. */
 typedef struct {
-    uint64_t generation, service_generation; /* Of the service port. */
-    PortNames *names;                        /* Used. */
+    PortNames *names; /* Used. */
     PortVerdict verdict;
     uint32_t shared;        /* Place among the base's shared_origins; UINT32_MAX: shared parts say nothing of this. */
     const PortParts *parts; /* Of the names. */

@@ -42,7 +42,6 @@ struct PortNames {
     uint32_t *chain_ids;            /* NULL, or by place. */
     uint32_t *affinity_sets;        /* By endpoint; NULL: none. */
     uint32_t origin;                /* See origin.h. */
-    uint32_t text;                  /* Text id of NAME. */
     const ProxyServicePort *port;   /* Its entry is referenced. */
     struct PortParts *parts;        /* See port_parts.h. */
     struct ProxyCompiler *compiler;

@@ -167,6 +167,12 @@ list_cmp(const void *a, const void *b)
     return c ? c : x->proto - y->proto;
 }
 
+static bool
+is_used(const EndpointSlice *slice)
+{
+    return !slice->fqdn && !proxy_object_hidden(&slice->meta);
+}
+
 void
 endpoint_lists_build(Store *store, const char *ns, const char *service, IpFamily family, KubeVersion version,
                      Arena *arena, EndpointLists *ret_lists)
@@ -176,20 +182,29 @@ endpoint_lists_build(Store *store, const char *ns, const char *service, IpFamily
     size_t n_slices;
     const EndpointSlice *const *slices = store_slices_of(store, ns, service, &n_slices);
     EndpointList *lists;
-    EndpointSlice **held = arena_alloc(arena, n_slices * sizeof *held);
+    EndpointSlice **held;
     uint32_t n_lists = 0, n_held = 0;
+    size_t n_all = 0;
 
     for (size_t i = 0; i < n_slices; i++)
-        if (!slices[i]->fqdn && !proxy_object_hidden(&slices[i]->meta)) {
-            held[n_held++] = (EndpointSlice *)api_ref((ApiObject *)slices[i]);
+        if (is_used(slices[i])) {
+            n_held++;
             collect_slice(&collectors, slices[i], family, version, &scratch);
         }
-    lists = arena_alloc(arena, collectors.len * sizeof *lists);
     for (size_t i = 0; i < collectors.len; i++) {
-        EndpointList list = finish(&collectors.data[i], arena);
-        if (list.n_endpoints)
-            lists[n_lists++] = list;
+        n_lists += collectors.data[i].candidates.len > 0;
+        n_all += collectors.data[i].candidates.len;
     }
+    arena_reserve(arena, n_held * sizeof *held + n_lists * sizeof *lists + n_all * sizeof(ProxyEndpoint));
+    held = arena_alloc(arena, n_held * sizeof *held);
+    lists = arena_alloc(arena, n_lists * sizeof *lists);
+    n_held = n_lists = 0;
+    for (size_t i = 0; i < n_slices; i++)
+        if (is_used(slices[i]))
+            held[n_held++] = (EndpointSlice *)api_ref((ApiObject *)slices[i]);
+    for (size_t i = 0; i < collectors.len; i++)
+        if (collectors.data[i].candidates.len)
+            lists[n_lists++] = finish(&collectors.data[i], arena);
     if (n_lists)
         qsort(lists, n_lists, sizeof *lists, list_cmp);
     vec_clear(&collectors);

@@ -219,7 +219,7 @@ make_endpoint_chain(const ProxyView *view, const PortRow *row, uint32_t index)
     uint32_t id = endpoint_chain(row->names, index);
     NfChainBuilder *b = ipt_chain(names, id);
     IpPrefix self = ipprefix_host(ep->from->addr);
-    uint32_t comment = view->large_cluster ? NF_NO_ID : row->names->text;
+    uint32_t comment = view->large_cluster ? NF_NO_ID : nf_text_id(names, row->port->text);
     NfExpr recent = {0};
 
     ipt_rule(b, names, PORT_ORIGIN(view, row, index, HAIRPIN), &(IptRule){.comment = comment, .src = &self},

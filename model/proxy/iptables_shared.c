@@ -89,11 +89,12 @@ static void
 nat_nodeports_row(const ProxyView *view, NfChainBuilder *b, const PortRow *row)
 {
     IpPrefix loopback = {ipaddr_v4(127, 0, 0, 0), 8};
-    IptRule rule = {.comment = row->names->text, .proto = row->port->proto, .dport = row->port->node_port};
+    IptRule rule = {.proto = row->port->proto, .dport = row->port->node_port};
     NfExpr jump;
 
     if (!row->verdict.has_endpoints || row->port->node_port == 0)
         return;
+    rule.comment = nf_text_id(view->names, row->port->text);
     jump = nfx_jump(port_chain(row->names, PORT_EXTERNAL));
     if (view->localhost_node_ports && view->nfacct_localhost) {
         IptRule counted = rule;

@@ -13,7 +13,8 @@ typedef struct {
     NfSetKind kind;
     uint32_t fields;
     uint8_t n_fields;
-    RowElems row; /* NULL: nothing of a service port. */
+    RowElems row;  /* NULL: nothing of a service port. */
+    bool repeated; /* Ports may have equal elements, of which the set holds the first. */
 } SharedSet;
 
 static void
@@ -49,7 +50,7 @@ push_refusal(const ProxyView *view, Elems *elems, const PortRow *row, IpAddr add
     bool drop = row->verdict.has_endpoints;
 
     push(elems, addr, row->port->proto, port, drop ? NFX_DROP : NFX_GOTO,
-         drop ? 0 : nft_chain_named(view, "reject-chain"), row->names->text, origin);
+         drop ? 0 : nft_chain_named(view, "reject-chain"), nf_text_id(view->names, row->port->text), origin);
 }
 
 static void
@@ -157,27 +158,87 @@ nodeport_ips(const ProxyView *view, Elems *elems)
             push(elems, *view->node_ports.addrs[i], 0, 0, NFX_ACCEPT, 0, NF_NO_ID, FIXED_ORIGIN(view, NODEPORTS));
 }
 
-static const SharedSet CLUSTER_IPS = {"cluster-ips",  "Active ClusterIPs", 0, NF_SET_PLAIN, NFT_KEY_DADDR, 1,
-                                      cluster_ips_row};
+static const SharedSet CLUSTER_IPS = {
+    "cluster-ips", "Active ClusterIPs", 0, NF_SET_PLAIN, NFT_KEY_DADDR, 1, cluster_ips_row, true};
 static const SharedSet NODEPORT_IPS = {
-    "nodeport-ips", "IPs that accept NodePort traffic", PART_NODE, NF_SET_PLAIN, NFT_KEY_DADDR, 1, NULL};
-static const SharedSet HAIRPIN_CONNECTIONS = {
-    "hairpin-connections", "service hairpin connections", PART_LOCAL, NF_SET_PLAIN, NFT_KEY_HAIRPIN, 4, hairpin_row};
+    "nodeport-ips", "IPs that accept NodePort traffic", PART_NODE, NF_SET_PLAIN, NFT_KEY_DADDR, 1, NULL, false};
+static const SharedSet HAIRPIN_CONNECTIONS = {"hairpin-connections",
+                                              "service hairpin connections",
+                                              PART_LOCAL,
+                                              NF_SET_PLAIN,
+                                              NFT_KEY_HAIRPIN,
+                                              4,
+                                              hairpin_row,
+                                              false};
 static const SharedSet MAPS[] = {
     {"firewall-ips", "destinations that are subject to LoadBalancerSourceRanges", 0, NF_SET_MAP, NFT_KEY_ADDR_PORT, 3,
-     firewall_ips_row},
+     firewall_ips_row, false},
     {"no-endpoint-nodeports", "vmap to drop or reject packets to service nodeports with no endpoints",
-     PART_EXTERNAL | PART_ENDPOINTS, NF_SET_MAP, NFT_KEY_PORT, 2, no_endpoint_nodeports_row},
+     PART_EXTERNAL | PART_ENDPOINTS, NF_SET_MAP, NFT_KEY_PORT, 2, no_endpoint_nodeports_row, false},
     {"no-endpoint-services", "vmap to drop or reject packets to services with no endpoints",
-     PART_INTERNAL | PART_EXTERNAL | PART_ENDPOINTS, NF_SET_MAP, NFT_KEY_ADDR_PORT, 3, no_endpoint_services_row},
+     PART_INTERNAL | PART_EXTERNAL | PART_ENDPOINTS, NF_SET_MAP, NFT_KEY_ADDR_PORT, 3, no_endpoint_services_row, true},
     {"service-ips", "ClusterIP, ExternalIP and LoadBalancer IP traffic", PART_INTERNAL | PART_ENDPOINTS, NF_SET_MAP,
-     NFT_KEY_ADDR_PORT, 3, service_ips_row},
-    {"service-nodeports", "NodePort traffic", PART_ENDPOINTS, NF_SET_MAP, NFT_KEY_PORT, 2, service_nodeports_row},
+     NFT_KEY_ADDR_PORT, 3, service_ips_row, false},
+    {"service-nodeports", "NodePort traffic", PART_ENDPOINTS, NF_SET_MAP, NFT_KEY_PORT, 2, service_nodeports_row,
+     false},
 };
+
+/* Elements from 'at' on that one port has in a shared set: all bear its origins. */
+static size_t
+skip_port(const NfElem *elems, size_t n, size_t at, uint32_t origin)
+{
+    while (at < n && elems[at].origin - origin < ORIGIN_N_SITES)
+        at++;
+    return at;
+}
+
+static void
+copy_elems(Elems *elems, const NfElem *from, size_t n)
+{
+    if (n == 0)
+        return;
+    vec_reserve(elems, elems->len + n);
+    memcpy(elems->data + elems->len, from, n * sizeof *from);
+    elems->len += n;
+}
+
+/* False: all are those of 'old'. */
+static bool
+write_rows(const ProxyView *view, const SharedSet *set, const PortRow *rows, size_t n_rows, const SharedBefore *before,
+           const NfSet *old, Elems *elems)
+{
+    size_t n, from = 0, to = 0, port = 0; /* [from, to) of the old ones are to be copied when something else follows. */
+    const NfElem *known = nf_set_elems(old, &n);
+    bool differ = false;
+
+    vec_reserve(elems, n + 16);
+    for (size_t i = 0; i <= n_rows; i++) {
+        uint32_t kept = i < n_rows ? before->kept[i] : (uint32_t)before->n;
+        size_t end = to, len;
+        if (kept != UINT32_MAX) {
+            while (port < kept)
+                end = skip_port(known, n, end, before->origins[port++]);
+            if (end != to) {
+                copy_elems(elems, known + from, to - from);
+                from = end;
+                differ = true;
+            }
+            to = i < n_rows ? skip_port(known, n, end, before->origins[port++]) : end;
+            continue;
+        }
+        copy_elems(elems, known + from, to - from);
+        from = to;
+        len = elems->len;
+        set->row(view, &rows[i], elems);
+        differ |= elems->len != len;
+    }
+    copy_elems(elems, known + from, to - from);
+    return differ;
+}
 
 static bool
 make_set(const ProxyView *view, const SharedSet *set, const PortRow *rows, size_t n_rows, unsigned part_mask,
-         Parts *parts, GError **error)
+         const SharedBefore *before, Parts *parts, GError **error)
 {
     NfSetSpec spec = {.id = nft_set_named(view, set->name),
                       .kind = set->kind,
@@ -185,17 +246,21 @@ make_set(const ProxyView *view, const SharedSet *set, const PortRow *rows, size_
                       .n_fields = set->n_fields,
                       .comment = nf_text_id(view->names, set->comment),
                       .ipset_type = NF_NO_ID};
+    const NfSet *old = before && set->row && !set->repeated ? nf_ruleset_set(before->rules, spec.id) : NULL;
     Elems elems = {0};
     NfSet *made;
 
     if (part_mask != PART_ALL && !(set->depends & part_mask))
         return true;
-    for (size_t i = 0; set->row && i < n_rows; i++)
+    if (old && !write_rows(view, set, rows, n_rows, before, old, &elems)) {
+        vec_clear(&elems);
+        return true;
+    }
+    for (size_t i = 0; set->row && !old && i < n_rows; i++)
         set->row(view, &rows[i], &elems);
     if (set == &NODEPORT_IPS)
         nodeport_ips(view, &elems);
-    made = nf_set_new(&spec, elems.data, elems.len, error);
-    vec_clear(&elems);
+    made = nf_set_new_take(&spec, elems.data, elems.len, error);
     if (!made)
         return false;
     vec_push(&parts->sets, made);
@@ -206,15 +271,15 @@ bool
 nftables_shared(const ProxyView *view, const PortRow *rows, size_t n_rows, unsigned part_mask,
                 const SharedBefore *before, Parts *parts, GError **error)
 {
-    (void)before;
-    if (!make_set(view, &CLUSTER_IPS, rows, n_rows, part_mask, parts, error))
+
+    if (!make_set(view, &CLUSTER_IPS, rows, n_rows, part_mask, before, parts, error))
         return false;
-    if (!view->node_ports.all && !make_set(view, &NODEPORT_IPS, rows, n_rows, part_mask, parts, error))
+    if (!view->node_ports.all && !make_set(view, &NODEPORT_IPS, rows, n_rows, part_mask, before, parts, error))
         return false;
-    if (nft_v36(view) && !make_set(view, &HAIRPIN_CONNECTIONS, rows, n_rows, part_mask, parts, error))
+    if (nft_v36(view) && !make_set(view, &HAIRPIN_CONNECTIONS, rows, n_rows, part_mask, before, parts, error))
         return false;
     for (size_t i = 0; i < G_N_ELEMENTS(MAPS); i++)
-        if (!make_set(view, &MAPS[i], rows, n_rows, part_mask, parts, error))
+        if (!make_set(view, &MAPS[i], rows, n_rows, part_mask, before, parts, error))
             return false;
     return true;
 }

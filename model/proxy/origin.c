@@ -5,14 +5,16 @@
 
 #include "sim/engine/vec.h"
 
+/* Words, made on demand. */
+typedef struct {
+    const char *object;
+    const char *details[]; /* By endpoint. */
+} OwnerWords;
+
 typedef struct {
     uint32_t first;
-    uint32_t n_endpoints;
-    const char *ns, *name, *port_name;
-    const ProxyEndpoint *endpoints;
-    ServiceEntry *entry; /* Keeps what is pointed to here. */
-    const char *object;  /* Words, made on demand. */
-    const char **details;
+    const ProxyServicePort *port; /* Its entry is referenced. */
+    OwnerWords *words;
 } Owner;
 
 typedef struct {
@@ -50,7 +52,7 @@ origins_free(Origins *origins)
     if (!origins)
         return;
     for (size_t i = 0; i < origins->owners.len; i++)
-        service_entry_unref(origins->owners.data[i].entry);
+        service_entry_unref(origins->owners.data[i].port->entry);
     vec_clear(&origins->owners);
     arena_clear(&origins->arena);
     g_free(origins);
@@ -59,14 +61,12 @@ origins_free(Origins *origins)
 uint32_t
 origins_add_port(Origins *origins, const ProxyServicePort *port)
 {
-    Owner owner = {.first = origins->next, .n_endpoints = port->n_endpoints, .ns = port->ns, .name = port->name};
+    uint32_t first = origins->next;
 
-    owner.endpoints = port->endpoints;
-    owner.port_name = port->port_name;
-    owner.entry = service_entry_ref(port->entry);
-    vec_push(&origins->owners, owner);
+    service_entry_ref(port->entry);
+    vec_push(&origins->owners, (Owner){.first = first, .port = port});
     origins->next += ORIGIN_N_SITES * (port->n_endpoints + 1);
-    return owner.first;
+    return first;
 }
 
 uint32_t
@@ -101,32 +101,36 @@ keep(Origins *origins, char *text)
     return kept;
 }
 
-static const char *
-object_words(Origins *origins, Owner *owner)
+static OwnerWords *
+owner_words(Origins *origins, Owner *owner)
 {
-    if (!owner->object)
-        owner->object = keep(origins, owner->port_name[0] ? g_strdup_printf("Service %s/%s port %s", owner->ns,
-                                                                            owner->name, owner->port_name)
-                                                          : g_strdup_printf("Service %s/%s", owner->ns, owner->name));
-    return owner->object;
+    const ProxyServicePort *port = owner->port;
+
+    if (owner->words)
+        return owner->words;
+    owner->words =
+        arena_alloc(&origins->arena, sizeof *owner->words + port->n_endpoints * sizeof *owner->words->details);
+    owner->words->object = keep(
+        origins, port->port_name[0] ? g_strdup_printf("Service %s/%s port %s", port->ns, port->name, port->port_name)
+                                    : g_strdup_printf("Service %s/%s", port->ns, port->name));
+    return owner->words;
 }
 
 static const char *
 endpoint_words(Origins *origins, Owner *owner, uint32_t index)
 {
+    OwnerWords *words = owner_words(origins, owner);
     const Endpoint *ep;
     char name[ENDPOINT_TEXT_SIZE];
     GString *text;
 
-    if (index >= owner->n_endpoints)
+    if (index >= owner->port->n_endpoints)
         return NULL;
-    if (!owner->details)
-        owner->details = arena_alloc(&origins->arena, owner->n_endpoints * sizeof *owner->details);
-    if (owner->details[index])
-        return owner->details[index];
-    ep = owner->endpoints[index].from;
+    if (words->details[index])
+        return words->details[index];
+    ep = owner->port->endpoints[index].from;
     text = g_string_new("endpoint ");
-    g_string_append(text, endpoint_text(&owner->endpoints[index], name));
+    g_string_append(text, endpoint_text(&owner->port->endpoints[index], name));
     if (ep->target)
         g_string_append_printf(text, " (pod %s", ep->target);
     if (ep->target && ep->node_name)
@@ -135,7 +139,7 @@ endpoint_words(Origins *origins, Owner *owner, uint32_t index)
         g_string_append_c(text, ')');
     else if (ep->node_name)
         g_string_append_printf(text, " (on %s)", ep->node_name);
-    return owner->details[index] = keep(origins, g_string_free(text, FALSE));
+    return words->details[index] = keep(origins, g_string_free(text, FALSE));
 }
 
 static const char *
@@ -160,7 +164,7 @@ origins_resolve(Origins *origins, uint32_t origin, OriginWords *ret_words)
 
     if (origin == 0 || origin >= origins->next || site == SITE_NONE)
         return false;
-    ret_words->object = owner ? object_words(origins, owner) : "kube-proxy";
+    ret_words->object = owner ? owner_words(origins, owner)->object : "kube-proxy";
     ret_words->detail =
         owner && offset >= ORIGIN_N_SITES ? endpoint_words(origins, owner, offset / ORIGIN_N_SITES - 1) : NULL;
     ret_words->field = FIELDS[site];

@@ -12,10 +12,13 @@ struct PortParts {
     const LocalDetector *detector; /* The compiler's. */
     PortVerdict verdict;
     bool large_cluster; /* As it was then: what did not change is not written again. */
-    PortPicks picks;
-    Parts sets;
-    uint32_t chosen[]; /* What the picks point to. */
+    uint8_t listed;     /* LIST_*: the picks whose indices are in 'chosen', in this order; else it is the first n. */
+    uint32_t n_cluster, n_local, n_reachable;
+    Parts *sets; /* NULL: none. */
+    uint32_t chosen[];
 };
+
+enum { LIST_CLUSTER = 1, LIST_LOCAL = 2, LIST_REACHABLE = 4, REACHABLE_AS_CLUSTER = 8 };
 
 static NfChain *make_chain(NfMaker *maker, uint32_t chain_id);
 static uint32_t chain_names(const NfMaker *maker, uint32_t chain_id, bool sets, uint32_t skip,
@@ -44,6 +47,20 @@ row_of(const PortParts *parts)
     return (PortRow){parts->names->port, parts->names, parts->verdict};
 }
 
+static PortPicks
+picks_of(const PortParts *p)
+{
+    const uint32_t *local = p->chosen + (p->listed & LIST_CLUSTER ? p->n_cluster : 0);
+    const uint32_t *reachable = local + (p->listed & LIST_LOCAL ? p->n_local : 0);
+    PortPicks picks = {.cluster = {p->n_cluster, p->listed & LIST_CLUSTER ? p->chosen : NULL},
+                       .local = {p->n_local, p->listed & LIST_LOCAL ? local : NULL},
+                       .reachable = {p->n_reachable, p->listed & LIST_REACHABLE ? reachable : NULL}};
+
+    if (p->listed & REACHABLE_AS_CLUSTER)
+        picks.reachable = picks.cluster;
+    return picks;
+}
+
 static PortChain
 chain_of(const PortNames *names, uint32_t chain_id)
 {
@@ -63,8 +80,9 @@ make_chain(NfMaker *maker, uint32_t chain_id)
     const PortParts *parts = (const PortParts *)maker;
     ProxyView view = view_of(parts);
     PortRow row = row_of(parts);
+    PortPicks picks = picks_of(parts);
 
-    return parts->names->compiler->ops->make_chain(&view, &row, &parts->picks, chain_of(parts->names, chain_id));
+    return parts->names->compiler->ops->make_chain(&view, &row, &picks, chain_of(parts->names, chain_id));
 }
 
 static uint32_t
@@ -74,10 +92,11 @@ chain_names(const NfMaker *maker, uint32_t chain_id, bool sets, uint32_t skip, u
     PortChain chain = chain_of(parts->names, chain_id);
     ProxyView view = view_of(parts);
     PortRow row = row_of(parts);
+    PortPicks picks = picks_of(parts);
     uint32_t n = 0, id;
 
-    while (n < NF_MAKER_NAMES && (id = parts->names->compiler->ops->chain_names(&view, &row, &parts->picks, chain, sets,
-                                                                                skip + n)) != NF_NO_ID)
+    while (n < NF_MAKER_NAMES &&
+           (id = parts->names->compiler->ops->chain_names(&view, &row, &picks, chain, sets, skip + n)) != NF_NO_ID)
         ret_ids[n++] = id;
     return n;
 }
@@ -105,28 +124,34 @@ verdict_equal(const PortVerdict *a, const PortVerdict *b)
 static bool
 parts_are(const PortParts *p, const ProxyView *view, const PortRow *row, const EndpointChoice *choice)
 {
+    PortPicks picks = picks_of(p);
+
     return verdict_equal(&p->verdict, &row->verdict) && detect_local_equal(p->detector, &view->detector) &&
-           list_is(&p->picks.cluster, row, choice->cluster, choice->n_cluster) &&
-           list_is(&p->picks.local, row, choice->local, choice->n_local) &&
-           list_is(&p->picks.reachable, row, choice->reachable, choice->n_reachable);
+           list_is(&picks.cluster, row, choice->cluster, choice->n_cluster) &&
+           list_is(&picks.local, row, choice->local, choice->n_local) &&
+           list_is(&picks.reachable, row, choice->reachable, choice->n_reachable);
 }
 
-/* Notes the indices of a list at *chosen, unless it is the first n. */
-static Picks
+/* Notes the indices of a list at *chosen, unless it is the first n; returns whether it did. */
+static bool
 note_list(uint32_t **chosen, const PortRow *row, const ProxyEndpoint *const *list, uint32_t n)
 {
-    Picks picks = {.n = n};
-    bool all = true;
+    bool first_n = true;
 
     for (uint32_t i = 0; i < n; i++) {
         (*chosen)[i] = row_endpoint_index(row, list[i]);
-        all = all && (*chosen)[i] == i;
+        first_n = first_n && (*chosen)[i] == i;
     }
-    if (!all) {
-        picks.index = *chosen;
+    if (!first_n)
         *chosen += n;
-    }
-    return picks;
+    return !first_n;
+}
+
+/* The same endpoints: lists of one choice share them. */
+static bool
+lists_equal(const ProxyEndpoint *const *a, uint32_t n_a, const ProxyEndpoint *const *b, uint32_t n_b)
+{
+    return n_a == n_b && (a == b || n_a == 0 || memcmp(a, b, n_a * sizeof *a) == 0);
 }
 
 static bool
@@ -150,6 +175,19 @@ keep_detector(ProxyCompiler *c, const LocalDetector *detector)
     return c->detectors->pdata[c->detectors->len - 1];
 }
 
+static void
+make_sets(const ProxyView *view, const PortRow *row, PortParts *p)
+{
+    const ProxyModeOps *ops = p->names->compiler->ops;
+    PortPicks picks = picks_of(p);
+    Parts sets = {0};
+
+    if (ops->sets)
+        ops->sets(view, row, &picks, &sets);
+    if (sets.sets.len)
+        p->sets = g_memdup2(&sets, sizeof sets);
+}
+
 static PortParts *
 parts_new(const ProxyView *view, const PortRow *row, const EndpointChoice *choice)
 {
@@ -158,23 +196,19 @@ parts_new(const ProxyView *view, const PortRow *row, const EndpointChoice *choic
     g_autofree uint32_t *scratch =
         g_new(uint32_t, (gsize)choice->n_cluster + choice->n_local + choice->n_reachable + 1);
     uint32_t *end = scratch;
-    PortPicks picks;
+    uint8_t listed = 0;
     PortParts *p;
 
-    picks.cluster = note_list(&end, row, choice->cluster, choice->n_cluster);
-    picks.local = note_list(&end, row, choice->local, choice->n_local);
-    picks.reachable = note_list(&end, row, choice->reachable, choice->n_reachable);
-    if (picks.reachable.index && picks_equal(&picks.reachable, &picks.cluster)) {
-        end = (uint32_t *)picks.reachable.index;
-        picks.reachable = picks.cluster;
-    }
+    if (note_list(&end, row, choice->cluster, choice->n_cluster))
+        listed |= LIST_CLUSTER;
+    if (note_list(&end, row, choice->local, choice->n_local))
+        listed |= LIST_LOCAL;
+    if (lists_equal(choice->reachable, choice->n_reachable, choice->cluster, choice->n_cluster))
+        listed |= REACHABLE_AS_CLUSTER;
+    else if (note_list(&end, row, choice->reachable, choice->n_reachable))
+        listed |= LIST_REACHABLE;
     p = g_malloc0(sizeof *p + (size_t)(end - scratch) * sizeof *scratch);
     memcpy(p->chosen, scratch, (size_t)(end - scratch) * sizeof *scratch);
-    for (int i = 0; i < 3; i++) {
-        Picks *list = i == 0 ? &picks.cluster : i == 1 ? &picks.local : &picks.reachable;
-        if (list->index)
-            list->index = p->chosen + (list->index - scratch);
-    }
     nf_maker_init(&p->maker, &MAKER);
     p->maker.uses_ct = choice->n_cluster || choice->n_local;
     p->names = names;
@@ -182,9 +216,11 @@ parts_new(const ProxyView *view, const PortRow *row, const EndpointChoice *choic
     p->detector = keep_detector(c, &view->detector);
     p->verdict = row->verdict;
     p->large_cluster = view->large_cluster;
-    p->picks = picks;
-    if (c->ops->sets)
-        c->ops->sets(view, row, &p->picks, &p->sets);
+    p->listed = listed;
+    p->n_cluster = choice->n_cluster;
+    p->n_local = choice->n_local;
+    p->n_reachable = choice->n_reachable;
+    make_sets(view, row, p);
     return p;
 }
 
@@ -209,15 +245,22 @@ static bool
 has_chain(const PortParts *p, PortChainKind kind)
 {
     PortRow row = row_of(p);
+    PortPicks picks = picks_of(p);
 
-    return p->names->place[kind] != NO_PLACE && p->names->compiler->ops->has_chain(&row, &p->picks, kind);
+    return p->names->place[kind] != NO_PLACE && p->names->compiler->ops->has_chain(&row, &picks, kind);
 }
 
 /* How many endpoints have chains: the first of those reachable. */
 static uint32_t
 n_endpoint_chains(const PortParts *p)
 {
-    return p->names->n_chains > p->names->n_single ? p->picks.reachable.n : 0;
+    return p->names->n_chains > p->names->n_single ? p->n_reachable : 0;
+}
+
+static size_t
+n_sets(const PortParts *p)
+{
+    return p->sets ? p->sets->sets.len : 0;
 }
 
 static void
@@ -229,24 +272,29 @@ put_chain(NfRuleset *ruleset, const PortParts *p, uint32_t id)
 void
 port_parts_put(NfRuleset *ruleset, const PortParts *parts)
 {
+    PortPicks picks = picks_of(parts);
+
     for (PortChainKind kind = 0; kind < PORT_N_SINGLE; kind++)
         if (has_chain(parts, kind))
             put_chain(ruleset, parts, port_chain(parts->names, kind));
     for (uint32_t i = 0; i < n_endpoint_chains(parts); i++)
-        put_chain(ruleset, parts, endpoint_chain(parts->names, pick(&parts->picks.reachable, i)));
-    parts_put(ruleset, &parts->sets);
+        put_chain(ruleset, parts, endpoint_chain(parts->names, pick(&picks.reachable, i)));
+    if (parts->sets)
+        parts_put(ruleset, parts->sets);
 }
 
 void
 port_parts_remove(NfRuleset *ruleset, const PortParts *parts)
 {
+    PortPicks picks = picks_of(parts);
+
     for (PortChainKind kind = 0; kind < PORT_N_SINGLE; kind++)
         if (has_chain(parts, kind))
             nf_ruleset_remove_chain(ruleset, port_chain(parts->names, kind));
     for (uint32_t i = 0; i < n_endpoint_chains(parts); i++)
-        nf_ruleset_remove_chain(ruleset, endpoint_chain(parts->names, pick(&parts->picks.reachable, i)));
-    for (size_t i = 0; i < parts->sets.sets.len; i++)
-        nf_ruleset_remove_set(ruleset, nf_set_spec(parts->sets.sets.data[i])->id);
+        nf_ruleset_remove_chain(ruleset, endpoint_chain(parts->names, pick(&picks.reachable, i)));
+    for (size_t i = 0; i < n_sets(parts); i++)
+        nf_ruleset_remove_set(ruleset, nf_set_spec(parts->sets->sets.data[i])->id);
 }
 
 /* Both have a chain of that kind: would they be made equal? */
@@ -256,6 +304,7 @@ chains_equal(const PortParts *a, const PortParts *b, PortChainKind kind)
     const ProxyServicePort *port = a->names->port;
     bool same_detector = detect_local_equal(a->detector, b->detector);
     bool masquerades = kind == (port->itp_local ? PORT_LOCAL : PORT_CLUSTER);
+    PortPicks x = picks_of(a), y = picks_of(b);
 
     switch (kind) {
     case PORT_EXTERNAL:
@@ -267,8 +316,7 @@ chains_equal(const PortParts *a, const PortParts *b, PortChainKind kind)
         if (masquerades && (a->verdict.has_internal != b->verdict.has_internal || !same_detector))
             return false;
         return a->large_cluster == b->large_cluster &&
-               (kind == PORT_CLUSTER ? picks_equal(&a->picks.cluster, &b->picks.cluster)
-                                     : picks_equal(&a->picks.local, &b->picks.local));
+               (kind == PORT_CLUSTER ? picks_equal(&x.cluster, &y.cluster) : picks_equal(&x.local, &y.local));
     case PORT_ENDPOINT:
         break;
     }
@@ -293,23 +341,23 @@ sets_equal(const NfSet *a, const NfSet *b)
 static NfSet *
 find_set(const PortParts *p, uint32_t id)
 {
-    for (size_t i = 0; i < p->sets.sets.len; i++)
-        if (nf_set_spec(p->sets.sets.data[i])->id == id)
-            return p->sets.sets.data[i];
+    for (size_t i = 0; i < n_sets(p); i++)
+        if (nf_set_spec(p->sets->sets.data[i])->id == id)
+            return p->sets->sets.data[i];
     return NULL;
 }
 
 static void
 overlay_sets(NfRuleset *overlay, const PortParts *own, const PortParts *of_base)
 {
-    for (size_t i = 0; i < own->sets.sets.len; i++) {
-        NfSet *set = own->sets.sets.data[i];
+    for (size_t i = 0; i < n_sets(own); i++) {
+        NfSet *set = own->sets->sets.data[i];
         const NfSet *there = find_set(of_base, nf_set_spec(set)->id);
         if (!there || !sets_equal(set, there))
             nf_ruleset_put_set(overlay, nf_set_ref(set));
     }
-    for (size_t i = 0; i < of_base->sets.sets.len; i++) {
-        uint32_t id = nf_set_spec(of_base->sets.sets.data[i])->id;
+    for (size_t i = 0; i < n_sets(of_base); i++) {
+        uint32_t id = nf_set_spec(of_base->sets->sets.data[i])->id;
         if (!find_set(own, id))
             nf_ruleset_remove_set(overlay, id);
     }
@@ -321,10 +369,11 @@ overlay_endpoints(NfRuleset *overlay, const PortParts *own, const PortParts *of_
 {
     uint32_t n_own = n_endpoint_chains(own), n_base = n_endpoint_chains(of_base), i = 0, k = 0;
     bool equal = chains_equal(own, of_base, PORT_ENDPOINT);
+    PortPicks mine = picks_of(own), theirs = picks_of(of_base);
 
     while (i < n_own || k < n_base) {
-        uint32_t x = i < n_own ? pick(&own->picks.reachable, i) : UINT32_MAX;
-        uint32_t y = k < n_base ? pick(&of_base->picks.reachable, k) : UINT32_MAX;
+        uint32_t x = i < n_own ? pick(&mine.reachable, i) : UINT32_MAX;
+        uint32_t y = k < n_base ? pick(&theirs.reachable, k) : UINT32_MAX;
         if (x < y || (x == y && !equal))
             put_chain(overlay, own, endpoint_chain(own->names, x));
         else if (y < x)
@@ -423,7 +472,6 @@ names_new(ProxyCompiler *c, const ProxyServicePort *port)
     names->compiler = proxy_compiler_ref(c);
     service_entry_ref(port->entry);
     names->origin = origins_add_port(c->origins, port);
-    names->text = nf_text_id(c->names, port->text);
     names->node_dependent = depends_on_node(port);
     memset(names->place, NO_PLACE, sizeof names->place);
     for (size_t i = 0; i < PORT_N_SINGLE; i++)
@@ -517,7 +565,8 @@ parts_gone(NfMaker *maker)
 {
     PortParts *p = (PortParts *)maker;
 
-    parts_clear(&p->sets);
+    if (p->sets)
+        parts_free(p->sets);
     names_unref(p->names);
     g_free(p);
 }

@@ -106,6 +106,21 @@ port_text(Arena *arena, const Service *service, const char *port_name)
     return arena_strdup(arena, text);
 }
 
+/* What service_ports_build() allocates. */
+static size_t
+room_for(const Service *service)
+{
+    size_t room = service->n_ports * sizeof(ProxyServicePort) +
+                  (service->n_external_ips + (size_t)service->n_ingress) * sizeof(IpAddr) +
+                  arena_size(service->n_source_ranges * sizeof(IpPrefix));
+
+    for (uint32_t i = 0; i < service->n_ports; i++) {
+        const char *name = service->ports[i].name ? service->ports[i].name : "";
+        room += arena_size(strlen(service->meta.ns) + strlen(service->meta.name) + strlen(name) + (name[0] ? 3 : 2));
+    }
+    return room;
+}
+
 uint32_t
 service_ports_build(const Service *service, IpFamily family, Arena *arena, ProxyServicePort **ret_ports)
 {
@@ -116,6 +131,7 @@ service_ports_build(const Service *service, IpFamily family, Arena *arena, Proxy
     *ret_ports = NULL;
     if (service_is_skipped(service) || !cluster_ip_of_family(service, family, &common.cluster_ip))
         return 0;
+    arena_reserve(arena, room_for(service));
     common.external_ips = external_ips(service, family, arena, &common.n_external_ips);
     common.lb_vips = lb_vips(service, family, arena, &common.n_lb_vips);
     common.source_ranges = source_ranges(service, family, arena, &common.n_source_ranges);

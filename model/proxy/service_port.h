@@ -45,30 +45,27 @@ typedef struct ServiceEntry ServiceEntry;
 ServiceEntry *service_entry_ref(ServiceEntry *entry);
 void service_entry_unref(ServiceEntry *entry);
 
+/* There are as many as ports: fields stand by size. */
 typedef struct {
     const Service *service; /* Borrowed from the store's object (referenced by the map). */
     ServiceEntry *entry;    /* Its holder; NULL: the caller sees to that. */
     const char *ns, *name, *port_name;
-    const char *text; /* "ns/name:port" or "ns/name". */
-    uint8_t proto;
-    uint16_t port, node_port;
-    IpAddr cluster_ip;
+    const char *text;     /* "ns/name:port" or "ns/name". */
     IpAddr *external_ips; /* Of this family, canonical, order kept. */
-    uint32_t n_external_ips;
     IpAddr *lb_vips;
-    uint32_t n_lb_vips;
     IpPrefix *source_ranges;
-    uint32_t n_source_ranges;
-    bool etp_local, itp_local; /* Derived from type and policies. */
-    bool externally_accessible, uses_cluster, uses_local;
-    uint16_t health_check_node_port;
-    bool affinity;
-    int32_t affinity_timeout_s;
-    bool hints_enabled;             /* The annotation that v1.30 wants is set and not disabled. */
     const ProxyEndpoint *endpoints; /* Sorted, without duplicates. */
-    uint32_t n_endpoints;
+    IpAddr cluster_ip;
     uint64_t generation; /* Never given twice; new whenever its Service or any of the Service's endpoints change. */
     uint64_t service_generation; /* The same, of what the Service says of this port, whatever its endpoints. */
+    uint32_t n_external_ips, n_lb_vips, n_source_ranges, n_endpoints;
+    int32_t affinity_timeout_s;
+    uint16_t port, node_port, health_check_node_port;
+    uint8_t proto;
+    bool etp_local : 1, itp_local : 1; /* Derived from type and policies. */
+    bool externally_accessible : 1, uses_cluster : 1, uses_local : 1;
+    bool affinity : 1;
+    bool hints_enabled : 1; /* The annotation that v1.30 wants is set and not disabled. */
 } ProxyServicePort;
 
 /* Builds the map of a family from the store, which it watches. */

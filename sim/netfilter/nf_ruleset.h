@@ -101,6 +101,8 @@ typedef struct {
 /* Elements are copied; they keep their order for printing.  NULL and *error on a duplicate key with another verdict
  * ("File exists", as the kernel says). */
 NfSet *nf_set_new(const NfSetSpec *spec, const NfElem *elems, size_t n, GError **error);
+/* Takes the array, of g_malloc()'s, whether or not there is a set in the end. */
+NfSet *nf_set_new_take(const NfSetSpec *spec, NfElem *elems, size_t n, GError **error);
 NfSet *nf_set_ref(NfSet *set);
 void nf_set_unref(NfSet *set);
 const NfSetSpec *nf_set_spec(const NfSet *set);

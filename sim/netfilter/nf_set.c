@@ -36,6 +36,12 @@ G_DEFINE_QUARK(nf - error, nf_error)
 NfSet *
 nf_set_new(const NfSetSpec *spec, const NfElem *elems, size_t n, GError **error)
 {
+    return nf_set_new_take(spec, g_memdup2(elems, n * sizeof *elems), n, error);
+}
+
+NfSet *
+nf_set_new_take(const NfSetSpec *spec, NfElem *elems, size_t n, GError **error)
+{
     NfSet *set = g_new0(NfSet, 1);
     uint32_t cap = 8;
 
@@ -43,7 +49,7 @@ nf_set_new(const NfSetSpec *spec, const NfElem *elems, size_t n, GError **error)
         cap *= 2;
     set->refs = 1;
     set->spec = *spec;
-    set->elems = g_new(NfElem, MAX(n, 1));
+    set->elems = elems; /* An element never moves up. */
     set->slots = g_new0(Slot, cap);
     set->ranges = g_new(uint32_t, MAX(n, 1));
     set->mask = cap - 1;
@@ -52,6 +58,8 @@ nf_set_new(const NfSetSpec *spec, const NfElem *elems, size_t n, GError **error)
             nf_set_unref(set);
             return NULL;
         }
+    set->elems = g_renew(NfElem, set->elems, set->n);
+    set->ranges = g_renew(uint32_t, set->ranges, set->n_ranges);
     set_find_targets(set);
     return set;
 }
