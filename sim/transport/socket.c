@@ -334,6 +334,8 @@ socket_error_of_icmp(const Packet *pkt)
                                                SOCK_PORT_UNREACH, SOCK_PROHIBITED, SOCK_PROHIBITED};
         return pkt->icmp.code < G_N_ELEMENTS(unreach6) ? unreach6[pkt->icmp.code] : SOCK_OK;
     }
+    if (pkt->icmp.type == 4)
+        return SOCK_PROTO_UNREACH; /* Parameter problem, which is what a header that nobody knows is. */
     return pkt->icmp.type == 3 ? SOCK_TTL_EXCEEDED : SOCK_OK;
 }
 

@@ -11,6 +11,8 @@ import struct
 import threading
 import time
 
+import associations
+
 CLUSTER_DOMAIN = "cluster.local"
 NDOTS = 5
 A, AAAA = 1, 28
@@ -30,7 +32,14 @@ class Servers:
     """Listening sockets and their threads."""
 
     def __init__(self):
-        self.sockets = {}
+        self.sockets, self.hosts = {}, {}
+
+    def speak_sctp(self, space, port=None):
+        """As a kernel that has loaded its module: from then on what nobody takes is answered by ABORT."""
+        if space.label not in self.hosts:
+            self.hosts[space.label] = associations.Host(space)
+        if port:
+            self.hosts[space.label].ports.add(port)
 
     def listen(self, space, port, proto, handler):
         if (space.label, port, proto) in self.sockets:
@@ -52,6 +61,8 @@ class Servers:
             except OSError:
                 pass
             sock.close()
+        for key in [k for k in self.hosts if label is None or k == label]:
+            self.hosts.pop(key).close()
 
 
 def accept_all(server, handler):

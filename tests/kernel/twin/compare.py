@@ -1,6 +1,6 @@
 """The packets, the outcome and the connections of one flow, in the kernel and in the simulation.
 
-Compared per interface: the order of all that opens, refuses or breaks (SYN, SYN-ACK, RST, ICMP errors), and for each
+Compared per interface: the order of all that opens, refuses or breaks (SYN, SYN-ACK, RST, ICMP errors, SCTP), and for each
 direction of a connection that of data, FIN and datagrams (how the two directions mix depends on when a process is woken)."""
 
 import re
@@ -21,7 +21,7 @@ def table_of(sightings, known, only_first):
         if s.interface.endswith("/lo"):  # There a kernel shows what is never on a wire, twice.
             continue
         text = packet.text(known)
-        if packet.kind == "ICMP" or packet.detail in WHOLE:
+        if packet.kind in ("ICMP", "SCTP") or packet.detail in WHOLE:
             key = s.interface
         elif packet.kind == "UDP" or packet.detail in EACH:
             key = "%s %s > %s" % ((s.interface,) + packet.names(known))
@@ -44,7 +44,7 @@ def packet_differences(kernel, simulated):
 
 
 LIVE = ("ESTABLISHED", "FIN_WAIT", "CLOSE_WAIT", "LAST_ACK", "TIME_WAIT", "CLOSE")
-PROTOCOLS = ("tcp", "udp")
+PROTOCOLS = ("tcp", "udp", "sctp")
 
 
 def port_word(word, known):
@@ -63,9 +63,9 @@ def connections(text, known, ends=None):
             continue
         if ends is not None and not tuples_of(words) & ends:
             continue
-        state = words[3] if words[0] == "tcp" else ""
-        rest = [port_word(w, known) for w in words[4 if words[0] == "tcp" else 3:]]
-        if state in LIVE:
+        state = words[3] if words[0] != "udp" else ""
+        rest = [port_word(w, known) for w in words[4 if state else 3:]]
+        if words[0] == "tcp" and state in LIVE:
             state = "LIVE"
             rest = [w for w in rest if w != "[ASSURED]"]
         result.add(" ".join([words[0], state] + rest))

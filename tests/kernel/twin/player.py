@@ -1,6 +1,7 @@
 """Plays a scenario's flows in the kernel and holds each against the simulation."""
 
 from apps import HttpClient, datagram, outcome_of, seconds
+from associations import associate
 from compare import connections, outcome_differences, packet_differences, table_of
 from scenario import MAX_REQUESTS, PLACES, Simulation, is_address, split_end
 from topology import NotPlayable
@@ -114,8 +115,6 @@ class Player:
             return "through a cloud's load balancer, whose choice and probes are no kernel's"
         if unit.flow["outcome"] == "unresolved" and unit.end - unit.start > RESOLVING:
             return "a resolver that waits seconds for each lost answer"
-        if unit.flow["proto"] == "sctp":
-            return "SCTP: kernels without its module have no sockets for it"
         return None
 
     def play_unit(self, step, unit):
@@ -229,7 +228,17 @@ class Player:
         source = step.fields.get("sourcePort", 0)
         if flow["proto"] == "udp":
             return datagram(space, host, port, wait, source) + (None,)
+        if flow["proto"] == "sctp":
+            return self.play_association(space, host, port, wait, source)
         return self.play_http(step, unit, HttpClient(space, host, port, source), wait)
+
+    def play_association(self, space, *arguments):
+        self.world.servers.speak_sctp(space)
+        try:
+            associate(space, *arguments)
+            return "connected", {}, None
+        except (OSError, TimeoutError) as error:
+            return outcome_of(error), {}, None
 
     def play_http(self, step, unit, client, wait):
         requests = step.fields.get("requests", 1)

@@ -217,7 +217,7 @@ class Unit:
         for s in self.simulation.since(self.start):
             if s.at > self.end:
                 return None
-            if s.interface.startswith(where) and s.packet.kind in ("TCP", "UDP") and s.packet.dst == address and \
+            if s.interface.startswith(where) and s.packet.kind in ("TCP", "UDP", "SCTP") and s.packet.dst == address and \
                     s.packet.ports[1] == (port or 53):
                 return s.packet
         return None

@@ -8,6 +8,8 @@ import select
 import socket
 import struct
 
+import associations
+
 EPOCH = 946684800  # Simulations begin at 2000-01-01.
 SO_TIMESTAMPNS = 35
 WARM_UP_PORT = 9   # Datagrams to it teach neighbours each other; they are not compared.
@@ -44,6 +46,9 @@ class Packet:
                 self.inner = Packet(b"\0" * 12 + (b"\x08\x00" if icmp == 1 else b"\x86\xdd") + body[8:])
         elif proto == 17:
             self.kind, self.ports, self.detail = "UDP", struct.unpack("!HH", body[:4]), ""
+        elif proto == associations.PROTO:
+            self.kind, self.ports = "SCTP", struct.unpack("!HH", body[:4])
+            self.detail = associations.NAMES.get(body[12], str(body[12])) if len(body) > 12 else ""
         elif proto == 6 and len(body) >= 14:
             self.kind, self.ports = "TCP", struct.unpack("!HH", body[:4])
             flags = body[13] & 0x17

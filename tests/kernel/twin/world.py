@@ -98,6 +98,8 @@ class World:
             elif proto == "UDP":
                 is_dns = item["metadata"].get("labels", {}).get("k8s-app") == "kube-dns"
                 self.servers.listen(space, port, "udp", self.dns.answer if is_dns else app.echo)
+            else:
+                self.servers.speak_sctp(space, port)
 
     def application_of(self, name, item):
         for document in self.scenario.all("Application"):

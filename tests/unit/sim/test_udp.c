@@ -125,7 +125,11 @@ static void
 test_sctp(void)
 {
     TransportWorld *w = transport_world_new(1);
-    Peer peer = {0}, refused = {0}, lost = {0};
+    Peer peer = {0}, refused = {0}, lost = {0}, mute = {0}, mute6 = {0};
+    /* Nobody there speaks SCTP yet. */
+    sctp_connect(w->client, ip("10.0.1.2"), 7, NULL, &callbacks, &mute, NULL);
+    sctp_connect(w->client, ip("fd01::2"), 7, NULL, &callbacks, &mute6, NULL);
+    transport_world_run(w, SIMTIME_SEC);
     echo_server_new(w->server, IPPROTO_SCTP_, IPADDR_ANY4, 7, NULL, NULL, NULL, NULL);
     Socket *s = sctp_connect(w->client, ip("10.0.1.2"), 7, NULL, &callbacks, &peer, NULL);
     sctp_connect(w->client, ip("10.0.1.2"), 8, NULL, &callbacks, &refused, NULL);
@@ -135,6 +139,8 @@ test_sctp(void)
     T_EQ_STR(peer.text, "hello");
     T_EQ_U64(refused.error, SOCK_RST);
     T_EQ_U64(lost.error, SOCK_NET_UNREACH);
+    T_EQ_U64(mute.error, SOCK_PROTO_UNREACH);
+    T_EQ_U64(mute6.error, SOCK_PROTO_UNREACH);
     T_EQ_U64(sockets_len(w->server), 2);
     socket_close(s);
     transport_world_run(w, SIMTIME_SEC);
