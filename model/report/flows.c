@@ -333,8 +333,7 @@ on_record(TraceSink *sink, const TraceRecord *r)
     if (!r->pkt)
         return;
     if (r->kind == TRACE_RULE) {
-        if (r->rule.nat)
-            on_rule(book, r);
+        on_rule(book, r);
         return;
     }
     if (tells_nothing(r))
@@ -367,9 +366,9 @@ flow_book_new(Cluster *cluster)
     book->names = g_string_chunk_new(256);
     book->arena.block_size = BLOCK_SIZE;
     htable_init(&book->by_id, sizeof(uint64_t), sizeof(Flow *));
-    book->sink.mask = TRACE_BIT(TRACE_RULE) | TRACE_BIT(TRACE_NAT) | TRACE_BIT(TRACE_DROP) | TRACE_BIT(TRACE_REJECT) |
+    /* Rules in nat chains rewrite and mark; of a rule that ends a packet, TRACE_DROP tells. */
+    book->sink.mask = TRACE_NAT_RULES | TRACE_BIT(TRACE_NAT) | TRACE_BIT(TRACE_DROP) | TRACE_BIT(TRACE_REJECT) |
                       TRACE_BIT(TRACE_DELIVER) | TRACE_BIT(TRACE_HOOK) | TRACE_BIT(TRACE_ROUTE);
-    book->sink.only_nat_rules = true; /* They rewrite and mark; of a rule that ends a packet, TRACE_DROP tells. */
     book->sink.record = on_record;
     trace_add_sink(cluster_sim(cluster), &book->sink);
     return book;

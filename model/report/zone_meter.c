@@ -60,8 +60,6 @@ on_device(ZoneMeter *m, const TraceRecord *r)
     uint32_t zone;
     const uint32_t *left;
 
-    if (netdev_kind(r->dev) != DEV_ETHER)
-        return;
     node = cluster_node_of_host(m->cluster, r->host);
     if (!node || r->dev != node->eth0)
         return;
@@ -119,8 +117,7 @@ zone_meter_new(Cluster *cluster, FlowBook *book)
         m->pairs[i].from = m->zones.data[i / m->zones.len];
         m->pairs[i].to = m->zones.data[i % m->zones.len];
     }
-    m->sink.mask =
-        TRACE_BIT(TRACE_DEV_OUT) | TRACE_BIT(TRACE_DEV_IN) | TRACE_BIT(TRACE_DELIVER) | TRACE_BIT(TRACE_DROP);
+    m->sink.mask = TRACE_NIC_FRAMES | TRACE_BIT(TRACE_DELIVER) | TRACE_BIT(TRACE_DROP);
     m->sink.record = on_record;
     trace_add_sink(cluster_sim(cluster), &m->sink);
     return m;

@@ -50,9 +50,8 @@ struct Sim {
     bool stopped;         /* Set by sim_stop(), the event limit or a signal; sim_run_until() returns. */
     ChanceSource *chance; /* Borrowed or &keyed; never NULL. */
     ChanceKeyed keyed;
-    TraceSink *sinks;        /* Linked list, in the order of registration. */
-    uint32_t trace_mask;     /* OR of the sinks' masks: test this before making a record. */
-    uint32_t trace_nat_mask; /* The same for rules of nat chains. */
+    TraceSink *sinks;    /* Linked list, in the order of registration. */
+    uint32_t trace_mask; /* OR of the sinks' masks: test this before making a record. */
     PacketPool *packets;
     uint64_t next_packet_id;
     struct TimerPool *timers;          /* sim/engine/timer.h */

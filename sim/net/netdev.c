@@ -330,10 +330,12 @@ netdev_drop(NetDev *dev, Packet *pkt, DropReason reason)
 void
 netdev_trace(NetDev *dev, TraceKind kind, const Packet *pkt)
 {
-    if (!trace_wants(dev->host->sim, kind))
+    uint32_t bits = TRACE_BIT(kind) | (dev->kind == DEV_ETHER ? TRACE_NIC_FRAMES : 0);
+
+    if (!(dev->host->sim->trace_mask & bits))
         return;
     TraceRecord record = {.kind = kind, .host = dev->host, .dev = dev, .pkt = pkt};
-    trace_emit(dev->host->sim, &record);
+    trace_emit_part(dev->host->sim, &record, bits);
 }
 
 SimEntity *

@@ -153,9 +153,12 @@ quick_match(NfWalk *walk, const NfExpr *expr)
 static void
 trace_rule(NfWalk *walk, TraceKind kind, uint32_t depth)
 {
+    uint32_t bits = TRACE_BIT(kind);
     TraceRecord record;
 
-    if (!(walk->traced & TRACE_BIT(kind)))
+    if (kind == TRACE_RULE && walk->nat)
+        bits |= TRACE_NAT_RULES;
+    if (!(walk->traced & bits))
         return;
     record = (TraceRecord){.kind = kind, .host = walk->host, .pkt = walk->pkt};
     record.rule.ruleset = walk->rs;
@@ -163,10 +166,9 @@ trace_rule(NfWalk *walk, TraceKind kind, uint32_t depth)
     record.rule.index = walk->index;
     record.rule.tried = MIN(walk->index + 1, walk->chain->n_rules);
     record.rule.hook = walk->hook;
-    record.rule.nat = walk->nat;
     record.rule.depth = (uint8_t)depth;
     record.rule.set_elem = walk->set_elem;
     record.rule.draw = walk->draw;
     record.rule.draw_n = walk->draw_n;
-    trace_emit(walk->sim, &record);
+    trace_emit_part(walk->sim, &record, bits);
 }

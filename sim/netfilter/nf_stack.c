@@ -318,7 +318,7 @@ run_nat(NfStack *nf, NfWalk *walk, const Entry *nat, uint32_t n_nat, NfResult *r
     for (uint32_t i = 0; first && i < n_nat && nat_needs_setup(pkt, manip); i++) {
         walk->rs = nat[i].rs;
         walk->nat = true;
-        walk->traced = nf->sim->trace_nat_mask & RULE_RECORDS;
+        walk->traced = nf->sim->trace_mask & (RULE_RECORDS | TRACE_NAT_RULES);
         nf_eval(walk, nat[i].chain, ret_result);
         walk->nat = false;
         walk->traced = nf->sim->trace_mask & RULE_RECORDS;

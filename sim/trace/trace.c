@@ -35,12 +35,16 @@ trace_remove_sink(Sim *sim, TraceSink *sink)
 void
 trace_emit(Sim *sim, TraceRecord *record)
 {
-    uint32_t bit = TRACE_BIT(record->kind);
+    trace_emit_part(sim, record, TRACE_BIT(record->kind));
+}
 
+void
+trace_emit_part(Sim *sim, TraceRecord *record, uint32_t bits)
+{
     record->at = sim->now;
     for (TraceSink *sink = sim->sinks, *next; sink; sink = next) {
         next = sink->next; /* A sink may remove itself. */
-        if (sink->mask & bit)
+        if (sink->mask & bits)
             sink->record(sink, record);
     }
 }
@@ -48,9 +52,7 @@ trace_emit(Sim *sim, TraceRecord *record)
 static void
 update_mask(Sim *sim)
 {
-    sim->trace_mask = sim->trace_nat_mask = 0;
-    for (const TraceSink *sink = sim->sinks; sink; sink = sink->next) {
-        sim->trace_mask |= sink->only_nat_rules ? sink->mask & ~TRACE_BIT(TRACE_RULE) : sink->mask;
-        sim->trace_nat_mask |= sink->mask;
-    }
+    sim->trace_mask = 0;
+    for (const TraceSink *sink = sim->sinks; sink; sink = sink->next)
+        sim->trace_mask |= sink->mask;
 }

@@ -36,6 +36,10 @@ typedef enum {
 #define TRACE_BIT(kind) (1u << (kind))
 #define TRACE_ALL       (TRACE_BIT(TRACE_N_KINDS) - 1 - TRACE_BIT(TRACE_RULE_MISS))
 
+/* Parts of kinds, for the masks of sinks that can do without the rest. */
+#define TRACE_NAT_RULES  TRACE_BIT(TRACE_N_KINDS)     /* TRACE_RULE in nat chains. */
+#define TRACE_NIC_FRAMES TRACE_BIT(TRACE_N_KINDS + 1) /* TRACE_DEV_OUT and TRACE_DEV_IN of Ethernet interfaces. */
+
 typedef enum {
     TRACE_CT_NEW,
     TRACE_CT_CONFIRM,
@@ -64,7 +68,6 @@ typedef struct {
             uint32_t tried; /* Rules that a linear walk compares in this chain up to and including this one. */
             uint8_t hook;
             uint8_t depth;         /* Of chain calls. */
-            bool nat;              /* In nat chains. */
             uint32_t set_elem;     /* 1-based element of the map that decided (verdict maps), or 0. */
             uint32_t draw, draw_n; /* Outcome of a random draw and their number; 0, 0: none. */
         } rule;
@@ -109,17 +112,17 @@ typedef struct {
 } TraceRecord;
 
 struct TraceSink {
-    uint32_t mask; /* OR of TRACE_BIT(); constant while registered. */
+    uint32_t mask; /* OR of TRACE_BIT() and parts; constant while registered. */
     void (*record)(TraceSink *sink, const TraceRecord *record);
     TraceSink *next;
-    bool
-        only_nat_rules; /* Of TRACE_RULE, those of nat chains will do: most packets never meet one.  Others may come. */
 };
 
 void trace_add_sink(Sim *sim, TraceSink *sink);
 void trace_remove_sink(Sim *sim, TraceSink *sink);
 /* Hands the record to the sinks that want it; sets record->at. */
 void trace_emit(Sim *sim, TraceRecord *record);
+/* The same for a record that belongs to a part too: 'bits' of its kind and that. */
+void trace_emit_part(Sim *sim, TraceRecord *record, uint32_t bits);
 
 static inline bool
 trace_wants(const Sim *sim, TraceKind kind)
