@@ -4,6 +4,7 @@
 
 #include "model/network/node_proxy.h"
 #include "model/report/describe_private.h"
+#include "sim/engine/htable.h"
 #include "sim/netfilter/nf_text.h"
 
 typedef struct {
@@ -30,7 +31,8 @@ without_chain(const char *rule, const char *chain)
     return g_str_has_prefix(rule, prefix) ? rule + strlen(prefix) : rule;
 }
 
-static void
+/* False: nothing in the chain is of the object. */
+static bool
 append_chain(GString *out, const ProxyCompiler *compiler, const NfRuleset *rs, const NfChain *chain, const char *object)
 {
     const NfNames *names = nf_ruleset_names(rs);
@@ -38,9 +40,9 @@ append_chain(GString *out, const ProxyCompiler *compiler, const NfRuleset *rs, c
     bool titled = false;
 
     for (uint32_t r = 0; r < nf_chain_n_rules(chain); r++) {
-        g_autoptr(GString) rule = g_string_new(NULL);
         if (!is_of(compiler, chain, r, object))
             continue;
+        g_autoptr(GString) rule = g_string_new(NULL);
         if (!titled)
             g_string_append_printf(out, "  %s%s %s:\n", nf_ruleset_family(rs) == FAMILY_IPV6 ? "IPv6 " : "",
                                    nf_chain_table(names, id), nf_chain_name(names, id));
@@ -48,10 +50,12 @@ append_chain(GString *out, const ProxyCompiler *compiler, const NfRuleset *rs, c
         nf_print_rule(rule, rs, chain, r);
         g_string_append_printf(out, "    %u  %s\n", r + 1, without_chain(rule->str, nf_chain_name(names, id)));
     }
+    return titled;
 }
 
+/* 'others': a rule set by the family and id of a chain of it that has nothing of the object; nodes share chains. */
 static void
-append_family(GString *out, const ClusterNode *node, IpFamily family, const char *object)
+append_family(GString *out, const ClusterNode *node, IpFamily family, const char *object, HTable *others)
 {
     const ProxyCompiler *compiler = node_proxy_compiler(node->proxy, family);
     const NfRuleset *rs = node_proxy_ruleset(node->proxy, family);
@@ -62,8 +66,14 @@ append_family(GString *out, const ClusterNode *node, IpFamily family, const char
         return;
     ids = nf_ruleset_chain_ids(rs, &n);
     for (size_t i = 0; i < n; i++) {
-        NfChain *chain = nf_ruleset_take_chain(rs, ids[i]);
-        append_chain(out, compiler, rs, chain, object);
+        uint64_t key = (uint64_t)family << 32 | ids[i];
+        const NfRuleset **other = htable_find(others, &key);
+        NfChain *chain;
+        if (other && nf_ruleset_same_chain(*other, rs, ids[i]))
+            continue;
+        chain = nf_ruleset_take_chain(rs, ids[i]);
+        if (!append_chain(out, compiler, rs, chain, object))
+            *(const NfRuleset **)htable_insert(others, &key, NULL) = rs;
         nf_chain_unref(chain);
     }
 }
@@ -100,14 +110,17 @@ describe_proxy(GString *out, const Describe *d, const Service *service)
     g_autoptr(GArray) groups = g_array_new(FALSE, FALSE, sizeof(NodeGroup));
     size_t n;
     ClusterNode *const *nodes = cluster_nodes(d->cluster, &n);
+    HTable others;
 
+    htable_init(&others, sizeof(uint64_t), sizeof(const NfRuleset *));
     g_array_set_clear_func(groups, group_clear);
     for (size_t i = 0; i < n; i++) {
         GString *text = g_string_new(NULL);
-        append_family(text, nodes[i], FAMILY_IPV4, object);
-        append_family(text, nodes[i], FAMILY_IPV6, object);
+        append_family(text, nodes[i], FAMILY_IPV4, object, &others);
+        append_family(text, nodes[i], FAMILY_IPV6, object, &others);
         add_node(groups, nodes[i]->name, text);
     }
+    htable_clear(&others);
     for (guint i = 0; i < groups->len; i++) {
         const NodeGroup *g = &g_array_index(groups, NodeGroup, i);
         g_string_append_printf(out, "Kube-Proxy on %s:\n%s", g->nodes->str,

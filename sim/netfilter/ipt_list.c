@@ -5,6 +5,7 @@
 
 #include <string.h>
 
+#include "sim/engine/htable.h"
 #include "sim/netfilter/ipt_names.h"
 #include "sim/netfilter/ipt_print.h"
 #include "sim/netfilter/nf_text.h"
@@ -16,8 +17,8 @@ typedef struct {
     const NfListOptions *options;
 } List;
 
-static void print_chain(const List *list, const NfChain *chain, const NfChain *const *all, size_t n_all);
-static uint32_t count_references(uint32_t chain_id, const NfChain *const *all, size_t n_all);
+static void print_chain(const List *list, const NfChain *chain, const HTable *references);
+static void count_references(HTable *references, const NfChain *const *chains, size_t n);
 static void print_header(const List *list);
 static void print_rule(const List *list, const NfChain *chain, uint32_t index);
 static void print_number(const List *list, uint64_t number, bool in_columns);
@@ -33,22 +34,26 @@ nf_print_iptables_list(GString *out, const NfRuleset *rs, const NfState *state, 
     size_t n, n_printed = 0;
     g_autofree IptChain *ids = ipt_table_chains(rs, table, &n);
     g_autofree const NfChain **chains = g_new(const NfChain *, n + 1);
+    HTable references;
 
     for (size_t i = 0; i < n; i++)
         chains[i] = nf_ruleset_chain(rs, ids[i].id);
+    htable_init(&references, sizeof(uint32_t), sizeof(uint32_t));
+    count_references(&references, chains, n);
     for (size_t i = 0; i < n; i++) {
         const char *name = nf_chain_name(nf_ruleset_names(rs), nf_chain_spec(chains[i])->id);
         if (options->chain && strcmp(options->chain, name) != 0)
             continue;
         if (n_printed++)
             g_string_append_c(out, '\n');
-        print_chain(&list, chains[i], chains, n);
+        print_chain(&list, chains[i], &references);
     }
+    htable_clear(&references);
     return n_printed || !options->chain;
 }
 
 static void
-print_chain(const List *list, const NfChain *chain, const NfChain *const *all, size_t n_all)
+print_chain(const List *list, const NfChain *chain, const HTable *references)
 {
     const NfChainSpec *spec = nf_chain_spec(chain);
     GString *out = list->out;
@@ -68,26 +73,26 @@ print_chain(const List *list, const NfChain *chain, const NfChain *const *all, s
         }
         g_string_append(out, ")\n");
     } else {
-        g_string_append_printf(out, "%u references)\n", count_references(spec->id, all, n_all));
+        const uint32_t *count = htable_find(references, &spec->id);
+        g_string_append_printf(out, "%u references)\n", count ? *count : 0);
     }
     print_header(list);
     for (uint32_t i = 0; i < nf_chain_n_rules(chain); i++)
         print_rule(list, chain, i);
 }
 
-static uint32_t
-count_references(uint32_t chain_id, const NfChain *const *all, size_t n_all)
+/* Jumps and gotos to each chain, by its id. */
+static void
+count_references(HTable *references, const NfChain *const *chains, size_t n)
 {
-    uint32_t n = 0;
-
-    for (size_t c = 0; c < n_all; c++) {
-        for (uint32_t r = 0; r < nf_chain_n_rules(all[c]); r++) {
-            const NfRule *rule = nf_chain_rule(all[c], r);
-            const NfExpr *last = rule->n ? nf_chain_exprs(all[c], rule) + rule->n - 1 : NULL;
-            n += last && (last->op == NFX_JUMP || last->op == NFX_GOTO) && last->a == chain_id;
+    for (size_t c = 0; c < n; c++) {
+        for (uint32_t r = 0; r < nf_chain_n_rules(chains[c]); r++) {
+            const NfRule *rule = nf_chain_rule(chains[c], r);
+            const NfExpr *last = rule->n ? nf_chain_exprs(chains[c], rule) + rule->n - 1 : NULL;
+            if (last && (last->op == NFX_JUMP || last->op == NFX_GOTO))
+                ++*(uint32_t *)htable_insert(references, &last->a, NULL);
         }
     }
-    return n;
 }
 
 static void
