@@ -170,8 +170,10 @@ bench-growth: $(BUILD)/tests/bench/bench_growth ## cost against nodes and Servic
 	$(Q)bash tests/bench/growth.sh $(BUILD)
 large: all $(BUILD)/tests/bench/large ## a large cluster and a scenario into $(BUILD)/large/; LARGE="nodes services endpoints connections json"
 	$(Q)$(BUILD)/tests/bench/large $(BUILD)/large $(LARGE)
-bench-peers: $(BUILD)/tests/bench/bench_star ## the star in ns-3 beside ours; NS3=PREFIX of a release build of ns-3.37
-	$(Q)CXX='$(or $(CXX),c++)' bash tests/bench/peers/run.sh $(BUILD) $(NS3)
+peer_programs = $(addprefix $(BUILD)/tests/bench/,bench_star bench_verdict peers/kernel_peer)
+bench-peers: all $(peer_programs) ## ns-3 (NS3=PREFIX of a release build of 3.37) and, as root, this kernel beside ours
+	$(Q)CXX='$(or $(CXX),c++)' bash tests/bench/peers/ns3.sh $(BUILD) $(NS3) || [ $$? -eq 77 ]
+	$(Q)bash tests/bench/peers/kernel.sh $(BUILD) || [ $$? -eq 77 ]
 
 # --- Order --------------------------------------------------------------------------------------------------------
 layers: ## fail if an include points up the tree

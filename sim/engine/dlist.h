@@ -1,10 +1,11 @@
 #ifndef SIM_ENGINE_DLIST_H
 #define SIM_ENGINE_DLIST_H
 
-/* Doubly linked lists of what has members 'prev' and 'next' of its own type: put in front and taken out in constant time
+/* Doubly linked lists of what has members 'prev' and 'next' of its own type: put in front and taken out in constant
+ * time
  *
- * 'head' is the pointer to the first; an item is in one list at most, and its own 'next' is kept when it is taken out, so
- * that a loop may go on from there. */
+ * 'head' is the pointer to the first; an item is in one list at most, and its own 'next' is kept when it is taken out,
+ * so that a loop may go on from there. */
 
 #define dlist_push(head, item)                                                                                         \
     do {                                                                                                               \

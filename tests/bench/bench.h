@@ -51,6 +51,7 @@ typedef struct {
     const char *network; /* "routed" or "bridge". */
     const char *mode;    /* "iptables" or "nftables". */
     bool no_apps;        /* Pods without applications. */
+    bool udp_only;       /* Services with one port, 81/UDP, instead of that and 80/TCP. */
 } BenchCluster;
 
 static inline void
@@ -63,6 +64,8 @@ bench_pod_ip(const BenchCluster *c, uint32_t pod, uint32_t *node, char *text, si
 static inline GString *
 bench_cluster_yaml(const BenchCluster *c)
 {
+    const char *tcp = c->udp_only ? "" : "{name: p, port: 80, protocol: TCP}, ";
+    const char *tcp_target = c->udp_only ? "" : "{name: p, port: 8080, protocol: TCP}, ";
     GString *out = g_string_new(NULL);
 
     g_string_append_printf(out,
@@ -84,12 +87,11 @@ bench_cluster_yaml(const BenchCluster *c)
         g_string_append_printf(
             out,
             "---\napiVersion: v1\nkind: Service\nmetadata: {name: svc-%u, namespace: default}\n"
-            "spec:\n  clusterIP: 10.%u.%u.%u\n  ports: [{name: p, port: 80, protocol: TCP}, {name: u, port: 81, "
-            "protocol: UDP}]\n---\napiVersion: discovery.k8s.io/v1\nkind: EndpointSlice\n"
+            "spec:\n  clusterIP: 10.%u.%u.%u\n  ports: [%s{name: u, port: 81, protocol: UDP}]\n---\napiVersion: "
+            "discovery.k8s.io/v1\nkind: EndpointSlice\n"
             "metadata: {name: svc-%u-x, namespace: default, labels: {kubernetes.io/service-name: svc-%u}}\n"
-            "addressType: IPv4\nports: [{name: p, port: 8080, protocol: TCP}, {name: u, port: 8081, protocol: "
-            "UDP}]\nendpoints:\n",
-            s, 128 + s / 62500, s / 250 % 250, 2 + s % 250, s, s);
+            "addressType: IPv4\nports: [%s{name: u, port: 8081, protocol: UDP}]\nendpoints:\n",
+            s, 128 + s / 62500, s / 250 % 250, 2 + s % 250, tcp, s, s, tcp_target);
         for (uint32_t e = 0; e < c->endpoints; e++) {
             uint32_t node;
             char ip[32];

@@ -1,5 +1,5 @@
 #!/bin/bash
-# Builds star.cc against ns-3 and runs it beside bench_star.  Usage: tests/bench/peers/run.sh BUILD [PREFIX]
+# Builds star.cc against ns-3 and runs it beside bench_star.  Usage: tests/bench/peers/ns3.sh BUILD [PREFIX]
 #
 # PREFIX: where a release build of ns-3 (logging and asserts off) is installed; else the package libns3-dev, which is no
 # optimised build: it flatters us by a factor of about 1.6.
