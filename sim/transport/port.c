@@ -1,8 +1,10 @@
 /* Ports: binding, ephemeral ports, look-up by port
  *
- * Linux gives a connecting TCP socket any port of ip_local_port_range for which the full tuple is free
- * (__inet_hash_connect): the same port serves many destinations.  A bound port (listener, UDP) is exclusive unless the
- * addresses differ.  The search starts at a place drawn from the seed, the host and the flow, and goes round once. */
+ * Linux gives a connecting TCP socket a port of ip_local_port_range for which the full tuple is free
+ * (__inet_hash_connect): the same port serves many destinations.  To one destination the next connection takes the next
+ * port but one, so that a port comes again only after half the range; where it starts depends on both addresses and the
+ * host.  The other parity follows when no port of the first is free.  A bound port (listener, UDP) is exclusive unless
+ * the addresses differ; the search for one starts at a place drawn from the seed, the host and the flow. */
 
 #include "sim/transport/socket_table.h"
 
@@ -120,13 +122,55 @@ socket_unbind(Socket *s)
     s->bound = false;
 }
 
-SocketError
-socket_connect(Socket *s)
+static bool
+tuple_is_free(SocketTable *table, const SocketKey *key)
+{
+    return !port_is_bound(table, key->proto, key->local, key->local_port) && !socket_find(table, key) &&
+           !tcp_time_wait_blocks(table, key);
+}
+
+/* Of a TCP connection.  As in the kernel, one time in sixteen two steps are taken instead of one. */
+static bool
+next_port(Socket *s)
 {
     SocketTable *table = s->table;
     const HostSysctls *sysctls = host_sysctls(table->host);
     uint32_t range = (uint32_t)(sysctls->port_range_max - sysctls->port_range_min) + 1;
-    uint32_t start;
+    uint32_t n = range > 1 ? range & ~1u : range;
+    uint64_t hash = rng_hash(table->secret, &s->key, sizeof s->key);
+    uint32_t *taken = &table->ports_taken[hash % G_N_ELEMENTS(table->ports_taken)];
+    uint32_t offset = (*taken + (uint32_t)(hash >> 32)) % n & ~1u;
+
+    for (uint32_t parity = 0; parity < 2; parity++)
+        for (uint32_t i = 0; i < n; i += 2) {
+            s->key.local_port = (uint16_t)(sysctls->port_range_min + (offset + parity + i) % n);
+            if (!tuple_is_free(table, &s->key))
+                continue;
+            *taken += i + 2 + (i == 0 && rng_mix(hash, s->flow) % 16 == 0 ? 2 : 0);
+            return true;
+        }
+    return false;
+}
+
+static bool
+drawn_port(Socket *s)
+{
+    const HostSysctls *sysctls = host_sysctls(s->table->host);
+    uint32_t range = (uint32_t)(sysctls->port_range_max - sysctls->port_range_min) + 1;
+    uint32_t start = first_candidate(s, range);
+
+    for (uint32_t i = 0; i < range; i++) {
+        s->key.local_port = (uint16_t)(sysctls->port_range_min + (start + i) % range);
+        if (tuple_is_free(s->table, &s->key))
+            return true;
+    }
+    return false;
+}
+
+SocketError
+socket_connect(Socket *s)
+{
+    SocketTable *table = s->table;
 
     if (ipaddr_is_any(&s->key.local) && !ip_source_for(table->host, s->key.remote, &s->key.local))
         return SOCK_ENETUNREACH;
@@ -137,14 +181,9 @@ socket_connect(Socket *s)
         socket_hash(s);
         return SOCK_OK;
     }
-    start = first_candidate(s, range);
-    for (uint32_t i = 0; i < range; i++) {
-        s->key.local_port = (uint16_t)(sysctls->port_range_min + (start + i) % range);
-        if (!port_is_bound(table, s->key.proto, s->key.local, s->key.local_port) && !socket_find(table, &s->key) &&
-            !tcp_time_wait_blocks(table, &s->key)) {
-            socket_hash(s);
-            return SOCK_OK;
-        }
+    if (s->key.proto == IPPROTO_TCP_ ? next_port(s) : drawn_port(s)) {
+        socket_hash(s);
+        return SOCK_OK;
     }
     s->key.local_port = 0;
     return SOCK_NO_PORTS;

@@ -65,8 +65,9 @@ struct SocketTable {
     VEC(Packet *) backlog; /* Came while sending. */
     uint32_t sending;
     bool backlog_scheduled;
-    bool sctp_loaded; /* The first SCTP socket loads the module: before, its packets meet no protocol. */
-    uint64_t n_flows; /* Ids made. */
+    bool sctp_loaded;        /* The first SCTP socket loads the module: before, its packets meet no protocol. */
+    uint64_t n_flows;        /* Ids made. */
+    uint32_t ports_taken[8]; /* By TCP connections, by a hash of both addresses and the port they go to. */
     Pool tcp_conns, tx_slices, rx_slices;
     uint64_t secret;  /* Of this host: initial sequence numbers and the like. */
     struct App *apps; /* Owned; a list. */

@@ -56,4 +56,4 @@ $ svcsim netstat calls.yaml --node minikube -ntlp | grep -e 10.96.154.187 -e 320
 $ svcsim netstat calls.yaml --host client/laptop -n --at 5s
 Active Internet connections (w/o servers)
 Proto Recv-Q Send-Q Local Address           Foreign Address         State      
-tcp        0      0 203.0.113.7:43849       192.168.49.2:32073      ESTABLISHED
+tcp        0      0 203.0.113.7:43968       192.168.49.2:32073      ESTABLISHED

@@ -1,21 +1,21 @@
 Packets, as tcpdump prints them.
 $ svcsim tcpdump calls.yaml --node minikube-m02 -i any host 192.168.49.2 and port 32073
-00:00:01.000250 eth0  In  IP minikube.45032 > minikube-m02.32073: Flags [S], seq 2006168429, win 64240, options [mss 1460,sackOK,TS val 2481866052 ecr 0,nop,wscale 7], length 0
-00:00:01.000270 eth0  Out IP minikube-m02.32073 > minikube.45032: Flags [S.], seq 3921741088, ack 2006168430, win 65160, options [mss 1460,sackOK,TS val 871367689 ecr 2481866052,nop,wscale 7], length 0
-00:00:01.000770 eth0  In  IP minikube.45032 > minikube-m02.32073: Flags [.], ack 1, win 502, options [nop,nop,TS val 2481866052 ecr 871367689], length 0
-00:00:01.000770 eth0  In  IP minikube.45032 > minikube-m02.32073: Flags [P.], seq 1:101, ack 1, win 502, options [nop,nop,TS val 2481866052 ecr 871367689], length 100
-00:00:01.000790 eth0  Out IP minikube-m02.32073 > minikube.45032: Flags [.], ack 101, win 511, options [nop,nop,TS val 871367689 ecr 2481866052], length 0
-00:00:01.000790 eth0  Out IP minikube-m02.32073 > minikube.45032: Flags [P.], seq 1:165, ack 101, win 511, options [nop,nop,TS val 871367689 ecr 2481866052], length 164
-00:00:01.000790 eth0  Out IP minikube-m02.32073 > minikube.45032: Flags [F.], seq 165, ack 101, win 511, options [nop,nop,TS val 871367689 ecr 2481866052], length 0
-00:00:01.001290 eth0  In  IP minikube.45032 > minikube-m02.32073: Flags [.], ack 165, win 505, options [nop,nop,TS val 2481866053 ecr 871367689], length 0
-00:00:01.001290 eth0  In  IP minikube.45032 > minikube-m02.32073: Flags [F.], seq 101, ack 166, win 505, options [nop,nop,TS val 2481866053 ecr 871367689], length 0
-00:00:01.001310 eth0  Out IP minikube-m02.32073 > minikube.45032: Flags [.], ack 102, win 511, options [nop,nop,TS val 871367690 ecr 2481866053], length 0
+00:00:01.000250 eth0  In  IP minikube.37448 > minikube-m02.32073: Flags [S], seq 2545310995, win 64240, options [mss 1460,sackOK,TS val 2481866052 ecr 0,nop,wscale 7], length 0
+00:00:01.000270 eth0  Out IP minikube-m02.32073 > minikube.37448: Flags [S.], seq 3921741088, ack 2545310996, win 65160, options [mss 1460,sackOK,TS val 871367689 ecr 2481866052,nop,wscale 7], length 0
+00:00:01.000770 eth0  In  IP minikube.37448 > minikube-m02.32073: Flags [.], ack 1, win 502, options [nop,nop,TS val 2481866052 ecr 871367689], length 0
+00:00:01.000770 eth0  In  IP minikube.37448 > minikube-m02.32073: Flags [P.], seq 1:101, ack 1, win 502, options [nop,nop,TS val 2481866052 ecr 871367689], length 100
+00:00:01.000790 eth0  Out IP minikube-m02.32073 > minikube.37448: Flags [.], ack 101, win 511, options [nop,nop,TS val 871367689 ecr 2481866052], length 0
+00:00:01.000790 eth0  Out IP minikube-m02.32073 > minikube.37448: Flags [P.], seq 1:165, ack 101, win 511, options [nop,nop,TS val 871367689 ecr 2481866052], length 164
+00:00:01.000790 eth0  Out IP minikube-m02.32073 > minikube.37448: Flags [F.], seq 165, ack 101, win 511, options [nop,nop,TS val 871367689 ecr 2481866052], length 0
+00:00:01.001290 eth0  In  IP minikube.37448 > minikube-m02.32073: Flags [.], ack 165, win 505, options [nop,nop,TS val 2481866053 ecr 871367689], length 0
+00:00:01.001290 eth0  In  IP minikube.37448 > minikube-m02.32073: Flags [F.], seq 101, ack 166, win 505, options [nop,nop,TS val 2481866053 ecr 871367689], length 0
+00:00:01.001310 eth0  Out IP minikube-m02.32073 > minikube.37448: Flags [.], ack 102, win 511, options [nop,nop,TS val 871367690 ecr 2481866053], length 0
 ! 10 packets captured
 $ svcsim tcpdump calls.yaml -n -i minikube/eth0 -c 4 port 32073
-00:00:01.000000 IP 192.168.49.2.45032 > 192.168.49.3.32073: Flags [S], seq 2006168429, win 64240, options [mss 1460,sackOK,TS val 2481866052 ecr 0,nop,wscale 7], length 0
-00:00:01.000520 IP 192.168.49.3.32073 > 192.168.49.2.45032: Flags [S.], seq 3921741088, ack 2006168430, win 65160, options [mss 1460,sackOK,TS val 871367689 ecr 2481866052,nop,wscale 7], length 0
-00:00:01.000520 IP 192.168.49.2.45032 > 192.168.49.3.32073: Flags [.], ack 1, win 502, options [nop,nop,TS val 2481866052 ecr 871367689], length 0
-00:00:01.000520 IP 192.168.49.2.45032 > 192.168.49.3.32073: Flags [P.], seq 1:101, ack 1, win 502, options [nop,nop,TS val 2481866052 ecr 871367689], length 100
+00:00:01.000000 IP 192.168.49.2.37448 > 192.168.49.3.32073: Flags [S], seq 2545310995, win 64240, options [mss 1460,sackOK,TS val 2481866052 ecr 0,nop,wscale 7], length 0
+00:00:01.000520 IP 192.168.49.3.32073 > 192.168.49.2.37448: Flags [S.], seq 3921741088, ack 2545310996, win 65160, options [mss 1460,sackOK,TS val 871367689 ecr 2481866052,nop,wscale 7], length 0
+00:00:01.000520 IP 192.168.49.2.37448 > 192.168.49.3.32073: Flags [.], ack 1, win 502, options [nop,nop,TS val 2481866052 ecr 871367689], length 0
+00:00:01.000520 IP 192.168.49.2.37448 > 192.168.49.3.32073: Flags [P.], seq 1:101, ack 1, win 502, options [nop,nop,TS val 2481866052 ecr 871367689], length 100
 ! 4 packets captured
 $ svcsim tcpdump calls.yaml --node minikube -n -i eth0 -v 'udp or icmp'
 00:00:03.000000 IP (tos 0x0, ttl 64, id 0, offset 0, flags [DF], proto UDP (17), length 33)
@@ -24,10 +24,10 @@ $ svcsim tcpdump calls.yaml --node minikube -n -i eth0 -v 'udp or icmp'
     10.244.1.7 > 192.168.49.2: ICMP 10.244.1.7 udp port 9 unreachable, length 41
 ! 2 packets captured
 $ svcsim tcpdump calls.yaml --host pod/frontend-1 -i eth0 -n 'tcp[tcpflags] & tcp-syn != 0'
-00:00:01.000260 IP 10.244.1.1.4471 > 10.244.1.7.8080: Flags [S], seq 2006168429, win 64240, options [mss 1460,sackOK,TS val 2481866052 ecr 0,nop,wscale 7], length 0
-00:00:01.000260 IP 10.244.1.7.8080 > 10.244.1.1.4471: Flags [S.], seq 3921741088, ack 2006168430, win 65160, options [mss 1460,sackOK,TS val 871367689 ecr 2481866052,nop,wscale 7], length 0
-00:00:02.020385 IP 192.168.49.2.1093 > 10.244.1.7.8080: Flags [S], seq 1863029034, win 64240, options [mss 1460,sackOK,TS val 3821571527 ecr 0,nop,wscale 7], length 0
-00:00:02.020385 IP 10.244.1.7.8080 > 192.168.49.2.1093: Flags [S.], seq 3023997068, ack 1863029035, win 65160, options [mss 1460,sackOK,TS val 2637968296 ecr 3821571527,nop,wscale 7], length 0
+00:00:01.000260 IP 10.244.1.1.4471 > 10.244.1.7.8080: Flags [S], seq 2545310995, win 64240, options [mss 1460,sackOK,TS val 2481866052 ecr 0,nop,wscale 7], length 0
+00:00:01.000260 IP 10.244.1.7.8080 > 10.244.1.1.4471: Flags [S.], seq 3921741088, ack 2545310996, win 65160, options [mss 1460,sackOK,TS val 871367689 ecr 2481866052,nop,wscale 7], length 0
+00:00:02.020385 IP 192.168.49.2.1093 > 10.244.1.7.8080: Flags [S], seq 3906321031, win 64240, options [mss 1460,sackOK,TS val 3821571527 ecr 0,nop,wscale 7], length 0
+00:00:02.020385 IP 10.244.1.7.8080 > 192.168.49.2.1093: Flags [S.], seq 3023997068, ack 3906321032, win 65160, options [mss 1460,sackOK,TS val 2637968296 ecr 3821571527,nop,wscale 7], length 0
 ! 4 packets captured
 $ svcsim tcpdump calls.yaml --node minikube -i eth1
 ! svcsim tcpdump: minikube has no interface "eth1"; did you mean "eth0"?
