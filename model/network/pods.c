@@ -13,7 +13,6 @@
 #include <string.h>
 
 static void make_pod(PodRecord *record);
-
 static PodRecord *wake(Cluster *c, uint32_t number);
 
 static gint

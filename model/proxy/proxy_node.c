@@ -80,7 +80,8 @@ proxy_node_from_input(const Input *input, const char *node, IpFamily family, Pro
     const KubeNode *object = (const KubeNode *)store_get(input->store, KIND_NODE, "", node);
     const KernelSpec *kernel = input_kernel_of(input, node);
     Addrs addrs = {0};
-    VEC(IpPrefix) pod_cidrs = {0};
+    IpPrefix *pod_cidrs = NULL;
+    uint32_t n_pod_cidrs = 0;
     ProxyNode made = {.name = object ? object->meta.name : node,
                       .primary_ip = family == FAMILY_IPV4 ? IPADDR_ANY4 : IPADDR_ANY6,
                       .random_fully = kernel->random_fully,
@@ -96,15 +97,17 @@ proxy_node_from_input(const Input *input, const char *node, IpFamily family, Pro
                 made.primary_ip = object->internal_ips[i];
         for (uint32_t i = 0; i < object->n_pod_cidrs; i++) {
             IpPrefix cidr;
-            if (ipprefix_parse(object->pod_cidrs[i], &cidr) && ipaddr_family(&cidr.addr) == family)
-                vec_push(&pod_cidrs, cidr);
+            if (!ipprefix_parse(object->pod_cidrs[i], &cidr) || ipaddr_family(&cidr.addr) != family)
+                continue;
+            pod_cidrs = g_renew(IpPrefix, pod_cidrs, n_pod_cidrs + 1);
+            pod_cidrs[n_pod_cidrs++] = cidr;
         }
     }
     interface_addrs(input, object, input_node_spec(input, node), family, &addrs);
     made.interface_addrs = addrs.data;
     made.n_interface_addrs = (uint32_t)addrs.len;
-    made.pod_cidrs = pod_cidrs.data;
-    made.n_pod_cidrs = (uint32_t)pod_cidrs.len;
+    made.pod_cidrs = pod_cidrs;
+    made.n_pod_cidrs = n_pod_cidrs;
     *ret_node = made;
 }
 
