@@ -93,17 +93,30 @@ any_healthy(const Lb *lb)
     return false;
 }
 
+/* Why no node announces. */
+static const char *
+silence_reason(const Lb *lb)
+{
+    for (guint i = 0; i < lb->targets->len; i++)
+        if (((const LbTarget *)lb->targets->pdata[i])->state == LB_TARGET_UNHEALTHY)
+            return "those that may are down";
+    return lb->service->external_policy == POLICY_LOCAL
+               ? "none has a ready endpoint, which externalTrafficPolicy Local asks for"
+               : "none is left that may";
+}
+
 static void
 tell_announcer(Lb *lb, const LbTarget *t)
 {
     ClusterNode *node = t ? t->node : NULL;
 
-    if (lb->announced && node == lb->announcer)
+    if (node ? lb->announced && node == lb->announcer : lb->told_no_target)
         return;
     if (lb->cloud->settled && node)
         cluster_story(lb->cloud->cluster, "lb %s: node %s announces the address", lb->text, node->name);
     else if (lb->cloud->settled)
-        cluster_story(lb->cloud->cluster, "lb %s: no node announces the address", lb->text);
+        cluster_story(lb->cloud->cluster, "lb %s: no node announces the address: %s", lb->text, silence_reason(lb));
+    lb->told_no_target = !node && lb->cloud->settled;
     lb->announcer = node;
 }
 

@@ -66,13 +66,23 @@ kind_of_unreachable(const LossWorld *w, const Flow *flow)
     return has_reason_of_death(flow) || is_down(flow->aim.node, loss_time(flow)) ? LOSS_NODE_DOWN : LOSS_OTHER;
 }
 
+/* An announced address leads to a node, which its packets see, or to nobody. */
+static bool
+is_announced_by_nobody(const LossWorld *w, const Flow *flow)
+{
+    return flow->n_nodes == 0 && !flow->aim.node && !flow->aim.pod && loss_lb_of(w, flow) &&
+           cloud_profile(w->cloud)->path == LB_PATH_ANNOUNCE;
+}
+
 static LossKind
 kind_of(const LossWorld *w, const Flow *flow)
 {
     const FlowDrop *drop = flow_decisive_drop(flow);
 
-    if (!drop && flow->outcome == FLOW_TIMEOUT && is_down(flow->aim.node, loss_time(flow)))
-        return kind_of_unreachable(w, flow); /* It still waited for the neighbour's answer. */
+    /* It still waited for the neighbour's answer. */
+    if (!drop && flow->outcome == FLOW_TIMEOUT &&
+        (is_down(flow->aim.node, loss_time(flow)) || is_announced_by_nobody(w, flow)))
+        return kind_of_unreachable(w, flow);
     if (!drop && (flow->outcome == FLOW_REFUSED || flow->outcome == FLOW_RESET))
         return flow->has_server ? LOSS_SERVER : LOSS_POD;
     if (!drop)
@@ -257,6 +267,8 @@ cause_text(const LossWorld *w, const Flow *flow, const LossGroup *g)
                                drop->rule ? drop->rule : what);
     if (g->kind == LOSS_LB && drop && cloud_profile(w->cloud)->path == LB_PATH_ANNOUNCE)
         return g_strdup_printf("no node announces the address: %s: %s", drop->host, what);
+    if (g->kind == LOSS_LB && is_announced_by_nobody(w, flow))
+        return g_strdup("no node announces the address: the client gave up before the router did");
     if (g->moved)
         return g_strdup_printf("packets of connections under way came where nobody knows them, first from %s to %s: %s",
                                flow->n_nodes ? flow->nodes[0] : "another node", drop->host,

@@ -24,7 +24,7 @@
  *   source ranges     LOOKUP neg SADDR of an anonymous set; DROP   [IP saddr != { A, B } drop]
  *   hairpin           CT_STATUS dnat; LOOKUP SADDR DADDR PROTO DPORT; MASQUERADE
  *                                                                  [ct status dnat IP saddr . IP daddr . ... @NAME]
- *   local detector    SADDR [neg], IIF [neg]                       [IP saddr != C] [iif "BR"] [iifname "PFX*"]
+ *   local detector    SADDR [neg], IIF [neg]                       [IP saddr != C] [iifname "BR"] [iifname "PFX*"]
  *   affinity          LOOKUP SADDR; GOTO / SET_UPDATE SADDR        [IP saddr @S goto C] [update @S { IP saddr }]
  *   translate         PROTO; DNAT / PROTO; NUMGEN_DNAT             [meta l4proto tcp dnat to A:P]
  *   comment           COMMENT anywhere in the rule                 [... comment "TEXT"]                             */

@@ -262,17 +262,15 @@ print_address(const Printer *p, const NfExpr *e, const char *side)
         g_string_append_printf(p->out, "/%u", e->len);
 }
 
-/* kube-proxy writes "iif" for names and for prefixes; nft lists a prefix by name. */
+/* By name, as kube-proxy does since v1.35 and the last patch releases before it: an "iif" is an index, of an interface
+ * that must be there, and no prefix. */
 static void
 print_interface(const Printer *p, const NfExpr *e)
 {
-    const char *key = e->op == NFX_IIF ? "iif" : "oif", *name = nf_text(p->names, e->a);
+    const char *quote = p->style == NFT_LIST ? "\"" : "";
 
-    if (p->style == NFT_LIST)
-        g_string_append_printf(p->out, "%s%s %s\"%s%s\"", key, e->len ? "name" : "", not_equal(e), name,
-                               e->len ? "*" : "");
-    else
-        g_string_append_printf(p->out, "%s %s%s%s", key, not_equal(e), name, e->len ? "*" : "");
+    g_string_append_printf(p->out, "%s %s%s%s%s%s", e->op == NFX_IIF ? "iifname" : "oifname", not_equal(e), quote,
+                           nf_text(p->names, e->a), e->len ? "*" : "", quote);
 }
 
 static void

@@ -255,6 +255,27 @@ with tempfile.TemporaryDirectory() as folder:
     check(moved and all("another node announces" in w["clock"] and w["closed"] is None for w in moved), "a moved address",
           str(kept["l2"]["lossWindows"])[:800])
 
+    # An address that nobody announces, dialled with less patience than the router has.
+    path = os.path.join(folder, "silent.yaml")
+    with open(path, "w") as f:
+        f.write("""apiVersion: svcsim/v1
+kind: Cluster
+spec: {loadBalancer: metallb-l2, clients: [{name: laptop, addresses: [203.0.113.7]}], nodes: [{name: node-a}]}
+---
+apiVersion: v1
+kind: Service
+metadata: {name: web}
+spec: {type: LoadBalancer, externalTrafficPolicy: Local, selector: {app: web}, ports: [{port: 80}]}
+---
+apiVersion: svcsim/v1
+kind: Scenario
+spec: {steps: [{at: 1s, connect: {name: a, from: client/laptop, to: service/web, timeout: 2s}}]}
+""")
+    silent = whatif(path)["as written"]["lossWindows"]
+    check(len(silent) == 1 and silent[0]["cause"].startswith("no node announces the address"), "nobody announces", str(silent))
+    said = subprocess.run([SVCSIM, "run", path], capture_output=True, text=True, check=False).stdout
+    check(said.count("no node announces the address: none has a ready") == 1, "said once, with the reason", said[:600])
+
     # What no time mends is told by its rule or by what is missing.
     for pattern, clock, fix in (("p40-internal-policy-local-drops", "own node has no endpoint", "internalTrafficPolicy"),
                                 ("p20-source-ranges-bypassed", "does not admit that source", "loadBalancerSourceRanges"),

@@ -248,7 +248,7 @@ read_rule(Reader *r, Words *words, NfChainBuilder *b)
             nf_rule_expr(b, nfx_u32(NFX_FIB_TYPE, NF_TYPE_LOCAL, 0, 0, false));
         else if (take(words, "fib daddr type local"))
             nf_rule_expr(b, nfx_u32(NFX_FIB_TYPE, NF_TYPE_LOCAL, 0, 1, false));
-        else if (take(words, "iif"))
+        else if (take(words, "iifname"))
             nf_rule_expr(b, nfx_u32(NFX_IIF, nf_text_id(r->names, next(words)), 0, 0, false));
         else if (take(words, "numgen random mod"))
             numgen(r, words, b, NFX_NUMGEN_VMAP);
