@@ -145,7 +145,9 @@ run(int argc, char **argv)
         {"out", 0, 0, G_OPTION_ARG_FILENAME, &o.out, "leave captures, flows, rules and conntrack tables here", "DIR"},
         {"seed", 0, 0, G_OPTION_ARG_STRING, &o.seed, "instead of the scenario's", "N"},
         {"set", 0, 0, G_OPTION_ARG_STRING_ARRAY, &o.set,
-         "change a field first, e.g. service/web.spec.externalTrafficPolicy=Local", "OBJECT.FIELD=VALUE"},
+         "change a field first, e.g. service/web.spec.externalTrafficPolicy=Local, kubeproxy.mode=nftables, "
+         "cluster.network.mtu=9000, loadBalancer.profile=metallb-l2",
+         "OBJECT.FIELD=VALUE"},
         {"until", 0, 0, G_OPTION_ARG_STRING, &o.until, "end there instead of at the scenario's end", "TIME"},
         {"event-limit", 0, 0, G_OPTION_ARG_STRING, &o.events, "stop after so many events", "N"},
         {"no-capture", 0, 0, G_OPTION_ARG_NONE, &o.no_capture, "with --out: no packet captures", NULL},

@@ -135,5 +135,8 @@ void cluster_spec_default(ClusterSpec *ret_spec);
 bool proxy_config_overlay(Diags *diags, Strings *strings, const DocNode *root, ProxyConfig *config);
 bool proxy_config_decode(Diags *diags, Strings *strings, const DocNode *root, ProxyConfig *ret_config);
 bool cluster_spec_decode(Diags *diags, Strings *strings, const DocNode *root, ClusterSpec *ret_spec);
+/* Fields of a Cluster's spec, but nodes, clients and loadBalancer, over what 'config' holds; nodes with a kernel of
+ * their own keep it. */
+bool cluster_spec_overlay(Diags *diags, Strings *strings, const DocNode *spec, ClusterSpec *config);
 
 #endif

@@ -55,6 +55,34 @@ cluster_spec_default(ClusterSpec *ret_spec)
     ret_spec->service_cidrs[0] = (IpPrefix){ipaddr_v4(10, 96, 0, 0), 12};
 }
 
+static const char *const settable[] = {
+    "kubernetesVersion", "podCIDRs", "serviceCIDRs", "network", "kernel", "systemServices", "featureGates", NULL};
+
+/* Those of 'settable', over what 'ret_spec' holds. */
+static void
+read_settable(Diags *diags, Strings *strings, const DocNode *spec, ClusterSpec *ret_spec)
+{
+    bool given;
+
+    read_version(diags, strings, spec, &ret_spec->version, &given);
+    config_dual_prefixes(diags, spec, "podCIDRs", ret_spec->pod_cidrs, &ret_spec->n_pod_cidrs);
+    config_dual_prefixes(diags, spec, "serviceCIDRs", ret_spec->service_cidrs, &ret_spec->n_service_cidrs);
+    read_network(diags, spec, ret_spec);
+    read_kernel(diags, strings, node_map(diags, spec, "kernel"), &ret_spec->kernel);
+    ret_spec->system_services = node_bool(diags, spec, "systemServices", ret_spec->system_services);
+    read_gates(diags, spec, ret_spec);
+}
+
+bool
+cluster_spec_overlay(Diags *diags, Strings *strings, const DocNode *spec, ClusterSpec *config)
+{
+    uint32_t before = diags_errors(diags);
+
+    read_settable(diags, strings, spec, config);
+    node_report_unused(diags, spec, DIAG_ERROR, settable);
+    return diags_errors(diags) == before;
+}
+
 bool
 cluster_spec_decode(Diags *diags, Strings *strings, const DocNode *root, ClusterSpec *ret_spec)
 {
@@ -69,12 +97,7 @@ cluster_spec_decode(Diags *diags, Strings *strings, const DocNode *root, Cluster
     if (name)
         ret_spec->name = name;
     const DocNode *spec = node_map(diags, root, "spec");
-    bool given;
-    read_version(diags, strings, spec, &ret_spec->version, &given);
-    config_dual_prefixes(diags, spec, "podCIDRs", ret_spec->pod_cidrs, &ret_spec->n_pod_cidrs);
-    config_dual_prefixes(diags, spec, "serviceCIDRs", ret_spec->service_cidrs, &ret_spec->n_service_cidrs);
-    read_network(diags, spec, ret_spec);
-    read_kernel(diags, strings, node_map(diags, spec, "kernel"), &ret_spec->kernel);
+    read_settable(diags, strings, spec, ret_spec);
     const DocNode *nodes = node_seq(diags, spec, "nodes");
     ret_spec->nodes = strings_alloc(strings, (nodes ? nodes->n : 0) * sizeof *ret_spec->nodes);
     for (uint32_t i = 0; nodes && i < nodes->n; i++) {
@@ -96,8 +119,6 @@ cluster_spec_decode(Diags *diags, Strings *strings, const DocNode *root, Cluster
             check_unique(diags, "client", client->name, client->mark, ret_spec->clients[k].name,
                          ret_spec->clients[k].mark);
     }
-    ret_spec->system_services = node_bool(diags, spec, "systemServices", false);
-    read_gates(diags, spec, ret_spec);
     const DocNode *balancer = node_get(spec, "loadBalancer");
     if (balancer && balancer->kind == NODE_SCALAR) {
         ret_spec->lb_profile = strings_add(strings, balancer->text);
@@ -145,9 +166,10 @@ read_network(Diags *diags, const DocNode *spec, ClusterSpec *ret_spec)
     static const char *const known[] = {"kind", "mtu", "latency", NULL};
     static const char *const latency_known[] = {"node", "zone", "client", NULL};
     const DocNode *network = node_map(diags, spec, "network");
-    ret_spec->network.mark = node_mark(spec, "network");
-    ret_spec->network.kind = (NetworkKind)node_enum(diags, network, "kind", NETWORK_ROUTED, kinds);
-    ret_spec->network.mtu = (uint32_t)node_int(diags, network, "mtu", 1500, 576, 65535);
+    if (network)
+        ret_spec->network.mark = node_mark(spec, "network");
+    ret_spec->network.kind = (NetworkKind)node_enum(diags, network, "kind", ret_spec->network.kind, kinds);
+    ret_spec->network.mtu = (uint32_t)node_int(diags, network, "mtu", ret_spec->network.mtu, 576, 65535);
     const DocNode *latency = node_map(diags, network, "latency");
     ret_spec->network.latency_node = node_duration(diags, latency, "node", ret_spec->network.latency_node);
     ret_spec->network.latency_zone = node_duration(diags, latency, "zone", ret_spec->network.latency_zone);
@@ -177,7 +199,7 @@ read_gates(Diags *diags, const DocNode *spec, ClusterSpec *ret_spec)
 {
     static const char *const known[] = {"MaxUnavailableStatefulSet", NULL};
     const DocNode *gates = node_map(diags, spec, "featureGates");
-    ret_spec->max_unavailable_statefulset = node_bool(diags, gates, known[0], false);
+    ret_spec->max_unavailable_statefulset = node_bool(diags, gates, known[0], ret_spec->max_unavailable_statefulset);
     if (gates)
         node_report_unused(diags, gates, DIAG_ERROR, known);
 }

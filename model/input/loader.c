@@ -44,7 +44,6 @@ static void load_scenario(Loader *l, const DocNode *root);
 static bool take_once(Loader *l, const char *kind, bool *has, Mark *first, Mark at);
 static void skip_unknown(Loader *l, const char *api_version, const char *kind, const DocNode *root);
 static void store_mirrored(Loader *l);
-static void settle_proxy(Input *input);
 
 Input *
 input_load(const char *const *paths, size_t n_paths)
@@ -131,7 +130,7 @@ loader_finish(Loader *l)
 {
     Input *input = l->input;
     store_mirrored(l);
-    settle_proxy(input);
+    input_settle_proxy(input);
     input->n_applications = (uint32_t)l->applications.len;
     input->applications = strings_alloc(store_strings(input->store), l->applications.len * sizeof *input->applications);
     if (l->applications.len)
@@ -390,10 +389,8 @@ store_mirrored(Loader *l)
     }
 }
 
-/* Without a KubeProxyConfiguration the clusterCIDR is the Cluster's podCIDRs; with one whose clusterCIDR
- * is empty there is no detector.  Nodes override field by field. */
-static void
-settle_proxy(Input *input)
+void
+input_settle_proxy(Input *input)
 {
     ClusterSpec *cluster = &input->cluster;
     ProxyConfig *proxy = &input->proxy;

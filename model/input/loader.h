@@ -38,6 +38,9 @@ KubeVersion input_version_of(const Input *input, const char *node);
 /* Another mode or version for all nodes, whatever the files say. */
 void input_set_mode(Input *input, ProxyMode mode);
 void input_set_version(Input *input, KubeVersion version);
+/* Without a KubeProxyConfiguration the clusterCIDR is the Cluster's podCIDRs; with one whose clusterCIDR is empty there
+ * is no detector.  Nodes override field by field.  To be called again when either has changed. */
+void input_settle_proxy(Input *input);
 const NodeSpec *input_node_spec(const Input *input, const char *node); /* NULL if none. */
 
 #endif

@@ -237,23 +237,15 @@ set_load_balancer(Input *input, const char *field, const char *value, char **ret
 static bool
 set_cluster(Input *input, const char *field, const char *value, char **ret_error)
 {
-    KubeVersion version;
+    DocArena arena = {0};
+    DocNode *tree = doc_from_path(input->diags, &arena, (Mark){.file = override_file(input)}, field, value);
+    bool ok = tree && cluster_spec_overlay(input->diags, store_strings(input->store), tree, &input->cluster);
 
-    if (strcmp(field, "kubernetesVersion") != 0) {
-        *ret_error =
-            g_strdup_printf("of the Cluster, only kubernetesVersion and loadBalancer can be set, not \"%s\"", field);
-        return false;
-    }
-    if (!kube_version_parse(value, &version) || !kube_version_modelled(&version)) {
-        *ret_error = g_strdup_printf("kubernetesVersion is 1.30 to 1.36, not \"%s\"", value);
-        return false;
-    }
-    version.text = strings_add(store_strings(input->store), value);
-    for (uint32_t i = 0; i < input->cluster.n_nodes; i++)
-        if (!input->cluster.nodes[i].has_version)
-            input->cluster.nodes[i].version = version;
-    input->cluster.version = version;
-    return true;
+    (void)ret_error;
+    doc_arena_clear(&arena);
+    if (ok)
+        input_settle_proxy(input);
+    return ok;
 }
 
 typedef struct {
@@ -262,11 +254,9 @@ typedef struct {
 } OwnKind;
 
 static const OwnKind own_kinds[] = {
-    {"kubeproxy.", set_kube_proxy},
-    {"kube-proxy.", set_kube_proxy},
-    {"loadBalancer.", set_load_balancer},
-    {"cluster.loadBalancer.", set_load_balancer},
-    {"cluster.", set_cluster},
+    {"kubeproxy.", set_kube_proxy},       {"kube-proxy.", set_kube_proxy},
+    {"loadBalancer.", set_load_balancer}, {"cluster.loadBalancer.", set_load_balancer},
+    {"cluster.spec.", set_cluster},       {"cluster.", set_cluster},
 };
 
 static const OwnKind *

@@ -8,7 +8,8 @@
  *   deployment/web.preStop=35s                             preStop and terminationGracePeriod of its pods
  *   kubeproxy.mode=nftables                                fields of the KubeProxyConfiguration, on every node
  *   loadBalancer.profile=aws-nlb-instance                  the load balancer's profile, or one of its fields
- *   cluster.kubernetesVersion=1.31
+ *   cluster.kubernetesVersion=1.31                         fields of the Cluster but nodes and clients
+ *   cluster.network.latency.zone=5ms
  * The value is read as YAML.  Applied to the Input before the controllers fill its gaps. */
 
 #include "model/input/loader.h"

@@ -260,7 +260,7 @@ with tempfile.TemporaryDirectory() as folder:
     with open(path, "w") as f:
         f.write("""apiVersion: svcsim/v1
 kind: Cluster
-spec: {loadBalancer: metallb-l2, clients: [{name: laptop, addresses: [203.0.113.7]}], nodes: [{name: node-a}]}
+spec: {loadBalancer: metallb-l2, clients: [{name: laptop, addresses: [203.0.113.7]}]}
 ---
 apiVersion: v1
 kind: Service
