@@ -45,6 +45,17 @@ create_on(const DaemonPass *p, const char *node)
     pod_create(p->c, p->set, pod_new_name(p->c, p->work, p->set), node);
 }
 
+/* From a node that the set no longer asks for.  One that a taint keeps away may stay: NoExecute is taint_eviction.c's.
+ */
+static void
+delete_from(const DaemonPass *p, const NodeDaemons *d)
+{
+    if (d->current)
+        pod_delete(p->c, d->current, "deleted");
+    if (d->old)
+        pod_delete(p->c, d->old, "deleted");
+}
+
 /* Both limits round up. */
 static int32_t
 limit_of(IntOrPercent limit, size_t n_nodes)
@@ -110,10 +121,12 @@ daemonset_reconcile(Controllers *c, Work *work, const Workload *set)
     for (guint i = 0; i < pods->len; i++)
         api_ref(pods->pdata[i]);
     for (size_t i = 0; i < n; i++) {
-        NodeDaemons d;
-        if (!schedule_fits((const KubeNode *)nodes[i], &set->template, true))
+        const KubeNode *node = (const KubeNode *)nodes[i];
+        NodeDaemons d = daemons_of(&p, node->meta.name);
+        if (!schedule_selects(node, &set->template))
+            delete_from(&p, &d);
+        if (!schedule_fits(node, &set->template, true))
             continue;
-        d = daemons_of(&p, nodes[i]->name);
         g_ptr_array_add(fitting, (gpointer)nodes[i]);
         if (!d.current && !d.old && !d.ending)
             create_on(&p, nodes[i]->name);

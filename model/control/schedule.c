@@ -110,17 +110,25 @@ scheduler_pick(Scheduler *s, const Pod *pod)
 }
 
 bool
+schedule_selects(const KubeNode *node, const PodSpec *spec)
+{
+    for (uint32_t i = 0; i < spec->node_selector.n; i++) {
+        const char *value = labels_get(&node->meta.labels, spec->node_selector.items[i].key);
+        if (!value || strcmp(value, spec->node_selector.items[i].value) != 0)
+            return false;
+    }
+    return true;
+}
+
+bool
 schedule_fits(const KubeNode *node, const PodSpec *spec, bool daemon)
 {
     static const Taint cordoned = {TAINT_UNSCHEDULABLE, NULL, "NoSchedule"};
     static const Taint not_ready = {TAINT_NOT_READY, NULL, "NoSchedule"};
     int64_t ignored;
 
-    for (uint32_t i = 0; i < spec->node_selector.n; i++) {
-        const char *value = labels_get(&node->meta.labels, spec->node_selector.items[i].key);
-        if (!value || strcmp(value, spec->node_selector.items[i].value) != 0)
-            return false;
-    }
+    if (!schedule_selects(node, spec))
+        return false;
     for (uint32_t i = 0; i < node->n_taints; i++)
         if (strcmp(node->taints[i].effect, "PreferNoSchedule") != 0 &&
             !pod_bears(spec, daemon, &node->taints[i], &ignored))

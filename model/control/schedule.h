@@ -17,6 +17,7 @@ void scheduler_free(Scheduler *scheduler);
 void scheduler_note(Scheduler *scheduler, const PodOutline *pod);
 /* NULL: no node fits.  'daemon': with what a DaemonSet's pods tolerate besides. */
 const char *scheduler_pick(Scheduler *scheduler, const Pod *pod);
+bool schedule_selects(const KubeNode *node, const PodSpec *spec); /* It has the labels that nodeSelector asks for. */
 bool schedule_fits(const KubeNode *node, const PodSpec *spec, bool daemon);
 
 #endif
