@@ -311,6 +311,21 @@ service_outside_door(const Cluster *c, const Service *s, const ServicePort *port
     return port->node_port && node_addr(via ? via : n ? nodes[0] : NULL, prefer, &where->addr);
 }
 
+static char *
+no_address(const Service *s, bool outside)
+{
+    bool headless = s->n_cluster_ips > 0 && strcmp(s->cluster_ips[0], "None") == 0;
+    const char *why =
+        s->type == SERVICE_EXTERNALNAME ? "it is an ExternalName, another name in DNS: dial that name"
+        : headless
+            ? "it is headless (clusterIP: None), so DNS gives its pods' addresses: dial its name from a pod, or a pod"
+        : outside ? "it has neither a node port nor an external address: type NodePort or LoadBalancer gives one"
+                  : "it has no cluster IP of that family";
+
+    return g_strdup_printf("Service %s/%s has no address that %s can dial: %s", s->meta.ns, s->meta.name,
+                           outside ? "the outside" : "a pod or node", why);
+}
+
 static bool
 where_service(const Cluster *c, const char *text, const Who *from, const ClusterNode *via, IpFamily prefer,
               bool ingress_only, Where *where, char **ret_error)
@@ -351,8 +366,7 @@ where_service(const Cluster *c, const char *text, const Who *from, const Cluster
         ok = first_addr(s->cluster_ips, s->n_cluster_ips, prefer, &where->addr);
     }
     if (!ok)
-        *ret_error = g_strdup_printf("Service %s/%s has no address that %s can dial", ns, name,
-                                     from && from->kind == WHO_CLIENT ? "the outside" : "a pod or node");
+        *ret_error = no_address(s, from && from->kind == WHO_CLIENT);
     return ok;
 }
 

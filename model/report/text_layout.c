@@ -1,6 +1,7 @@
 #include "model/report/text_layout.h"
 
 #include <stdbool.h>
+#include <string.h>
 
 /* Between columns of a table. */
 #define GAP 3
@@ -82,6 +83,8 @@ text_wrap(GString *out, int column, int indent, const char *text)
     for (char **word = words; *word; word++) {
         int width = (int)g_utf8_strlen(*word, -1);
         if (word > words && column + 1 + width > TEXT_WIDTH) {
+            while (out->len > 0 && out->str[out->len - 1] == ' ')
+                g_string_truncate(out, out->len - 1);
             g_string_append_printf(out, "\n%*s", indent, "");
             column = indent;
         } else if (word > words) {
@@ -92,4 +95,22 @@ text_wrap(GString *out, int column, int indent, const char *text)
         column += width;
     }
     g_string_append_c(out, '\n');
+}
+
+void
+text_fold(GString *out, gsize from, int hang)
+{
+    g_auto(GStrv) lines = g_strsplit(out->str + from, "\n", -1);
+
+    g_string_truncate(out, from);
+    for (char **line = lines; *line; line++) {
+        int indent = (int)strspn(*line, " ");
+        if (line[1] && g_utf8_strlen(*line, -1) > TEXT_WIDTH) {
+            g_string_append_printf(out, "%*s", indent, "");
+            /* However deep the calls are, a word or two stand beside each other. */
+            text_wrap(out, indent, MIN(indent + hang, TEXT_WIDTH / 2), *line + indent);
+        } else {
+            g_string_append_printf(out, "%s%s", *line, line[1] ? "\n" : "");
+        }
+    }
 }

@@ -16,5 +16,7 @@ void text_table_folded(GString *out, const char *const *header, char *const *con
 /* Words in lines; the first begins at 'column', which is where 'out' is now, the others are indented.  Ends the line.
  */
 void text_wrap(GString *out, int column, int indent, const char *text);
+/* Lines from 'from' on that are wider than a paragraph go on below, 'hang' deeper than they begin. */
+void text_fold(GString *out, gsize from, int hang);
 
 #endif

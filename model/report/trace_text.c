@@ -4,6 +4,7 @@
 
 #include "model/network/node_proxy.h"
 #include "model/report/flow_json.h"
+#include "model/report/text_layout.h"
 #include "model/report/trace_packet_text.h"
 #include "model/report/walk_text.h"
 #include "sim/netfilter/nf_text.h"
@@ -136,12 +137,15 @@ print_minimal(GString *out, const TraceOutcome *o)
 static void
 print_outcome(GString *out, Cluster *cluster, const TraceOutcome *o, TraceForm form)
 {
+    gsize from = out->len;
+
     g_string_append_c(out, '\n');
     if (form == TRACE_FORM_DETAIL)
         trace_print_packets(out, cluster, o->tree, o->flow);
     else
         trace_print_hops(out, cluster, o->tree);
     print_end(out, cluster, o->flow);
+    text_fold(out, from, 7);
 }
 
 void
