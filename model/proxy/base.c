@@ -114,10 +114,11 @@ row_has_external_chain(const PortRow *row)
 static BasePort
 base_port(ProxyCompiler *c, const ProxyView *view, const ProxyServicePort *port)
 {
-    BasePort made = {.names = port_names_use(c, port), .shared = UINT32_MAX};
+    BasePort made = {.port = port, .names = port_names_use(c, port), .shared = UINT32_MAX};
     EndpointChoice choice;
     PortRow row;
 
+    made.node_dependent = made.names->node_dependent;
     made.verdict = base_decide(view, port, &choice);
     row = (PortRow){port, made.names, made.verdict};
     made.parts = port_parts(view, &row, &choice);
@@ -129,7 +130,7 @@ base_port(ProxyCompiler *c, const ProxyView *view, const ProxyServicePort *port)
 static bool
 shared_alike(const BasePort *a, const BasePort *b)
 {
-    return a->names->port->service_generation == b->names->port->service_generation &&
+    return a->port->service_generation == b->port->service_generation &&
            a->verdict.has_endpoints == b->verdict.has_endpoints && a->verdict.has_internal == b->verdict.has_internal &&
            a->verdict.has_external == b->verdict.has_external;
 }
@@ -139,7 +140,7 @@ note_dependent(Base *base)
 {
     base->dependent.len = 0;
     for (size_t i = 0; i < base->ports.len; i++)
-        if (base->ports.data[i].names->node_dependent)
+        if (base->ports.data[i].node_dependent)
             vec_push(&base->dependent, (uint32_t)i);
 }
 
@@ -153,7 +154,7 @@ take_in_place(ProxyCompiler *c, Base *base, const ProxyView *view, const ProxySe
     if (!base->ruleset || base->ports.len != n)
         return false;
     for (size_t i = 0; i < n; i++) {
-        if (base->ports.data[i].names->generation == ports[i]->generation)
+        if (base->ports.data[i].port == ports[i])
             continue;
         if (ports[i]->generation <= base->generation) {
             vec_clear(&changed);
@@ -178,6 +179,14 @@ take_in_place(ProxyCompiler *c, Base *base, const ProxyView *view, const ProxySe
     return true;
 }
 
+/* Was a port in this state already, when the base was of that generation?  Then it is among the old ones from 'at' on,
+ * mostly the next: nothing else of it need be read. */
+static bool
+is_kept(const BasePort *at, const BasePort *end, const ProxyServicePort *port, uint64_t generation)
+{
+    return (at < end && at->port == port) || port->generation <= generation;
+}
+
 /* Takes in the ports as they are now; chains of unchanged ports stay the same objects.  Returns whether shared parts
  * must be made anew. */
 static bool
@@ -197,9 +206,9 @@ take_ports(ProxyCompiler *c, Base *base, const ProxyView *view, const ProxyServi
     vec_reserve(&base->ports, n);
     /* Both lists are in the same order: what the old one has in between is gone. */
     for (size_t i = 0; i < n; i++) {
-        if (ports[i]->generation > base->generation)
+        if (!is_kept(&old.data[j], &old.data[old.len], ports[i], base->generation))
             continue;
-        for (; old.data[j].names->generation != ports[i]->generation; j++)
+        for (; old.data[j].port != ports[i]; j++)
             port_parts_remove(next, old.data[j].parts);
         j++;
     }
@@ -207,13 +216,13 @@ take_ports(ProxyCompiler *c, Base *base, const ProxyView *view, const ProxyServi
         port_parts_remove(next, old.data[j].parts);
     j = 0;
     for (size_t i = 0; i < n; i++) {
-        if (ports[i]->generation > base->generation) {
-            vec_push(&base->ports, base_port(c, view, ports[i]));
-            port_parts_put(next, vec_last(&base->ports)->parts);
-        } else {
-            for (; old.data[j].names->generation != ports[i]->generation; j++)
+        if (is_kept(&old.data[j], &old.data[old.len], ports[i], base->generation)) {
+            for (; old.data[j].port != ports[i]; j++)
                 port_names_leave(old.data[j].names);
             vec_push(&base->ports, old.data[j++]);
+        } else {
+            vec_push(&base->ports, base_port(c, view, ports[i]));
+            port_parts_put(next, vec_last(&base->ports)->parts);
         }
     }
     for (; j < old.len; j++)

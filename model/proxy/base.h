@@ -24,10 +24,12 @@ typedef struct {
 
 /* A service port in a base. */
 typedef struct {
-    PortNames *names; /* Used. */
+    const ProxyServicePort *port; /* This state of it: the names hold it. */
+    PortNames *names;             /* Used. */
+    const PortParts *parts;       /* Of the names. */
+    uint32_t shared; /* Place among the base's shared_origins; UINT32_MAX: shared parts say nothing of it. */
     PortVerdict verdict;
-    uint32_t shared;        /* Place among the base's shared_origins; UINT32_MAX: shared parts say nothing of this. */
-    const PortParts *parts; /* Of the names. */
+    bool node_dependent; /* As the names. */
 } BasePort;
 
 typedef struct {

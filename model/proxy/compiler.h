@@ -80,8 +80,8 @@ endpoint_chain(const PortNames *names, uint32_t endpoint)
 
 /* What was decided of a port's endpoints, as far as tables of all ports need it. */
 typedef struct {
-    bool has_endpoints, has_internal, has_external;
-    bool node_in_ranges; /* The node's own address is within loadBalancerSourceRanges. */
+    bool has_endpoints : 1, has_internal : 1, has_external : 1;
+    bool node_in_ranges : 1; /* The node's own address is within loadBalancerSourceRanges. */
 } PortVerdict;
 
 typedef struct {

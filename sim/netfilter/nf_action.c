@@ -203,7 +203,7 @@ numgen(NfWalk *walk, const NfExpr *expr)
 {
     ChancePoint point = {.kind = CHANCE_UNIFORM, .n = expr->b, .total = UINT64_C(1) << 32};
 
-    return &walk->chain->body->choices[expr->a + nf_walk_draw(walk, expr, &point)];
+    return &walk->chain->body.choices[expr->a + nf_walk_draw(walk, expr, &point)];
 }
 
 /* Outside a NAT chain, or once NAT has decided, a translation does nothing. */

@@ -7,7 +7,6 @@
 #include "sim/engine/vec.h"
 
 static bool array_equal(const void *a, uint32_t n_a, const void *b, uint32_t n_b, size_t size);
-static void body_free(NfBody *body);
 
 NfChain *
 nf_chain_ref(NfChain *chain)
@@ -21,7 +20,7 @@ nf_chain_unref(NfChain *chain)
 {
     if (!chain || --chain->refs)
         return;
-    body_free(chain->body);
+    nf_body_index_free(&chain->body);
     nf_names_unref(chain->names);
     if (chain->maker)
         nf_maker_forget(chain->maker, chain);
@@ -44,40 +43,40 @@ const NfRule *
 nf_chain_rule(const NfChain *chain, uint32_t index)
 {
     g_assert(index < chain->n_rules);
-    return &chain->body->rules[index];
+    return &chain->body.rules[index];
 }
 
 const NfExpr *
 nf_chain_exprs(const NfChain *chain, const NfRule *rule)
 {
-    return &chain->body->exprs[rule->first];
+    return &chain->body.exprs[rule->first];
 }
 
 const NfChoice *
 nf_chain_choices(const NfChain *chain, uint32_t first)
 {
-    return &chain->body->choices[first];
+    return &chain->body.choices[first];
 }
 
 const NfPortList *
 nf_chain_ports(const NfChain *chain, uint32_t id)
 {
-    g_assert(id - 1 < chain->body->n_ports);
-    return &chain->body->ports[id - 1];
+    g_assert(id - 1 < chain->body.n_ports);
+    return &chain->body.ports[id - 1];
 }
 
 const NfLimit *
 nf_chain_limit(const NfChain *chain, uint32_t id)
 {
-    g_assert(id - 1 < chain->body->n_limits);
-    return &chain->body->limits[id - 1];
+    g_assert(id - 1 < chain->body.n_limits);
+    return &chain->body.limits[id - 1];
 }
 
 const NfAddrRange *
 nf_chain_range(const NfChain *chain, uint32_t id)
 {
-    g_assert(id - 1 < chain->body->n_ranges);
-    return &chain->body->ranges[id - 1];
+    g_assert(id - 1 < chain->body.n_ranges);
+    return &chain->body.ranges[id - 1];
 }
 
 static bool
@@ -97,13 +96,13 @@ nf_chain_equal(const NfChain *a, const NfChain *b)
     return a == b ||
            (a->names == b->names && a->spec.id == b->spec.id && a->spec.is_base == b->spec.is_base &&
             a->spec.hook == b->spec.hook && a->spec.type == b->spec.type && a->spec.priority == b->spec.priority &&
-            a->spec.policy == b->spec.policy && a->spec.comment == b->spec.comment && body_equal(a->body, b->body));
+            a->spec.policy == b->spec.policy && a->spec.comment == b->spec.comment && body_equal(&a->body, &b->body));
 }
 
 uint64_t
 nf_chain_content_hash(const NfChain *chain)
 {
-    const NfBody *body = chain->body;
+    const NfBody *body = &chain->body;
     uint64_t hash;
 
     hash = rng_hash(chain->spec.id, body->exprs, body->n_exprs * sizeof(NfExpr));
@@ -114,15 +113,14 @@ nf_chain_content_hash(const NfChain *chain)
 uint64_t
 nf_chain_own_bytes(const NfChain *chain)
 {
-    const NfBody *body = chain->body;
+    const NfBody *body = &chain->body;
     uint64_t bytes = sizeof *chain + (chain->n_targets + (uint64_t)chain->n_sets) * sizeof *chain->ids;
 
     if (chain->refs > 1)
         return 0;
-    bytes += sizeof *body + body->n_rules * sizeof(NfRule) + body->n_exprs * sizeof(NfExpr) +
-             body->n_choices * sizeof(NfChoice) + body->n_ports * sizeof(NfPortList) +
-             body->n_limits * sizeof(NfLimit) + body->n_ranges * sizeof(NfAddrRange) +
-             (body->next ? body->n_rules : 0) * sizeof *body->next;
+    bytes += body->n_rules * sizeof(NfRule) + body->n_exprs * sizeof(NfExpr) + body->n_choices * sizeof(NfChoice) +
+             body->n_ports * sizeof(NfPortList) + body->n_limits * sizeof(NfLimit) +
+             body->n_ranges * sizeof(NfAddrRange) + (body->next ? body->n_rules : 0) * sizeof *body->next;
     for (uint32_t i = 0; i < body->n_runs; i++)
         bytes += sizeof(NfRun) + (body->runs[i].mask + 1) * sizeof(NfRunSlot);
     return bytes;
@@ -153,6 +151,7 @@ struct NfChainBuilder {
 };
 
 #define SPARE_RULES_MAX 1024
+#define COPY_EXTRA      256
 
 static char *place(char *at, const void *data, size_t size);
 static void builder_note_refs(NfChainBuilder *b, const NfExpr *expr);
@@ -301,7 +300,7 @@ nf_rule_end(NfChainBuilder *b)
 void
 nf_rules_copy(NfChainBuilder *b, const NfChain *chain, uint32_t from, uint32_t to)
 {
-    const NfBody *body = chain->body;
+    const NfBody *body = &chain->body;
     uint32_t first, n, shift;
 
     g_assert(!b->in_rule && to <= chain->n_rules && !chain->n_state);
@@ -310,8 +309,9 @@ nf_rules_copy(NfChainBuilder *b, const NfChain *chain, uint32_t from, uint32_t t
     first = body->rules[from].first;
     n = body->rules[to - 1].first + body->rules[to - 1].n - first;
     shift = (uint32_t)b->exprs.len - first;
-    vec_reserve(&b->rules, b->rules.len + (to - from));
-    vec_reserve(&b->exprs, b->exprs.len + n);
+    /* Most likely all of the chain but little will be taken over: room for it at once. */
+    vec_reserve(&b->rules, MAX(b->rules.len + (to - from), (size_t)chain->n_rules + COPY_EXTRA));
+    vec_reserve(&b->exprs, MAX(b->exprs.len + n, (size_t)body->n_exprs + COPY_EXTRA));
     for (uint32_t i = from; i < to; i++) {
         NfRule *rule = &b->rules.data[b->rules.len++];
         *rule = body->rules[i];
@@ -324,7 +324,7 @@ nf_rules_copy(NfChainBuilder *b, const NfChain *chain, uint32_t from, uint32_t t
     b->uses_ct |= chain->uses_ct;
 }
 
-/* Moves an array of the builder to 'at', behind the body. */
+/* Moves an array of the builder to 'at'. */
 #define PLACE(body, b, field, at)                                                                                      \
     ((body)->n_##field = (uint32_t)(b)->field.len, (body)->field = (void *)(at),                                       \
      (at) = place((at), (b)->field.data, (b)->field.len * sizeof *(b)->field.data))
@@ -338,16 +338,17 @@ place(char *at, const void *data, size_t size)
     return at + size;
 }
 
-/* One block: the struct, then its arrays, those of 64-bit words first. */
-static NfBody *
-body_new(const NfChainBuilder *b)
+static size_t
+body_size(const NfChainBuilder *b)
 {
-    size_t size = ARRAY_SIZE(b, exprs) + ARRAY_SIZE(b, choices) + ARRAY_SIZE(b, limits) + ARRAY_SIZE(b, ranges) +
-                  ARRAY_SIZE(b, rules) + ARRAY_SIZE(b, ports);
-    NfBody *body = g_malloc(sizeof *body + size);
-    char *at = (char *)(body + 1);
+    return ARRAY_SIZE(b, exprs) + ARRAY_SIZE(b, choices) + ARRAY_SIZE(b, limits) + ARRAY_SIZE(b, ranges) +
+           ARRAY_SIZE(b, rules) + ARRAY_SIZE(b, ports);
+}
 
-    memset(body, 0, sizeof *body);
+/* Arrays of 64-bit words first. */
+static void
+body_fill(NfBody *body, const NfChainBuilder *b, char *at)
+{
     PLACE(body, b, exprs, at);
     PLACE(body, b, choices, at);
     PLACE(body, b, limits, at);
@@ -355,32 +356,24 @@ body_new(const NfChainBuilder *b)
     PLACE(body, b, rules, at);
     PLACE(body, b, ports, at);
     nf_body_index(body);
-    return body;
-}
-
-static void
-body_free(NfBody *body)
-{
-    if (!body)
-        return;
-    nf_body_index_free(body);
-    g_free(body);
 }
 
 NfChain *
 nf_chain_seal(NfChainBuilder *b)
 {
     NfChain *chain;
+    size_t ids_size;
     char *at;
 
     g_assert(!b->in_rule);
     b->targets.len = nf_ids_sort(b->targets.data, (uint32_t)b->targets.len);
     b->sets.len = nf_ids_sort(b->sets.data, (uint32_t)b->sets.len);
-    chain = g_malloc(MAX(sizeof *chain, offsetof(NfChain, ids) + ARRAY_SIZE(b, targets) + ARRAY_SIZE(b, sets)));
+    ids_size = ARRAY_SIZE(b, targets) + ARRAY_SIZE(b, sets);
+    ids_size = (ids_size + 7) & ~(size_t)7;
+    chain = g_malloc(sizeof *chain + ids_size + body_size(b));
     memset(chain, 0, sizeof *chain);
     chain->refs = 1;
     chain->n_rules = (uint32_t)b->rules.len;
-    chain->body = body_new(b);
     chain->names = nf_names_ref(b->names);
     chain->spec = b->spec;
     chain->n_state = b->n_state & 0xffffff;
@@ -390,6 +383,7 @@ nf_chain_seal(NfChainBuilder *b)
     chain->uses_ct = b->uses_ct;
     at = place((char *)chain->ids, b->targets.data, ARRAY_SIZE(b, targets));
     place(at, b->sets.data, ARRAY_SIZE(b, sets));
+    body_fill(&chain->body, b, (char *)(chain + 1) + ids_size);
     nf_chain_builder_free(b);
     return chain;
 }

@@ -3,10 +3,10 @@
 
 /* A sealed chain, inside the room: what the evaluator reads
  *
- * A chain is a header and a body.  seal() adds to expressions what evaluation wants at hand: c    of SADDR and DADDR:
- * the prefix length in bits of the 16-byte form; b4   of stateful ones: their slot in the chain's state block
- * (nf_state.h); b2/3 of random ones: the identity of the draw, a hash of names and the rule's content, thresholds
- * aside, so that another endpoint elsewhere moves no draw.
+ * A chain is one block of memory, but for its index.  seal() adds to expressions what evaluation wants at hand: c    of
+ * SADDR and DADDR: the prefix length in bits of the 16-byte form; b4   of stateful ones: their slot in the chain's
+ * state block (nf_state.h); b2/3 of random ones: the identity of the draw, a hash of names and the rule's content,
+ * thresholds aside, so that another endpoint elsewhere moves no draw.
  *
  * Index: a run is a maximal sequence of rules that each require an exact (daddr, protocol, dport), or each an exact
  * (protocol, dport), with nothing stateful in front of these tests.  A run maps the hash of the packet's key to the
@@ -35,7 +35,7 @@ typedef struct {
     NfRunSlot *slots;
 } NfRun;
 
-/* What a walk reads; one block, the arrays behind the struct. */
+/* What a walk reads. */
 typedef struct {
     NfRule *rules;
     NfExpr *exprs;
@@ -51,7 +51,7 @@ typedef struct {
 struct NfChain {
     uint32_t refs;
     uint32_t n_rules;
-    NfBody *body;
+    NfBody body; /* Its arrays stand behind the ids. */
     NfNames *names;
     NfMaker *maker; /* That made it; referenced.  NULL: none. */
     NfChain *next_made;

@@ -20,7 +20,7 @@ next_rule(const NfWalk *walk)
 static inline void
 enter(NfWalk *walk, const NfChain *chain, NfBlock *block, uint32_t index)
 {
-    const NfBody *body = chain->body;
+    const NfBody *body = &chain->body;
 
     walk->chain = chain;
     walk->rules = body->rules;
@@ -49,7 +49,7 @@ nf_eval(NfWalk *walk, const NfChain *base, NfResult *ret_result)
             goto chain_end;
         rule = &walk->rules[walk->index];
         if ((rule->flags & NF_RULE_RUN_HEAD) && !walk->linear) {
-            const NfRun *run = nf_body_run(walk->chain->body, walk->index);
+            const NfRun *run = nf_body_run(&walk->chain->body, walk->index);
 
             walk->index = nf_run_probe(run, walk->pkt);
             if (walk->index == run->end)

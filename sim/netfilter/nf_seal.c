@@ -523,7 +523,7 @@ static uint32_t
 naming_rule(const NfRuleset *rs, uint32_t chain_id, NfNode named)
 {
     NfChain *chain = nf_ruleset_take_chain(rs, chain_id);
-    const NfBody *body = chain->body;
+    const NfBody *body = &chain->body;
     uint32_t r;
 
     for (r = 0; r < chain->n_rules && !rule_names(body, &body->rules[r], named); r++)
