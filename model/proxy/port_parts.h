@@ -10,6 +10,7 @@
 
 #include "model/proxy/compiler.h"
 #include "model/proxy/parts.h"
+#include "model/proxy/port_names.h"
 
 typedef struct PortParts PortParts;
 
@@ -20,8 +21,7 @@ void port_parts_remove(NfRuleset *ruleset, const PortParts *parts);
 /* Puts what 'own' has otherwise than 'of_base', and takes away what it has not; both are of one state of the port. */
 void port_parts_overlay(NfRuleset *overlay, const PortParts *own, const PortParts *of_base);
 
-/* The names of this state of the port, with another user; made if need be. */
-PortNames *port_names_use(struct ProxyCompiler *c, const ProxyServicePort *port);
-void port_names_leave(PortNames *names);
+/* The names hold no parts any more: those last that rule sets or chains need. */
+void port_parts_drop(PortNames *names);
 
 #endif

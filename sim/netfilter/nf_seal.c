@@ -9,6 +9,7 @@
  * Heights of a generation are computed in its own pages, where 0 is "not yet" (what was touched lies on pages that it
  * shares with nobody); those of an overlay in a table.                                                               */
 
+#include "sim/netfilter/nf_named.h"
 #include "sim/netfilter/nf_ruleset_int.h"
 
 /* Who names what, in a base: callers of a node are list[first[n] .. first[n + 1]), as keys. */
@@ -57,56 +58,6 @@ node_ids(NfRuleset *rs, NfNode node)
     return node.is_set ? &rs->sets : &rs->chains;
 }
 
-/* What an object names: chains (k = 0) or sets (k = 1), one after the other. */
-typedef struct {
-    const uint32_t *ids, *end;
-    const NfMaker *maker; /* Says so itself. */
-    uint32_t chain_id, n_asked;
-    bool sets;
-    uint32_t said[NF_MAKER_NAMES];
-} Named;
-
-static void
-object_names(NfNode node, const void *obj, int k, Named *ret_named)
-{
-    const NfChain *chain = obj;
-    uint32_t n = 0;
-
-    ret_named->maker = NULL;
-    ret_named->ids = NULL;
-    if (!node.is_set && nf_is_maker(obj)) {
-        ret_named->maker = nf_maker_of(obj);
-        ret_named->chain_id = node.id;
-        ret_named->sets = k;
-        ret_named->n_asked = 0;
-    } else if (obj && node.is_set && !k) {
-        ret_named->ids = nf_set_targets(obj, &n);
-    } else if (obj && !node.is_set) {
-        ret_named->ids = k ? nf_chain_sets(chain) : nf_chain_targets(chain);
-        n = k ? chain->n_sets : chain->n_targets;
-    }
-    ret_named->end = n ? ret_named->ids + n : ret_named->ids;
-}
-
-/* NF_NO_ID: that was all. */
-static uint32_t
-next_name(Named *named)
-{
-    uint32_t n;
-
-    if (named->ids < named->end)
-        return *named->ids++;
-    if (!named->maker)
-        return NF_NO_ID;
-    n = named->maker->ops->names(named->maker, named->chain_id, named->sets, named->n_asked, named->said);
-    if (n < NF_MAKER_NAMES)
-        named->maker = NULL;
-    named->n_asked += n;
-    named->ids = named->said;
-    named->end = named->said + n;
-    return n ? *named->ids++ : NF_NO_ID;
-}
-
 static int
 table_get(GHashTable *table, uint32_t key)
 {
@@ -140,23 +91,23 @@ void
 nf_ruleset_count_names(NfRuleset *rs, NfNode node, const void *was, const void *obj)
 {
     for (int k = 0; k < 2; k++) {
-        Named before, after;
+        NfNamed before, after;
         uint32_t x, y;
 
-        object_names(node, was, k, &before);
-        object_names(node, obj, k, &after);
-        x = next_name(&before);
-        y = next_name(&after);
+        nf_named_begin(node, was, k, &before);
+        nf_named_begin(node, obj, k, &after);
+        x = nf_named_next(&before);
+        y = nf_named_next(&after);
         while (x != NF_NO_ID || y != NF_NO_ID) {
             if (x < y) {
                 count_name(rs, k, x, -1);
-                x = next_name(&before);
+                x = nf_named_next(&before);
             } else if (y < x) {
                 count_name(rs, k, y, 1);
-                y = next_name(&after);
+                y = nf_named_next(&after);
             } else {
-                x = next_name(&before);
-                y = next_name(&after);
+                x = nf_named_next(&before);
+                y = nf_named_next(&after);
             }
         }
     }
@@ -306,10 +257,10 @@ static void
 count_names(GHashTable *counts, NfNode node, const void *obj, int delta)
 {
     for (int k = 0; k < 2; k++) {
-        Named named;
+        NfNamed named;
 
-        object_names(node, obj, k, &named);
-        for (uint32_t id; (id = next_name(&named)) != NF_NO_ID;)
+        nf_named_begin(node, obj, k, &named);
+        for (uint32_t id; (id = nf_named_next(&named)) != NF_NO_ID;)
             table_set(counts, id * 2 + k, table_get(counts, id * 2 + k) + delta);
     }
 }
@@ -400,10 +351,10 @@ base_callers(NfRuleset *base)
             const void *obj = nf_ids_get(node_ids(base, node), node.id);
 
             for (int of = 0; of < 2; of++) {
-                Named named;
+                NfNamed named;
 
-                object_names(node, obj, of, &named);
-                for (uint32_t id; (id = next_name(&named)) != NF_NO_ID;)
+                nf_named_begin(node, obj, of, &named);
+                for (uint32_t id; (id = nf_named_next(&named)) != NF_NO_ID;)
                     callers->list[of][callers->first[of][id + 1]++] = node_key(node);
             }
         }
@@ -475,10 +426,10 @@ node_height(Seal *seal, NfNode node)
         return height;
     keep_height(seal, node, IN_PROGRESS);
     for (int k = 0; k < 2; k++) {
-        Named named;
+        NfNamed named;
 
-        object_names(node, nf_ids_get(node_ids(seal->rs, node), node.id), k, &named);
-        for (uint32_t id; (id = next_name(&named)) != NF_NO_ID;) {
+        nf_named_begin(node, nf_ids_get(node_ids(seal->rs, node), node.id), k, &named);
+        for (uint32_t id; (id = nf_named_next(&named)) != NF_NO_ID;) {
             int below = node_height(seal, (NfNode){k, id});
             if (below < 0)
                 return -1;
@@ -539,10 +490,10 @@ check_names_exist(Seal *seal, NfNode node)
     const void *obj = nf_ids_get(node_ids(rs, node), node.id);
 
     for (int k = 0; k < 2; k++) {
-        Named names;
+        NfNamed names;
 
-        object_names(node, obj, k, &names);
-        for (uint32_t id; (id = next_name(&names)) != NF_NO_ID;) {
+        nf_named_begin(node, obj, k, &names);
+        for (uint32_t id; (id = nf_named_next(&names)) != NF_NO_ID;) {
             NfNode named = {k, id};
 
             if (nf_ids_get(node_ids(rs, named), named.id))
