@@ -11,7 +11,7 @@ scenarios="$scenarios $(echo scenarios/patterns/p{05,10-one,11,15,16-own,18-hair
 short=--short
 case ${1:-} in
 "") ;;
-all) short= ;;
+all) short= scenarios="$scenarios $(echo scenarios/patterns/p{02,04,20,42,43}*.yaml)" ;;
 *) short= scenarios=$* ;;
 esac
 # shellcheck disable=SC2086  # file names without blanks, and an option that may be missing
