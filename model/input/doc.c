@@ -384,6 +384,21 @@ report_duplicate(DocReader *reader, const DocNode *first, const DocNode *second)
     diag_note(reader->diags, first->mark, "first given here");
 }
 
+/* Adds the pairs of 'source' whose keys are not among the pending ones from 'first' on. */
+static void
+merge_source(DocReader *reader, size_t first, const DocNode *source)
+{
+    for (uint32_t k = 0; k < source->n; k++) {
+        bool given = false;
+        for (size_t p = first; p < reader->pending.len && !given; p += 2)
+            given = strcmp(reader->pending.data[p]->text, source->keys[k]->text) == 0;
+        if (given)
+            continue;
+        vec_push(&reader->pending, source->keys[k]);
+        vec_push(&reader->pending, source->items[k]);
+    }
+}
+
 /* `<<: *base`, `<<: [*a, *b]`: the keys that the mapping lacks, the first source wins. */
 static void
 merge_keys(DocReader *reader, DocNode *map)
@@ -405,15 +420,7 @@ merge_keys(DocReader *reader, DocNode *map)
                 diag(reader->diags, DIAG_ERROR, value->mark, "merge key << wants a mapping or a list of mappings");
                 break;
             }
-            for (uint32_t k = 0; k < source->n; k++) {
-                bool given = false;
-                for (size_t p = first; p < reader->pending.len && !given; p += 2)
-                    given = strcmp(reader->pending.data[p]->text, source->keys[k]->text) == 0;
-                if (given)
-                    continue;
-                vec_push(&reader->pending, source->keys[k]);
-                vec_push(&reader->pending, source->items[k]);
-            }
+            merge_source(reader, first, source);
         }
     }
     size_t n = (reader->pending.len - first) / 2;
