@@ -248,7 +248,7 @@ packet_l4_header_size(const Packet *pkt)
     case IPPROTO_TCP_:
         return packet_tcp_header_size(&pkt->tcp);
     case IPPROTO_UDP_:
-        return 8;
+        return UDP_HEADER_SIZE;
     case IPPROTO_ICMP_:
     case IPPROTO_ICMPV6_:
         return 8 + (pkt->icmp.has_quote ? quote_size(&pkt->icmp.quote) : 0);

@@ -236,6 +236,7 @@ void packet_leave_host(Sim *sim, Packet *pkt);
 #define VXLAN_PORT        4789 /* A UDP packet to it with 'inner' is VXLAN. */
 #define VXLAN_HEADER_SIZE 8
 #define ETH_HEADER_SIZE   14
+#define UDP_HEADER_SIZE   8
 #define ARP_SIZE          28
 uint32_t packet_l4_header_size(const Packet *pkt);
 uint32_t packet_ip_size_any(const Packet *pkt);
@@ -264,6 +265,8 @@ packet_ip_size(const Packet *pkt)
     /* Each hop asks several times. */
     if (pkt->proto == IPPROTO_TCP_ && pkt->eth == ETH_IP)
         return packet_ip_header_size(&pkt->src) + packet_tcp_header_size(&pkt->tcp) + pkt->payload.len;
+    if (pkt->proto == IPPROTO_UDP_ && pkt->eth == ETH_IP && !pkt->inner)
+        return packet_ip_header_size(&pkt->src) + UDP_HEADER_SIZE + pkt->payload.len;
     return packet_ip_size_any(pkt);
 }
 
