@@ -147,8 +147,12 @@ $(BUILD)/tcp_script: $(BUILD)/tests/kernel/tcp/tcp_script.o $(BUILD)/libsim.a
 	$(call say,LD,$@)
 	$(Q)$(CC) $(CFLAGS) $(EXTRA) $(LDFLAGS) -o $@ $^ $(PKG_LIBS) -lm
 
+$(BUILD)/race_script: $(BUILD)/tests/kernel/race/race_script.o $(BUILD)/libsim.a
+	$(call say,LD,$@)
+	$(Q)$(CC) $(CFLAGS) $(EXTRA) $(LDFLAGS) -o $@ $^ $(PKG_LIBS) -lm
+
 .PHONY: kernel-fuzz kernel-twin
-programs: $(BUILD)/kernel_fuzz $(BUILD)/tcp_script
+programs: $(BUILD)/kernel_fuzz $(BUILD)/tcp_script $(BUILD)/race_script
 kernel-fuzz: $(BUILD)/kernel_fuzz ## random rules and packets in the kernel and in the simulator; N=cases or TIME=seconds, SEED=first
 	$(Q)$(BUILD)/kernel_fuzz $(if $(TIME),-t $(TIME),-n $(or $(N),200)) -s $(or $(SEED),1)
 

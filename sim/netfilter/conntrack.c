@@ -262,25 +262,17 @@ clash_resolve(Conntrack *ct, Packet *pkt, Conn *winner, DropReason *ret_reason)
     return NF_DROP;
 }
 
-/* The packet leaves its own entry for the winner's if that treats it alike. */
+/* The packet leaves its own entry for the winner's if that treats it alike (nf_ct_can_merge()).  One that is the
+ * winner's answer stays a packet of the original direction all the same, and the winner does not count as answered. */
 static bool
 clash_join(Conntrack *ct, Packet *pkt, Conn *winner)
 {
     Conn *loser = pkt->meta.ct;
-    bool reversed = same_tuples(winner, loser, true) && !same_tuples(winner, loser, false);
 
-    if (!reversed && !same_tuples(winner, loser, false))
+    if (!same_tuples(winner, loser, false) && !same_tuples(winner, loser, true))
         return false;
     conn_ref(winner);
     pkt->meta.ct = winner;
-    if (reversed) {
-        pkt->meta.ct_reply = 1;
-        pkt->meta.ctinfo = CTINFO_ESTABLISHED;
-        if (!(winner->status & CT_SEEN_REPLY)) {
-            winner->status |= CT_SEEN_REPLY;
-            ct_trace(ct, winner, pkt, TRACE_CT_REPLY);
-        }
-    }
     conn_unref(ct, loser);
     ct->stats.clash_resolve++;
     return true;
