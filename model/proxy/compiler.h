@@ -161,9 +161,11 @@ typedef struct {
     /* Affinity sets; NULL: there are none. */
     void (*name_sets)(NfNames *names, const ProxyServicePort *port, uint32_t *ret_ids);
     void (*fixed)(const ProxyView *view, Parts *parts);
-    /* Has the port this single chain on such a node? */
-    bool (*has_chain)(const PortRow *row, const PortPicks *picks, PortChainKind kind);
-    NfChain *(*make_chain)(const ProxyView *view, const PortRow *row, const PortPicks *picks, PortChain chain);
+    bool (*uses_firewall)(const PortRow *row);
+    NfChain *(*service_chain)(const ProxyView *view, const PortRow *row, bool local, const Picks *picks);
+    NfChain *(*external_chain)(const ProxyView *view, const PortRow *row);
+    NfChain *(*firewall_chain)(const ProxyView *view, const PortRow *row);
+    NfChain *(*endpoint_chain)(const ProxyView *view, const PortRow *row, uint32_t index);
     /* The index-th chain (or set) that the chain's rules name, each once; NF_NO_ID behind the last. */
     uint32_t (*chain_names)(const ProxyView *view, const PortRow *row, const PortPicks *picks, PortChain chain,
                             bool sets, uint32_t index);

@@ -10,8 +10,6 @@
 #include "model/proxy/iptables_rule.h"
 
 void iptables_fixed(const ProxyView *view, Parts *parts);
-bool iptables_has_chain(const PortRow *row, const PortPicks *picks, PortChainKind kind);
-NfChain *iptables_make_chain(const ProxyView *view, const PortRow *row, const PortPicks *picks, PortChain chain);
 uint32_t iptables_chain_names(const ProxyView *view, const PortRow *row, const PortPicks *picks, PortChain chain,
                               bool sets, uint32_t index);
 bool iptables_shared(const ProxyView *view, const PortRow *rows, size_t n_rows, unsigned part_mask,

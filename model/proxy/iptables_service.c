@@ -45,13 +45,21 @@ endpoints_have_chains(const ProxyParams *params, const ProxyServicePort *port)
     return true;
 }
 
+static NfChain *service_chain(const ProxyView *view, const PortRow *row, bool local, const Picks *picks);
+static NfChain *external_chain(const ProxyView *view, const PortRow *row);
+static NfChain *firewall_chain(const ProxyView *view, const PortRow *row);
+static NfChain *make_endpoint_chain(const ProxyView *view, const PortRow *row, uint32_t index);
+
 const ProxyModeOps iptables_ops = {
     .dialect = NF_DIALECT_IPTABLES,
     .namer = {iptables_chain_name, iptables_is_port_chain, IPT_NAT},
     .order = {PORT_EXTERNAL, PORT_FIREWALL, PORT_CLUSTER, PORT_LOCAL},
     .endpoints_have_chains = endpoints_have_chains,
-    .has_chain = iptables_has_chain,
-    .make_chain = iptables_make_chain,
+    .uses_firewall = iptables_uses_firewall,
+    .service_chain = service_chain,
+    .external_chain = external_chain,
+    .firewall_chain = firewall_chain,
+    .endpoint_chain = make_endpoint_chain,
     .chain_names = iptables_chain_names,
     .fixed = iptables_fixed,
     .shared = iptables_shared,
@@ -230,42 +238,6 @@ make_endpoint_chain(const ProxyView *view, const PortRow *row, uint32_t index)
              &(IptRule){.comment = comment, .match = row->port->affinity ? &recent : NULL, .proto = row->port->proto},
              nfx_dnat(ep->from->addr, ep->port, 0));
     return nf_chain_seal(b);
-}
-
-bool
-iptables_has_chain(const PortRow *row, const PortPicks *picks, PortChainKind kind)
-{
-    switch (kind) {
-    case PORT_EXTERNAL:
-        return row_has_external_chain(row);
-    case PORT_FIREWALL:
-        return iptables_uses_firewall(row);
-    case PORT_CLUSTER:
-        return picks->cluster.n > 0;
-    case PORT_LOCAL:
-        return picks->local.n > 0;
-    case PORT_ENDPOINT:
-        break;
-    }
-    return false;
-}
-
-NfChain *
-iptables_make_chain(const ProxyView *view, const PortRow *row, const PortPicks *picks, PortChain chain)
-{
-    switch (chain.kind) {
-    case PORT_EXTERNAL:
-        return external_chain(view, row);
-    case PORT_FIREWALL:
-        return firewall_chain(view, row);
-    case PORT_CLUSTER:
-        return service_chain(view, row, false, &picks->cluster);
-    case PORT_LOCAL:
-        return service_chain(view, row, true, &picks->local);
-    case PORT_ENDPOINT:
-        break;
-    }
-    return make_endpoint_chain(view, row, chain.endpoint);
 }
 
 uint32_t

@@ -53,8 +53,6 @@ nft_uses_firewall(const PortRow *row)
 }
 
 void nftables_fixed(const ProxyView *view, Parts *parts);
-bool nftables_has_chain(const PortRow *row, const PortPicks *picks, PortChainKind kind);
-NfChain *nftables_make_chain(const ProxyView *view, const PortRow *row, const PortPicks *picks, PortChain chain);
 uint32_t nftables_chain_names(const ProxyView *view, const PortRow *row, const PortPicks *picks, PortChain chain,
                               bool sets, uint32_t index);
 void nftables_sets(const ProxyView *view, const PortRow *row, const PortPicks *picks, Parts *parts);

@@ -51,6 +51,11 @@ nftables_name_sets(NfNames *names, const ProxyServicePort *port, uint32_t *ret_i
     }
 }
 
+static NfChain *service_chain(const ProxyView *view, const PortRow *row, bool local, const Picks *picks);
+static NfChain *external_chain(const ProxyView *view, const PortRow *row);
+static NfChain *firewall_chain(const ProxyView *view, const PortRow *row);
+static NfChain *make_endpoint_chain(const ProxyView *view, const PortRow *row, uint32_t index);
+
 const ProxyModeOps nftables_ops = {
     .dialect = NF_DIALECT_NFT,
     .table_comment = "rules for kube-proxy",
@@ -59,8 +64,11 @@ const ProxyModeOps nftables_ops = {
     .endpoints_have_chains = endpoints_have_chains,
     .name_sets = nftables_name_sets,
     .fixed = nftables_fixed,
-    .has_chain = nftables_has_chain,
-    .make_chain = nftables_make_chain,
+    .uses_firewall = nft_uses_firewall,
+    .service_chain = service_chain,
+    .external_chain = external_chain,
+    .firewall_chain = firewall_chain,
+    .endpoint_chain = make_endpoint_chain,
     .chain_names = nftables_chain_names,
     .sets = nftables_sets,
     .shared = nftables_shared,
@@ -227,42 +235,6 @@ make_endpoint_chain(const ProxyView *view, const PortRow *row, uint32_t index)
     NFT_RULE(b, PORT_ORIGIN(view, row, index, DNAT), nfx_proto(row->port->proto),
              nfx_dnat(ep->from->addr, ep->port, 0));
     return nf_chain_seal(b);
-}
-
-bool
-nftables_has_chain(const PortRow *row, const PortPicks *picks, PortChainKind kind)
-{
-    switch (kind) {
-    case PORT_EXTERNAL:
-        return row_has_external_chain(row);
-    case PORT_FIREWALL:
-        return nft_uses_firewall(row);
-    case PORT_CLUSTER:
-        return picks->cluster.n > 0;
-    case PORT_LOCAL:
-        return picks->local.n > 0;
-    case PORT_ENDPOINT:
-        break;
-    }
-    return false;
-}
-
-NfChain *
-nftables_make_chain(const ProxyView *view, const PortRow *row, const PortPicks *picks, PortChain chain)
-{
-    switch (chain.kind) {
-    case PORT_EXTERNAL:
-        return external_chain(view, row);
-    case PORT_FIREWALL:
-        return firewall_chain(view, row);
-    case PORT_CLUSTER:
-        return service_chain(view, row, false, &picks->cluster);
-    case PORT_LOCAL:
-        return service_chain(view, row, true, &picks->local);
-    case PORT_ENDPOINT:
-        break;
-    }
-    return make_endpoint_chain(view, row, chain.endpoint);
 }
 
 static uint32_t

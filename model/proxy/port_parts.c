@@ -80,8 +80,22 @@ make_chain(NfMaker *maker, uint32_t chain_id)
     ProxyView view = view_of(parts);
     PortRow row = row_of(parts);
     PortPicks picks = picks_of(parts);
+    PortChain chain = chain_of(parts->names, chain_id);
+    const ProxyModeOps *ops = parts->names->compiler->ops;
 
-    return parts->names->compiler->ops->make_chain(&view, &row, &picks, chain_of(parts->names, chain_id));
+    switch (chain.kind) {
+    case PORT_EXTERNAL:
+        return ops->external_chain(&view, &row);
+    case PORT_FIREWALL:
+        return ops->firewall_chain(&view, &row);
+    case PORT_CLUSTER:
+        return ops->service_chain(&view, &row, false, &picks.cluster);
+    case PORT_LOCAL:
+        return ops->service_chain(&view, &row, true, &picks.local);
+    case PORT_ENDPOINT:
+        break;
+    }
+    return ops->endpoint_chain(&view, &row, chain.endpoint);
 }
 
 static uint32_t
@@ -240,13 +254,28 @@ port_parts(const ProxyView *view, const PortRow *row, const EndpointChoice *choi
 
 /* --- Rule sets ---------------------------------------------------------------------------------------------------- */
 
+/* Has the port this single chain on such a node? */
 static bool
 has_chain(const PortParts *p, PortChainKind kind)
 {
     PortRow row = row_of(p);
     PortPicks picks = picks_of(p);
 
-    return p->names->place[kind] != NO_PLACE && p->names->compiler->ops->has_chain(&row, &picks, kind);
+    if (p->names->place[kind] == NO_PLACE)
+        return false;
+    switch (kind) {
+    case PORT_EXTERNAL:
+        return row_has_external_chain(&row);
+    case PORT_FIREWALL:
+        return p->names->compiler->ops->uses_firewall(&row);
+    case PORT_CLUSTER:
+        return picks.cluster.n > 0;
+    case PORT_LOCAL:
+        return picks.local.n > 0;
+    case PORT_ENDPOINT:
+        break;
+    }
+    return false;
 }
 
 /* How many endpoints have chains: the first of those reachable. */

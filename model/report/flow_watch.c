@@ -1,4 +1,5 @@
-/* What the trace says of flows. */
+/* What the trace says of flows: the book's sink.  A million flows lie out of the caches, so each record is asked first
+ * whether it can concern one (tells_nothing()), and lists grow in the book's arena by doubling. */
 
 #include "model/network/node_proxy.h"
 #include "model/network/pod_apps.h"

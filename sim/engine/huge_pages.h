@@ -10,7 +10,8 @@
 
 #include <stddef.h>
 
-/* Lets the heap's next 'bytes' come from huge pages where malloc is glibc's; else does nothing. */
+/* Lets the heap's next 'bytes' come from huge pages where malloc is glibc's; else does nothing.  From then on malloc
+ * maps no large block apart and gives nothing back. */
 void huge_pages_reserve(size_t bytes);
 
 #endif
