@@ -45,13 +45,22 @@ base_of(ProxyCompiler *c, const ProxyView *view)
 }
 
 static void
+clear_shared(SharedPorts *shared)
+{
+    for (size_t i = 0; i < shared->len; i++)
+        port_parts_unref(shared->data[i].parts);
+    vec_clear(shared);
+}
+
+static void
 base_reset(Base *base)
 {
     for (size_t i = 0; i < base->ports.len; i++)
         port_names_leave(base->ports.data[i].names);
     vec_clear(&base->ports);
     vec_clear(&base->dependent);
-    vec_clear(&base->shared_origins);
+    port_blocks_clear(&base->blocks);
+    clear_shared(&base->shared);
     nf_ruleset_unref(base->ruleset);
     base->ruleset = NULL;
     base->generation = 0;
@@ -259,30 +268,47 @@ next_ruleset(ProxyCompiler *c, const Base *base, const ProxyView *view)
     return next;
 }
 
-/* Shared parts, from those before as far as they still hold. */
+/* What shared parts are to be made of: of ports that they see unchanged, what they were made of before. */
+static void
+note_shared(Base *base, const SharedPorts *was, uint32_t *ret_kept)
+{
+    base->shared = (SharedPorts){0};
+    vec_reserve(&base->shared, base->ports.len);
+    for (size_t i = 0; i < base->ports.len; i++) {
+        BasePort *port = &base->ports.data[i];
+        SharedPort now = {port->parts, port->names->origin, port->names->ends_block};
+
+        ret_kept[i] = port->shared;
+        if (port->shared != UINT32_MAX)
+            now = was->data[port->shared];
+        port_parts_ref(now.parts);
+        vec_push(&base->shared, now);
+        port->shared = (uint32_t)i;
+    }
+}
+
 static bool
 make_shared(ProxyCompiler *c, Base *base, const ProxyView *view, const ProxyServicePort *const *ports, Parts *parts,
             GError **error)
 {
-    size_t n = base->ports.len;
-    g_autofree uint32_t *kept = g_new(uint32_t, n + 1), *origins = g_new(uint32_t, n + 1);
-    SharedBefore before = {base->ruleset, base->shared_origins.data, base->shared_origins.len, kept};
+    SharedPorts was = base->shared;
+    g_autofree uint32_t *kept = g_new(uint32_t, base->ports.len + 1);
+    SharedBefore before = {base->ruleset, was.data, was.len, kept};
+    bool ok = true;
 
-    for (size_t i = 0; i < n; i++) {
-        BasePort *port = &base->ports.data[i];
-        kept[i] = port->shared;
-        origins[i] = port->shared == UINT32_MAX ? port->names->origin : base->shared_origins.data[port->shared];
+    note_shared(base, &was, kept);
+    if (c->ops->n_shared_chains)
+        port_blocks_update(&base->blocks, view, base->shared.data, base->shared.len);
+    for (uint32_t i = 0; i < c->ops->n_shared_chains; i++)
+        vec_push(&parts->chains, port_blocks_chain(&base->blocks, view, i));
+    if (c->ops->shared_sets) {
+        ok = c->ops->shared_sets(view, base_rows(c, base, ports), base->ports.len, PART_ALL,
+                                 base->ruleset ? &before : NULL, parts, error);
+        if (!base->ruleset)
+            vec_clear(&c->rows); /* Changes are few, but there are many rows: worth their memory only then. */
     }
-    if (!c->ops->shared(view, base_rows(c, base, ports), n, PART_ALL, base->ruleset ? &before : NULL, parts, error))
-        return false;
-    for (size_t i = 0; i < n; i++)
-        base->ports.data[i].shared = (uint32_t)i;
-    if (!base->ruleset)
-        vec_clear(&c->rows); /* Changes are few, but there are many rows: worth their memory only then. */
-    vec_clear(&base->shared_origins);
-    base->shared_origins.data = g_steal_pointer(&origins);
-    base->shared_origins.len = base->shared_origins.cap = n;
-    return true;
+    clear_shared(&was);
+    return ok;
 }
 
 bool

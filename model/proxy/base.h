@@ -11,6 +11,7 @@
  * Internal to proxier.c, base.c and overlay.c. */
 
 #include "model/proxy/compiler.h"
+#include "model/proxy/port_blocks.h"
 #include "model/proxy/port_parts.h"
 #include "sim/engine/htable.h"
 
@@ -27,17 +28,20 @@ typedef struct {
     const ProxyServicePort *port; /* This state of it: the names hold it. */
     PortNames *names;             /* Used. */
     const PortParts *parts;       /* Of the names. */
-    uint32_t shared; /* Place among the base's shared_origins; UINT32_MAX: shared parts say nothing of it. */
+    uint32_t shared; /* Place in the base's 'shared'; UINT32_MAX: shared parts say nothing of it. */
     PortVerdict verdict;
     bool node_dependent; /* As the names. */
 } BasePort;
+
+typedef VEC(SharedPort) SharedPorts;
 
 typedef struct {
     NodeClass class;
     uint64_t generation; /* Of the service map that was taken in. */
     VEC(BasePort) ports;
     VEC(uint32_t) dependent;      /* Indices of ports that may differ from node to node. */
-    VEC(uint32_t) shared_origins; /* Of the ports that the shared parts were made of, in order. */
+    SharedPorts shared;           /* What the shared parts were made of, in order; parts are referenced. */
+    PortBlocks blocks;            /* Of the same. */
     NfRuleset *ruleset;           /* Sealed. */
     GHashTable *overlays; /* Key of decisions (GBytes) -> Parts of the shared chains; dropped with each change. */
 } Base;

@@ -36,6 +36,7 @@ struct PortNames {
     uint32_t refs;                  /* Those together, and the parts. */
     bool node_dependent;            /* Its parts or decisions may differ from node to node. */
     bool reserved;                  /* The names of its chains are made when asked for. */
+    bool ends_block;                /* See port_blocks.h. */
     uint8_t place[PORT_N_SINGLE];   /* Of the chain's id, among those of the state; NO_PLACE. */
     uint8_t n_single;               /* Then those of the endpoints follow, or none. */
     uint32_t n_chains, first_chain; /* Ids are consecutive, unless ... */
@@ -93,6 +94,7 @@ typedef struct {
 /* A node, or what all nodes of a class have in common (then node.name is NULL and node_addrs are none). */
 typedef struct {
     const ProxyParams *params;
+    const struct ProxyModeOps *ops;
     NfNames *names;
     Origins *origins;
     ChoiceNode node;
@@ -133,15 +135,22 @@ typedef struct {
     VEC(NfSet *) sets;
 } Parts;
 
-/* What shared parts depend on, beyond the service ports. */
-/* Shared chains as they were: rules of a port that they still say of it are taken over. */
+/* A port as shared parts see it. */
+typedef struct {
+    const struct PortParts *parts; /* Referenced by whoever holds the list. */
+    uint32_t origin;
+    bool ends_block; /* See port_blocks.h. */
+} SharedPort;
+
+/* Shared sets as they were: elements of a port that they still say of it are taken over. */
 typedef struct {
     const NfRuleset *rules;
-    const uint32_t *origins; /* Of the ports that had rules in there, in order: see origin.h. */
+    const SharedPort *ports; /* That had elements in there, in order. */
     size_t n;
-    const uint32_t *kept; /* By row of now: the port's place among 'origins', ascending; UINT32_MAX: none. */
+    const uint32_t *kept; /* By row of now: the port's place among 'ports', ascending; UINT32_MAX: none. */
 } SharedBefore;
 
+/* What shared parts depend on, beyond the service ports. */
 enum {
     PART_INTERNAL = 1,  /* has_internal. */
     PART_EXTERNAL = 2,  /* has_external. */
@@ -151,7 +160,15 @@ enum {
     PART_ALL = 31
 };
 
+/* A chain with rules of all service ports. */
 typedef struct {
+    const char *table, *name;
+    unsigned depends; /* PART_*. */
+    void (*row)(const ProxyView *view, NfChainBuilder *b, const PortRow *row);
+    void (*last)(const ProxyView *view, NfChainBuilder *b); /* Rules behind those of the ports; or NULL. */
+} SharedChain;
+
+typedef struct ProxyModeOps {
     NfDialect dialect;
     const char *table_comment; /* Or NULL. */
     /* Of a service port's chains: the owner is PortNames, the index a place. */
@@ -171,9 +188,11 @@ typedef struct {
                             bool sets, uint32_t index);
     /* The port's sets; NULL: it has none. */
     void (*sets)(const ProxyView *view, const PortRow *row, const PortPicks *picks, Parts *parts);
-    /* Those that depend on one of 'part_mask'.  'before': NULL, or what there was.  False with *error if the kernel
-     * would refuse them. */
-    bool (*shared)(const ProxyView *view, const PortRow *rows, size_t n_rows, unsigned part_mask,
+    const SharedChain *shared_chains;
+    uint32_t n_shared_chains;
+    /* Sets with elements of all service ports, those that depend on one of 'part_mask'; NULL: there are none.
+     * 'before': NULL, or what there was.  False with *error if the kernel would refuse them. */
+    bool (*shared_sets)(const ProxyView *view, const PortRow *rows, size_t n_rows, unsigned part_mask,
                    const SharedBefore *before, Parts *parts, GError **error);
     /* Bits of PART_NODE and PART_LOCAL that concern every node of this view. */
     unsigned (*per_node)(const ProxyView *view);

@@ -12,8 +12,8 @@
 void iptables_fixed(const ProxyView *view, Parts *parts);
 uint32_t iptables_chain_names(const ProxyView *view, const PortRow *row, const PortPicks *picks, PortChain chain,
                               bool sets, uint32_t index);
-bool iptables_shared(const ProxyView *view, const PortRow *rows, size_t n_rows, unsigned part_mask,
-                     const SharedBefore *before, Parts *parts, GError **error);
+#define IPT_N_SHARED 6
+extern const SharedChain iptables_shared_chains[IPT_N_SHARED];
 unsigned iptables_per_node(const ProxyView *view);
 /* Named as chains of single service ports are: what an incremental sync leaves alone, and what is deleted when stale.
  */

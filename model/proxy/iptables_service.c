@@ -62,7 +62,8 @@ const ProxyModeOps iptables_ops = {
     .endpoint_chain = make_endpoint_chain,
     .chain_names = iptables_chain_names,
     .fixed = iptables_fixed,
-    .shared = iptables_shared,
+    .shared_chains = iptables_shared_chains,
+    .n_shared_chains = IPT_N_SHARED,
     .per_node = iptables_per_node,
 };
 

@@ -4,15 +4,6 @@
 
 #include "model/proxy/iptables_compiler.h"
 
-typedef void (*RowWriter)(const ProxyView *view, NfChainBuilder *b, const PortRow *row);
-
-typedef struct {
-    const char *table, *name;
-    unsigned depends; /* PART_*. */
-    RowWriter row;
-    void (*last)(const ProxyView *view, NfChainBuilder *b);
-} SharedChain;
-
 bool
 iptables_uses_firewall(const PortRow *row)
 {
@@ -177,7 +168,7 @@ filter_firewall_row(const ProxyView *view, NfChainBuilder *b, const PortRow *row
                      ipt_target(NFX_DROP));
 }
 
-static const SharedChain SHARED_CHAINS[] = {
+const SharedChain iptables_shared_chains[IPT_N_SHARED] = {
     {IPT_FILTER, "KUBE-SERVICES", PART_INTERNAL | PART_ENDPOINTS, filter_services_row, NULL},
     {IPT_FILTER, "KUBE-EXTERNAL-SERVICES", PART_EXTERNAL | PART_ENDPOINTS, filter_external_row, NULL},
     {IPT_FILTER, "KUBE-NODEPORTS", 0, filter_nodeports_row, NULL},
@@ -185,64 +176,6 @@ static const SharedChain SHARED_CHAINS[] = {
     {IPT_NAT, "KUBE-SERVICES", PART_INTERNAL | PART_ENDPOINTS | PART_NODE, nat_services_row, nodeports_jump},
     {IPT_NAT, "KUBE-NODEPORTS", PART_ENDPOINTS, nat_nodeports_row, NULL},
 };
-
-/* Rules from 'at' on that one port has in a shared chain: all bear its origins. */
-static uint32_t
-skip_port(const NfChain *chain, uint32_t at, uint32_t origin)
-{
-    while (at < nf_chain_n_rules(chain) && nf_chain_rule(chain, at)->origin - origin < ORIGIN_N_SITES)
-        at++;
-    return at;
-}
-
-static void
-write_rows(const ProxyView *view, NfChainBuilder *b, const SharedChain *chain, const PortRow *rows, size_t n_rows,
-           const SharedBefore *before)
-{
-    uint32_t id = nf_chain_id(view->names, chain->table, chain->name);
-    const NfChain *old = before ? nf_ruleset_chain(before->rules, id) : NULL;
-    uint32_t from = 0, to = 0; /* Of 'old': to be copied when something else follows. */
-    size_t port = 0;
-
-    for (size_t i = 0; i < n_rows; i++) {
-        uint32_t kept = old ? before->kept[i] : UINT32_MAX, end = to;
-        if (kept == UINT32_MAX) {
-            if (old)
-                nf_rules_copy(b, old, from, to);
-            from = to;
-            chain->row(view, b, &rows[i]);
-            continue;
-        }
-        while (port < kept)
-            end = skip_port(old, end, before->origins[port++]);
-        if (end != to) {
-            nf_rules_copy(b, old, from, to);
-            from = end;
-        }
-        to = skip_port(old, end, before->origins[port++]);
-    }
-    if (old)
-        nf_rules_copy(b, old, from, to);
-}
-
-bool
-iptables_shared(const ProxyView *view, const PortRow *rows, size_t n_rows, unsigned part_mask,
-                const SharedBefore *before, Parts *parts, GError **error)
-{
-    (void)error;
-    for (size_t c = 0; c < G_N_ELEMENTS(SHARED_CHAINS); c++) {
-        const SharedChain *chain = &SHARED_CHAINS[c];
-        NfChainBuilder *b;
-        if (part_mask != PART_ALL && !(chain->depends & part_mask))
-            continue;
-        b = ipt_chain(view->names, nf_chain_id(view->names, chain->table, chain->name));
-        write_rows(view, b, chain, rows, n_rows, before);
-        if (chain->last)
-            chain->last(view, b);
-        vec_push(&parts->chains, nf_chain_seal(b));
-    }
-    return true;
-}
 
 unsigned
 iptables_per_node(const ProxyView *view)

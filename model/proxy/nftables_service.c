@@ -71,7 +71,7 @@ const ProxyModeOps nftables_ops = {
     .endpoint_chain = make_endpoint_chain,
     .chain_names = nftables_chain_names,
     .sets = nftables_sets,
-    .shared = nftables_shared,
+    .shared_sets = nftables_shared_sets,
     .per_node = nftables_per_node,
 };
 

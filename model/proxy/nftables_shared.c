@@ -217,13 +217,13 @@ write_rows(const ProxyView *view, const SharedSet *set, const PortRow *rows, siz
         size_t end = to, len;
         if (kept != UINT32_MAX) {
             while (port < kept)
-                end = skip_port(known, n, end, before->origins[port++]);
+                end = skip_port(known, n, end, before->ports[port++].origin);
             if (end != to) {
                 copy_elems(elems, known + from, to - from);
                 from = end;
                 differ = true;
             }
-            to = i < n_rows ? skip_port(known, n, end, before->origins[port++]) : end;
+            to = i < n_rows ? skip_port(known, n, end, before->ports[port++].origin) : end;
             continue;
         }
         copy_elems(elems, known + from, to - from);
@@ -268,7 +268,7 @@ make_set(const ProxyView *view, const SharedSet *set, const PortRow *rows, size_
 }
 
 bool
-nftables_shared(const ProxyView *view, const PortRow *rows, size_t n_rows, unsigned part_mask,
+nftables_shared_sets(const ProxyView *view, const PortRow *rows, size_t n_rows, unsigned part_mask,
                 const SharedBefore *before, Parts *parts, GError **error)
 {
 

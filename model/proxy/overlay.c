@@ -7,6 +7,7 @@ typedef struct {
     NfRuleset *rules;
     unsigned differs; /* PART_* of the shared parts. */
     GByteArray *key;  /* Of all decisions that shared parts depend on. */
+    VEC(OwnParts) own; /* Of ports that shared parts see otherwise. */
 } Overlay;
 
 static unsigned
@@ -19,12 +20,13 @@ verdict_differs(const PortVerdict *a, const PortVerdict *b)
 
 /* The node's decision for a service port that may be otherwise elsewhere. */
 static void
-overlay_port(ProxyCompiler *c, const ProxyView *view, const ProxyServicePort *port, const BasePort *of_base,
-             Overlay *overlay)
+overlay_port(ProxyCompiler *c, const ProxyView *view, const ProxyServicePort *port, uint32_t place,
+             const BasePort *of_base, Overlay *overlay)
 {
     PortRow row = {.port = port, .names = of_base->names};
     EndpointChoice choice;
     const PortParts *own;
+    unsigned differs;
     uint8_t bits;
 
     row.verdict = base_decide(view, port, &choice);
@@ -32,10 +34,37 @@ overlay_port(ProxyCompiler *c, const ProxyView *view, const ProxyServicePort *po
     if (own != of_base->parts)
         port_parts_overlay(overlay->rules, own, of_base->parts);
     endpoint_choice_clear(&choice);
-    overlay->differs |= verdict_differs(&row.verdict, &of_base->verdict);
+    differs = verdict_differs(&row.verdict, &of_base->verdict);
+    overlay->differs |= differs;
+    if (differs)
+        vec_push(&overlay->own, (OwnParts){place, own});
     bits = (uint8_t)(row.verdict.has_internal | row.verdict.has_external << 1 | row.verdict.has_endpoints << 2);
     g_byte_array_append(overlay->key, &bits, 1);
     vec_push(&c->verdicts, row.verdict);
+}
+
+static void
+shared_chains(ProxyCompiler *c, const Base *base, const ProxyView *view, const Overlay *overlay, unsigned part_mask,
+              Parts *parts)
+{
+    PortBlocks blocks;
+
+    port_blocks_derive(&base->blocks, view, overlay->own.data, overlay->own.len, &blocks);
+    for (uint32_t i = 0; i < c->ops->n_shared_chains; i++)
+        if (c->ops->shared_chains[i].depends & part_mask)
+            vec_push(&parts->chains, port_blocks_chain(&blocks, view, i));
+    port_blocks_clear(&blocks);
+}
+
+static bool
+shared_sets(ProxyCompiler *c, const Base *base, const ProxyView *view, const ProxyServicePort *const *ports,
+            unsigned part_mask, Parts *parts, GError **error)
+{
+    PortRow *rows = base_rows(c, base, ports);
+
+    for (size_t i = 0; i < base->dependent.len; i++)
+        rows[base->dependent.data[i]].verdict = c->verdicts.data[i];
+    return c->ops->shared_sets(view, rows, base->ports.len, part_mask, NULL, parts, error);
 }
 
 /* The shared parts as this node needs them; nodes that decide alike share them. */
@@ -44,7 +73,6 @@ overlay_shared(ProxyCompiler *c, Base *base, const ProxyView *view, const ProxyS
                Overlay *overlay, GError **error)
 {
     unsigned own = c->ops->per_node(view);
-    PortRow *rows;
     g_autoptr(GBytes) key = NULL;
     Parts *parts;
 
@@ -58,10 +86,8 @@ overlay_shared(ProxyCompiler *c, Base *base, const ProxyView *view, const ProxyS
     if (parts)
         return parts;
     parts = g_new0(Parts, 1);
-    rows = base_rows(c, base, ports);
-    for (size_t i = 0; i < base->dependent.len; i++)
-        rows[base->dependent.data[i]].verdict = c->verdicts.data[i];
-    if (!c->ops->shared(view, rows, base->ports.len, overlay->differs | own, NULL, parts, error)) {
+    shared_chains(c, base, view, overlay, overlay->differs | own, parts);
+    if (c->ops->shared_sets && !shared_sets(c, base, view, ports, overlay->differs | own, parts, error)) {
         parts_free(parts);
         return NULL;
     }
@@ -79,7 +105,7 @@ overlay_new(ProxyCompiler *c, Base *base, const ProxyView *view, const ProxyServ
     c->verdicts.len = 0;
     for (size_t i = 0; i < base->dependent.len; i++) {
         uint32_t at = base->dependent.data[i];
-        overlay_port(c, view, ports[at], &base->ports.data[at], &overlay);
+        overlay_port(c, view, ports[at], at, &base->ports.data[at], &overlay);
     }
     if (overlay.differs | c->ops->per_node(view)) {
         const Parts *shared = overlay_shared(c, base, view, ports, &overlay, error);
@@ -87,6 +113,7 @@ overlay_new(ProxyCompiler *c, Base *base, const ProxyView *view, const ProxyServ
         if (ok)
             parts_put(overlay.rules, shared);
     }
+    vec_clear(&overlay.own);
     if (!ok || !nf_ruleset_seal(overlay.rules, error)) {
         nf_ruleset_unref(overlay.rules);
         return NULL;

@@ -79,6 +79,7 @@ names_new(ProxyCompiler *c, const ProxyServicePort *port)
     service_entry_ref(port->entry);
     names->origin = origins_add_port(c->origins, port);
     names->node_dependent = depends_on_node(port);
+    names->ends_block = port_ends_block(port_key(port));
     memset(names->place, NO_PLACE, sizeof names->place);
     for (size_t i = 0; i < PORT_N_SINGLE; i++)
         if (may_have(port, c->ops->order[i]))

@@ -26,12 +26,13 @@ static void parts_gone(NfMaker *maker);
 
 static const NfMakerOps MAKER = {make_chain, chain_names, parts_gone};
 
-static ProxyView
-view_of(const PortParts *parts)
+ProxyView
+port_parts_view(const PortParts *parts)
 {
     ProxyCompiler *c = parts->names->compiler;
 
     return (ProxyView){.params = &c->params,
+                       .ops = c->ops,
                        .names = c->names,
                        .origins = c->origins,
                        .detector = *parts->detector,
@@ -40,10 +41,23 @@ view_of(const PortParts *parts)
                        .mark = 1u << c->params.config->masquerade_bit};
 }
 
-static PortRow
-row_of(const PortParts *parts)
+PortRow
+port_parts_row(const PortParts *parts)
 {
     return (PortRow){parts->names->port, parts->names, parts->verdict};
+}
+
+const PortParts *
+port_parts_ref(const PortParts *parts)
+{
+    nf_maker_ref((NfMaker *)&parts->maker);
+    return parts;
+}
+
+void
+port_parts_unref(const PortParts *parts)
+{
+    nf_maker_unref((NfMaker *)&parts->maker);
 }
 
 static PortPicks
@@ -77,8 +91,8 @@ static NfChain *
 make_chain(NfMaker *maker, uint32_t chain_id)
 {
     const PortParts *parts = (const PortParts *)maker;
-    ProxyView view = view_of(parts);
-    PortRow row = row_of(parts);
+    ProxyView view = port_parts_view(parts);
+    PortRow row = port_parts_row(parts);
     PortPicks picks = picks_of(parts);
     PortChain chain = chain_of(parts->names, chain_id);
     const ProxyModeOps *ops = parts->names->compiler->ops;
@@ -103,8 +117,8 @@ chain_names(const NfMaker *maker, uint32_t chain_id, bool sets, uint32_t skip, u
 {
     const PortParts *parts = (const PortParts *)maker;
     PortChain chain = chain_of(parts->names, chain_id);
-    ProxyView view = view_of(parts);
-    PortRow row = row_of(parts);
+    ProxyView view = port_parts_view(parts);
+    PortRow row = port_parts_row(parts);
     PortPicks picks = picks_of(parts);
     uint32_t n = 0, id;
 
@@ -258,7 +272,7 @@ port_parts(const ProxyView *view, const PortRow *row, const EndpointChoice *choi
 static bool
 has_chain(const PortParts *p, PortChainKind kind)
 {
-    PortRow row = row_of(p);
+    PortRow row = port_parts_row(p);
     PortPicks picks = picks_of(p);
 
     if (p->names->place[kind] == NO_PLACE)

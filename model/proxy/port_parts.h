@@ -21,6 +21,12 @@ void port_parts_remove(NfRuleset *ruleset, const PortParts *parts);
 /* Puts what 'own' has otherwise than 'of_base', and takes away what it has not; both are of one state of the port. */
 void port_parts_overlay(NfRuleset *overlay, const PortParts *own, const PortParts *of_base);
 
+const PortParts *port_parts_ref(const PortParts *parts);
+void port_parts_unref(const PortParts *parts);
+/* What it was made of: a view without what is the node's own. */
+ProxyView port_parts_view(const PortParts *parts);
+PortRow port_parts_row(const PortParts *parts);
+
 /* The names hold no parts any more: those last that rule sets or chains need. */
 void port_parts_drop(PortNames *names);
 

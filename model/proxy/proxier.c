@@ -84,6 +84,7 @@ view_of_node(ProxyCompiler *c, const ServiceMap *map, const ProxyNode *node)
 {
     const ProxyConfig *config = c->params.config;
     ProxyView view = {.params = &c->params,
+                      .ops = c->ops,
                       .names = c->names,
                       .origins = c->origins,
                       .node = {node->name, node->zone, c->params.version},

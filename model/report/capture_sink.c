@@ -185,7 +185,7 @@ decides_nat(const TraceRecord *r)
     if (r->rule.index >= nf_chain_n_rules(r->rule.chain))
         return false;
     rule = nf_chain_rule(r->rule.chain, r->rule.index);
-    exprs = nf_chain_exprs(r->rule.chain, rule);
+    exprs = nf_chain_exprs(r->rule.chain, r->rule.index);
     for (uint32_t i = 0; i < rule->n; i++)
         if (exprs[i].op == NFX_DNAT || exprs[i].op == NFX_SNAT || exprs[i].op == NFX_MASQUERADE ||
             exprs[i].op == NFX_REDIRECT || exprs[i].op == NFX_NUMGEN_DNAT)

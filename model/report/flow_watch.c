@@ -47,7 +47,7 @@ static bool
 sets_mark(const TraceRecord *r)
 {
     const NfRule *rule = nf_chain_rule(r->rule.chain, r->rule.index);
-    const NfExpr *exprs = nf_chain_exprs(r->rule.chain, rule);
+    const NfExpr *exprs = nf_chain_exprs(r->rule.chain, r->rule.index);
 
     for (uint16_t i = 0; i < rule->n; i++)
         if (exprs[i].op == NFX_SET_MARK)

@@ -25,7 +25,7 @@ static bool
 is_masquerade(const NfChain *chain, uint32_t index)
 {
     const NfRule *rule = nf_chain_rule(chain, index);
-    const NfExpr *exprs = nf_chain_exprs(chain, rule);
+    const NfExpr *exprs = nf_chain_exprs(chain, index);
 
     return rule->n > 0 && exprs[rule->n - 1].op == NFX_MASQUERADE;
 }

@@ -33,9 +33,9 @@ walk_step_target(GString *out, const WalkStep *step)
         return;
     }
     rule = nf_chain_rule(step->chain_obj, step->rule - 1);
-    last = rule->n ? &nf_chain_exprs(step->chain_obj, rule)[rule->n - 1] : NULL;
+    last = rule->n ? &nf_chain_exprs(step->chain_obj, step->rule - 1)[rule->n - 1] : NULL;
     /* A comment stands behind the decision in nftables. */
-    while (last && last->op == NFX_COMMENT && last > nf_chain_exprs(step->chain_obj, rule))
+    while (last && last->op == NFX_COMMENT && last > nf_chain_exprs(step->chain_obj, step->rule - 1))
         last--;
     if (!last)
         return;
@@ -101,7 +101,7 @@ static const NfElem *
 step_elem(const WalkStep *step)
 {
     const NfRule *rule = nf_chain_rule(step->chain_obj, step->rule - 1);
-    const NfExpr *exprs = nf_chain_exprs(step->chain_obj, rule);
+    const NfExpr *exprs = nf_chain_exprs(step->chain_obj, step->rule - 1);
     size_t n;
 
     for (uint32_t i = 0; step->set_elem && i < rule->n; i++) {

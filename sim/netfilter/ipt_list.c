@@ -88,7 +88,7 @@ count_references(HTable *references, const NfChain *const *chains, size_t n)
     for (size_t c = 0; c < n; c++) {
         for (uint32_t r = 0; r < nf_chain_n_rules(chains[c]); r++) {
             const NfRule *rule = nf_chain_rule(chains[c], r);
-            const NfExpr *last = rule->n ? nf_chain_exprs(chains[c], rule) + rule->n - 1 : NULL;
+            const NfExpr *last = rule->n ? nf_chain_exprs(chains[c], r) + rule->n - 1 : NULL;
             if (last && (last->op == NFX_JUMP || last->op == NFX_GOTO))
                 ++*(uint32_t *)htable_insert(references, &last->a, NULL);
         }
@@ -120,7 +120,7 @@ print_rule(const List *list, const NfChain *chain, uint32_t index)
     const NfListOptions *options = list->options;
     IptPrinter p = {list->out, list->rs, nf_ruleset_names(list->rs), chain, IPT_SAVE};
     const NfRule *rule = nf_chain_rule(chain, index);
-    const NfExpr *exprs = nf_chain_exprs(chain, rule), *ip[NFX_PROTO + 1] = {NULL}, *target = NULL;
+    const NfExpr *exprs = nf_chain_exprs(chain, index), *ip[NFX_PROTO + 1] = {NULL}, *target = NULL;
     const char *fragment = find_fragment(exprs, rule->n, p.names), *protocol;
     char name[64], number[8];
 

@@ -21,7 +21,7 @@ nf_print_restore_rule(GString *out, const NfRuleset *rs, const NfChain *chain, u
 {
     IptPrinter p = {out, rs, nf_ruleset_names(rs), chain, IPT_WRITTEN};
     const NfRule *rule = nf_chain_rule(chain, index);
-    const NfExpr *exprs = nf_chain_exprs(chain, rule);
+    const NfExpr *exprs = nf_chain_exprs(chain, index);
     bool has_l4 = false, ip_done = false;
 
     for (uint32_t i = 0; i < rule->n; i++)

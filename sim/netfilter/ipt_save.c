@@ -103,7 +103,7 @@ nf_print_iptables_rule(GString *out, const NfRuleset *rs, const NfChain *chain, 
 {
     IptPrinter p = {out, rs, nf_ruleset_names(rs), chain, IPT_SAVE};
     const NfRule *rule = nf_chain_rule(chain, index);
-    const NfExpr *exprs = nf_chain_exprs(chain, rule);
+    const NfExpr *exprs = nf_chain_exprs(chain, index);
 
     TEXT_LIT(out, "-A ");
     text_str(out, nf_chain_name(p.names, nf_chain_spec(chain)->id));

@@ -5,6 +5,7 @@
 #include "sim/engine/htable.h"
 #include "sim/engine/rng.h"
 #include "sim/engine/vec.h"
+#include "sim/netfilter/nf_pieces.h"
 
 static bool array_equal(const void *a, uint32_t n_a, const void *b, uint32_t n_b, size_t size);
 
@@ -21,6 +22,8 @@ nf_chain_unref(NfChain *chain)
     if (!chain || --chain->refs)
         return;
     nf_body_index_free(&chain->body);
+    if (chain->pieces)
+        nf_pieces_free(chain->pieces);
     nf_names_unref(chain->names);
     if (chain->maker)
         nf_maker_forget(chain->maker, chain);
@@ -39,17 +42,33 @@ nf_chain_n_rules(const NfChain *chain)
     return chain->n_rules;
 }
 
+/* The body that holds a rule, and the rule's number in there. */
+static const NfBody *
+body_of(const NfChain *chain, uint32_t *index)
+{
+    const NfPieces *pieces = chain->pieces;
+    uint32_t at;
+
+    if (!pieces)
+        return &chain->body;
+    at = nf_pieces_find(pieces, *index);
+    *index -= pieces->first[at];
+    return &nf_piece_rules(pieces->pieces[at])->body;
+}
+
 const NfRule *
 nf_chain_rule(const NfChain *chain, uint32_t index)
 {
     g_assert(index < chain->n_rules);
-    return &chain->body.rules[index];
+    return &body_of(chain, &index)->rules[index];
 }
 
 const NfExpr *
-nf_chain_exprs(const NfChain *chain, const NfRule *rule)
+nf_chain_exprs(const NfChain *chain, uint32_t index)
 {
-    return &chain->body.exprs[rule->first];
+    const NfBody *body = body_of(chain, &index);
+
+    return &body->exprs[body->rules[index].first];
 }
 
 const NfChoice *
@@ -90,24 +109,28 @@ body_equal(const NfBody *x, const NfBody *y)
            array_equal(x->ranges, x->n_ranges, y->ranges, y->n_ranges, sizeof(NfAddrRange));
 }
 
+static bool
+rules_equal(const NfChain *a, const NfChain *b)
+{
+    bool equal = a->n_rules == b->n_rules;
+
+    for (uint32_t i = 0; i < a->n_rules && equal; i++) {
+        const NfRule *x = nf_chain_rule(a, i), *y = nf_chain_rule(b, i);
+
+        equal = x->origin == y->origin &&
+                array_equal(nf_chain_exprs(a, i), x->n, nf_chain_exprs(b, i), y->n, sizeof(NfExpr));
+    }
+    return equal;
+}
+
 bool
 nf_chain_equal(const NfChain *a, const NfChain *b)
 {
     return a == b ||
            (a->names == b->names && a->spec.id == b->spec.id && a->spec.is_base == b->spec.is_base &&
             a->spec.hook == b->spec.hook && a->spec.type == b->spec.type && a->spec.priority == b->spec.priority &&
-            a->spec.policy == b->spec.policy && a->spec.comment == b->spec.comment && body_equal(&a->body, &b->body));
-}
-
-uint64_t
-nf_chain_content_hash(const NfChain *chain)
-{
-    const NfBody *body = &chain->body;
-    uint64_t hash;
-
-    hash = rng_hash(chain->spec.id, body->exprs, body->n_exprs * sizeof(NfExpr));
-    hash = rng_hash(hash, body->rules, body->n_rules * sizeof(NfRule));
-    return rng_hash(hash, body->choices, body->n_choices * sizeof(NfChoice));
+            a->spec.policy == b->spec.policy && a->spec.comment == b->spec.comment &&
+            (a->pieces || b->pieces ? rules_equal(a, b) : body_equal(&a->body, &b->body)));
 }
 
 uint64_t
@@ -118,6 +141,8 @@ nf_chain_own_bytes(const NfChain *chain)
 
     if (chain->refs > 1)
         return 0;
+    if (chain->pieces)
+        return bytes + nf_pieces_own_bytes(chain->pieces);
     bytes += body->n_rules * sizeof(NfRule) + body->n_exprs * sizeof(NfExpr) + body->n_choices * sizeof(NfChoice) +
              body->n_ports * sizeof(NfPortList) + body->n_limits * sizeof(NfLimit) +
              body->n_ranges * sizeof(NfAddrRange) + (body->next ? body->n_rules : 0) * sizeof *body->next;
@@ -151,7 +176,6 @@ struct NfChainBuilder {
 };
 
 #define SPARE_RULES_MAX 1024
-#define COPY_EXTRA      256
 
 static char *place(char *at, const void *data, size_t size);
 static void builder_note_refs(NfChainBuilder *b, const NfExpr *expr);
@@ -297,33 +321,6 @@ nf_rule_end(NfChainBuilder *b)
     builder_name_draws(b, vec_last(&b->rules));
 }
 
-void
-nf_rules_copy(NfChainBuilder *b, const NfChain *chain, uint32_t from, uint32_t to)
-{
-    const NfBody *body = &chain->body;
-    uint32_t first, n, shift;
-
-    g_assert(!b->in_rule && to <= chain->n_rules && !chain->n_state);
-    if (from >= to)
-        return;
-    first = body->rules[from].first;
-    n = body->rules[to - 1].first + body->rules[to - 1].n - first;
-    shift = (uint32_t)b->exprs.len - first;
-    /* Most likely all of the chain but little will be taken over: room for it at once. */
-    vec_reserve(&b->rules, MAX(b->rules.len + (to - from), (size_t)chain->n_rules + COPY_EXTRA));
-    vec_reserve(&b->exprs, MAX(b->exprs.len + n, (size_t)body->n_exprs + COPY_EXTRA));
-    for (uint32_t i = from; i < to; i++) {
-        NfRule *rule = &b->rules.data[b->rules.len++];
-        *rule = body->rules[i];
-        rule->first += shift;
-        rule->flags = 0;
-    }
-    memcpy(b->exprs.data + b->exprs.len, body->exprs + first, n * sizeof *b->exprs.data);
-    for (uint32_t i = 0; i < n; i++)
-        builder_note_refs(b, &b->exprs.data[b->exprs.len++]);
-    b->uses_ct |= chain->uses_ct;
-}
-
 /* Moves an array of the builder to 'at'. */
 #define PLACE(body, b, field, at)                                                                                      \
     ((body)->n_##field = (uint32_t)(b)->field.len, (body)->field = (void *)(at),                                       \
@@ -347,7 +344,7 @@ body_size(const NfChainBuilder *b)
 
 /* Arrays of 64-bit words first. */
 static void
-body_fill(NfBody *body, const NfChainBuilder *b, char *at)
+body_fill(NfBody *body, const NfChainBuilder *b, uint32_t run_min, char *at)
 {
     PLACE(body, b, exprs, at);
     PLACE(body, b, choices, at);
@@ -355,11 +352,11 @@ body_fill(NfBody *body, const NfChainBuilder *b, char *at)
     PLACE(body, b, ranges, at);
     PLACE(body, b, rules, at);
     PLACE(body, b, ports, at);
-    nf_body_index(body);
+    nf_body_index(body, run_min);
 }
 
-NfChain *
-nf_chain_seal(NfChainBuilder *b)
+static NfChain *
+seal_chain(NfChainBuilder *b, uint32_t run_min)
 {
     NfChain *chain;
     size_t ids_size;
@@ -383,9 +380,22 @@ nf_chain_seal(NfChainBuilder *b)
     chain->uses_ct = b->uses_ct;
     at = place((char *)chain->ids, b->targets.data, ARRAY_SIZE(b, targets));
     place(at, b->sets.data, ARRAY_SIZE(b, sets));
-    body_fill(&chain->body, b, (char *)(chain + 1) + ids_size);
+    body_fill(&chain->body, b, run_min, (char *)(chain + 1) + ids_size);
     nf_chain_builder_free(b);
     return chain;
+}
+
+NfChain *
+nf_chain_seal(NfChainBuilder *b)
+{
+    return seal_chain(b, NF_RUN_MIN);
+}
+
+/* A run of the whole chain may leave few rules in a piece. */
+NfChain *
+nf_chain_seal_piece(NfChainBuilder *b)
+{
+    return seal_chain(b, 1);
 }
 
 /* Collects the chains and sets that an expression names; what a verdict map names is checked with the map. */

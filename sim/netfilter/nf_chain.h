@@ -48,10 +48,13 @@ typedef struct {
     uint32_t n_rules, n_exprs, n_runs, n_choices, n_ports, n_limits, n_ranges;
 } NfBody;
 
+typedef struct NfPieces NfPieces;
+
 struct NfChain {
     uint32_t refs;
     uint32_t n_rules;
-    NfBody body; /* Its arrays stand behind the ids. */
+    NfBody body;      /* Its arrays stand behind the ids. */
+    NfPieces *pieces; /* That its rules are in, instead of the body (nf_pieces.h); or NULL. */
     NfNames *names;
     NfMaker *maker; /* That made it; referenced.  NULL: none. */
     NfChain *next_made;
@@ -80,8 +83,10 @@ nf_chain_sets(const NfChain *chain)
 void **nf_names_spare_builder(NfNames *names);
 void nf_chain_builder_destroy(NfChainBuilder *b);
 
-/* Builds runs and next[]. */
-void nf_body_index(NfBody *body);
+/* Builds next[] and runs, from 'run_min' rules on. */
+void nf_body_index(NfBody *body, uint32_t run_min);
+/* Hash of the key that a packet must have for the rule to do anything; false: there is no such key. */
+bool nf_rule_key_hash(const NfBody *body, const NfRule *rule, bool *ret_by_addr, uint32_t *ret_hash);
 void nf_body_index_free(NfBody *body);
 uint64_t nf_chain_own_bytes(const NfChain *chain); /* 0 if it has several owners. */
 

@@ -1,5 +1,6 @@
 #include "sim/netfilter/nf_eval.h"
 
+#include "sim/netfilter/nf_pieces.h"
 #include "sim/netfilter/nf_ruleset_int.h"
 
 typedef struct {
@@ -9,25 +10,36 @@ typedef struct {
 } Frame;
 
 static inline bool quick_match(NfWalk *walk, const NfExpr *expr);
+static void enter_piece(NfWalk *walk, uint32_t index);
 static void trace_rule(NfWalk *walk, TraceKind kind, uint32_t depth);
 
 static inline uint32_t
 next_rule(const NfWalk *walk)
 {
-    return walk->linear || !walk->next ? walk->index + 1 : walk->next[walk->index];
+    return walk->linear || !walk->next ? walk->index + 1 : walk->first + walk->next[walk->index - walk->first];
+}
+
+static inline void
+enter_body(NfWalk *walk, const NfBody *body, uint32_t first, uint32_t index)
+{
+    walk->body = body;
+    walk->rules = body->rules;
+    walk->exprs = body->exprs;
+    walk->next = body->next;
+    walk->first = first;
+    walk->end = first + body->n_rules;
+    walk->index = index;
 }
 
 static inline void
 enter(NfWalk *walk, const NfChain *chain, NfBlock *block, uint32_t index)
 {
-    const NfBody *body = &chain->body;
-
     walk->chain = chain;
-    walk->rules = body->rules;
-    walk->exprs = body->exprs;
-    walk->next = body->next;
     walk->block = block;
-    walk->index = index;
+    if (G_UNLIKELY(chain->pieces))
+        enter_piece(walk, index);
+    else
+        enter_body(walk, &chain->body, 0, index);
 }
 
 void
@@ -45,16 +57,21 @@ nf_eval(NfWalk *walk, const NfChain *base, NfResult *ret_result)
         NfStep step = STEP_ON;
         bool acted;
 
-        if (walk->index >= walk->chain->n_rules)
-            goto chain_end;
-        rule = &walk->rules[walk->index];
+        if (walk->index >= walk->end) {
+            if (walk->end == walk->chain->n_rules)
+                goto chain_end;
+            enter_piece(walk, walk->end);
+            continue;
+        }
+        rule = &walk->rules[walk->index - walk->first];
         if ((rule->flags & NF_RULE_RUN_HEAD) && !walk->linear) {
-            const NfRun *run = nf_body_run(&walk->chain->body, walk->index);
+            const NfRun *run = nf_body_run(walk->body, walk->index - walk->first);
+            uint32_t at = nf_run_probe(run, walk->pkt);
 
-            walk->index = nf_run_probe(run, walk->pkt);
-            if (walk->index == run->end)
+            walk->index = walk->first + at;
+            if (at == run->end)
                 continue;
-            rule = &walk->rules[walk->index];
+            rule = &walk->rules[at];
         }
         if (walk->traced)
             walk->draw_n = walk->draw = walk->set_elem = 0;
@@ -125,6 +142,27 @@ nf_eval(NfWalk *walk, const NfChain *base, NfResult *ret_result)
     ret_result->verdict = base->spec.policy;
     if (ret_result->verdict == NF_DROP)
         ret_result->reason = DROP_POLICY;
+}
+
+/* Goes on at a rule of a chain in pieces, or at the next one that may concern the packet, if that is the first of its
+ * piece. */
+static void
+enter_piece(NfWalk *walk, uint32_t index)
+{
+    static const NfBody NONE = {0};
+    const NfPieces *pieces = walk->chain->pieces;
+    uint32_t at = pieces->n;
+
+    if (index < walk->chain->n_rules)
+        at = nf_pieces_find(pieces, index);
+    if (at < pieces->n && index == pieces->first[at] && !walk->linear)
+        do
+            at = nf_pieces_probe(pieces, at, walk->pkt);
+        while (at < pieces->n && pieces->pieces[at]->n_rules == 0 && ++at < pieces->n);
+    if (at == pieces->n)
+        enter_body(walk, &NONE, walk->chain->n_rules, walk->chain->n_rules);
+    else
+        enter_body(walk, &nf_piece_rules(pieces->pieces[at])->body, pieces->first[at], MAX(index, pieces->first[at]));
 }
 
 /* The tests that long chains consist of; the others are nf_match()'s. */

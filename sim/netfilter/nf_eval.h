@@ -31,10 +31,12 @@ typedef struct {
     uint32_t traced; /* Records of rules that some sink wants: TRACE_BIT()s. */
     /* About the rule at hand, for the trace and for state: */
     const NfChain *chain;
-    const NfRule *rules; /* Of the chain's body, as the next two. */
+    const NfBody *body;  /* That holds rules [first, end) of the chain: all, or a piece. */
+    const NfRule *rules; /* Of the body, as the next two. */
     const NfExpr *exprs;
     const uint32_t *next;
-    uint32_t index;
+    uint32_t first, end;
+    uint32_t index; /* Of the rule in the chain. */
     NfBlock *block;   /* Of 'chain'; NULL until needed. */
     NfBlock *counted; /* The block looked up last. */
     uint32_t draw, draw_n, set_elem;

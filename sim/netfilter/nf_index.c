@@ -17,19 +17,19 @@ static uint32_t key_hash(const RuleKey *key);
 static void run_add(NfBody *body, uint32_t first, uint32_t end, KeyKind kind, const uint32_t *hashes);
 
 void
-nf_body_index(NfBody *body)
+nf_body_index(NfBody *body, uint32_t run_min)
 {
     g_autofree uint32_t *hashes = NULL; /* Of the run's keys so far. */
     KeyKind kind = KEY_NONE;
     uint32_t first = 0;
 
-    for (uint32_t i = 0; body->n_rules >= NF_RUN_MIN && i <= body->n_rules; i++) {
+    for (uint32_t i = 0; body->n_rules >= run_min && i <= body->n_rules; i++) {
         RuleKey key = {.kind = KEY_NONE};
 
         if (i < body->n_rules)
             key = rule_key(body, &body->rules[i]);
         if (key.kind != kind) {
-            if (kind != KEY_NONE && i - first >= NF_RUN_MIN)
+            if (kind != KEY_NONE && i - first >= run_min)
                 run_add(body, first, i, kind, hashes);
             first = i;
             kind = key.kind;
@@ -39,6 +39,16 @@ nf_body_index(NfBody *body)
         if (kind != KEY_NONE)
             hashes[i - first] = key_hash(&key);
     }
+}
+
+bool
+nf_rule_key_hash(const NfBody *body, const NfRule *rule, bool *ret_by_addr, uint32_t *ret_hash)
+{
+    RuleKey key = rule_key(body, rule);
+
+    *ret_by_addr = key.kind == KEY_ADDR_PORT;
+    *ret_hash = key_hash(&key);
+    return key.kind != KEY_NONE;
 }
 
 static uint32_t

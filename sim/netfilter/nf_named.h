@@ -1,11 +1,13 @@
 #ifndef SIM_NETFILTER_NF_NAMED_H
 #define SIM_NETFILTER_NF_NAMED_H
 
-/* What a chain or set of a rule set names, one after the other; of a chain that is not made, its maker says it
+/* What a chain or set of a rule set names, one after the other; of a chain that is not made, its maker says it, and of
+ * one in pieces, they do
  *
  *   nf_named_begin(node, obj, k, &named);  for (uint32_t id; (id = nf_named_next(&named)) != NF_NO_ID;) ...
  * Internal to nf_seal.c. */
 
+#include "sim/netfilter/nf_pieces.h"
 #include "sim/netfilter/nf_ruleset_int.h"
 
 /* What an object names: chains (k = 0) or sets (k = 1), one after the other. */
@@ -14,6 +16,7 @@ typedef struct {
     const NfMaker *maker; /* Says so itself. */
     uint32_t chain_id, n_asked;
     bool sets;
+    NfPiece *const *pieces, *const *end_pieces; /* To come. */
     uint32_t said[NF_MAKER_NAMES];
 } NfNamed;
 
@@ -25,6 +28,7 @@ nf_named_begin(NfNode node, const void *obj, int k, NfNamed *ret_named)
 
     ret_named->maker = NULL;
     ret_named->ids = NULL;
+    ret_named->pieces = ret_named->end_pieces = NULL;
     if (!node.is_set && nf_is_maker(obj)) {
         ret_named->maker = nf_maker_of(obj);
         ret_named->chain_id = node.id;
@@ -32,11 +36,28 @@ nf_named_begin(NfNode node, const void *obj, int k, NfNamed *ret_named)
         ret_named->n_asked = 0;
     } else if (obj && node.is_set && !k) {
         ret_named->ids = nf_set_targets(obj, &n);
+    } else if (obj && !node.is_set && chain->pieces && !k) {
+        ret_named->pieces = chain->pieces->pieces;
+        ret_named->end_pieces = ret_named->pieces + chain->pieces->n;
     } else if (obj && !node.is_set) {
         ret_named->ids = k ? nf_chain_sets(chain) : nf_chain_targets(chain);
         n = k ? chain->n_sets : chain->n_targets;
     }
     ret_named->end = n ? ret_named->ids + n : ret_named->ids;
+}
+
+/* Of two that have just begun: leaves out pieces that both begin or end with. */
+static inline void
+nf_named_skip_same(NfNamed *a, NfNamed *b)
+{
+    while (a->pieces < a->end_pieces && b->pieces < b->end_pieces && *a->pieces == *b->pieces) {
+        a->pieces++;
+        b->pieces++;
+    }
+    while (a->pieces < a->end_pieces && b->pieces < b->end_pieces && a->end_pieces[-1] == b->end_pieces[-1]) {
+        a->end_pieces--;
+        b->end_pieces--;
+    }
 }
 
 /* NF_NO_ID: that was all. */
@@ -45,6 +66,12 @@ nf_named_next(NfNamed *named)
 {
     uint32_t n;
 
+    while (named->ids == named->end && named->pieces < named->end_pieces) {
+        const NfPiece *piece = *named->pieces++;
+
+        named->ids = nf_piece_targets(piece);
+        named->end = named->ids + piece->n_targets;
+    }
     if (named->ids < named->end)
         return *named->ids++;
     if (!named->maker)

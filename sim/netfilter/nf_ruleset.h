@@ -169,9 +169,9 @@ uint32_t nf_rule_ports(NfChainBuilder *b, const NfPortList *ports);
 uint32_t nf_rule_limit(NfChainBuilder *b, const NfLimit *limit);
 uint32_t nf_rule_range(NfChainBuilder *b, const NfAddrRange *range);
 void nf_rule_end(NfChainBuilder *b);
-/* Rules [from, to) of a sealed chain of the same names: without state, draws and side tables. */
-void nf_rules_copy(NfChainBuilder *b, const NfChain *chain, uint32_t from, uint32_t to);
 NfChain *nf_chain_seal(NfChainBuilder *b);
+/* As the rules of a piece. */
+NfChain *nf_chain_seal_piece(NfChainBuilder *b);
 
 /* What makes chains when somebody first walks or reads them.  Its owner embeds it; whoever holds one of its chains, or
  * a rule set with it in a chain's place, holds it, too.  It says what seal() must know of a chain without making it,
@@ -197,19 +197,56 @@ void nf_maker_init(NfMaker *maker, const NfMakerOps *ops); /* With one reference
 NfMaker *nf_maker_ref(NfMaker *maker);
 void nf_maker_unref(NfMaker *maker);
 
+/* Consecutive rules of a long chain, without state, draws, sets and side tables; generations and overlays of it share
+ * them.  They are made when a packet or a reader comes to them; until then the piece knows what nf_piece_init() noted of
+ * them.  Its owner embeds it. */
+typedef struct NfPiece NfPiece;
+typedef struct {
+    NfChain *(*make)(NfPiece *piece); /* The same rules each time, sealed by nf_chain_seal_piece(). */
+    void (*free)(NfPiece *piece);     /* Nobody holds it any more. */
+} NfPieceOps;
+
+struct NfPiece {
+    uint32_t refs;
+    uint32_t n_rules;
+    const NfPieceOps *ops;
+    NfChain *made;   /* Its rules, since somebody came; or NULL. */
+    uint32_t *words; /* Hashes of the keys that its rules require; then the ids of the chains that they name. */
+    uint32_t n_keys, n_targets;
+    bool by_addr, by_port; /* Kinds of its keys. */
+    bool keyed;            /* No rule is without. */
+    bool uses_ct;
+};
+/* With one reference; 'rules' are what make() would return. */
+void nf_piece_init(NfPiece *piece, const NfPieceOps *ops, const NfChain *rules);
+/* Whose rules are there; takes the reference. */
+NfPiece *nf_piece_new_made(NfChain *rules);
+NfPiece *nf_piece_ref(NfPiece *piece);
+void nf_piece_unref(NfPiece *piece);
+
+/* Which pieces may have a rule for a packet: of 'n_chains' chains that are each cut into 'n_pieces', chain by chain. */
+typedef struct NfKeyIndex NfKeyIndex;
+NfKeyIndex *nf_key_index_new(NfPiece *const *pieces, uint32_t n_chains, uint32_t n_pieces);
+NfKeyIndex *nf_key_index_ref(NfKeyIndex *index);
+void nf_key_index_unref(NfKeyIndex *index);
+/* The index holds for a chain with this piece in that place, too. */
+bool nf_key_index_covers(const NfKeyIndex *index, const NfPiece *piece, uint32_t number);
+/* References are taken.  The index covers the first pieces; those behind it concern every packet. */
+NfChain *nf_chain_of_pieces(NfNames *names, const NfChainSpec *spec, NfPiece *const *pieces, uint32_t n,
+                            NfKeyIndex *index);
+
 NfChain *nf_chain_ref(NfChain *chain);
 void nf_chain_unref(NfChain *chain);
 const NfChainSpec *nf_chain_spec(const NfChain *chain);
 uint32_t nf_chain_n_rules(const NfChain *chain);
 const NfRule *nf_chain_rule(const NfChain *chain, uint32_t index);
-const NfExpr *nf_chain_exprs(const NfChain *chain, const NfRule *rule); /* rule->n of them. */
+const NfExpr *nf_chain_exprs(const NfChain *chain, uint32_t index); /* Of that rule, rule->n of them. */
 const NfChoice *nf_chain_choices(const NfChain *chain, uint32_t first);
 const NfPortList *nf_chain_ports(const NfChain *chain, uint32_t id);
 const NfLimit *nf_chain_limit(const NfChain *chain, uint32_t id);
 const NfAddrRange *nf_chain_range(const NfChain *chain, uint32_t id);
 /* Same rules, target for target: interning of overlays. */
 bool nf_chain_equal(const NfChain *a, const NfChain *b);
-uint64_t nf_chain_content_hash(const NfChain *chain);
 
 /* Expression makers (the common ones): used by compilers and the parser. */
 NfExpr nfx_saddr(IpPrefix prefix, bool neg);

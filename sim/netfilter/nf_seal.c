@@ -96,6 +96,7 @@ nf_ruleset_count_names(NfRuleset *rs, NfNode node, const void *was, const void *
 
         nf_named_begin(node, was, k, &before);
         nf_named_begin(node, obj, k, &after);
+        nf_named_skip_same(&before, &after);
         x = nf_named_next(&before);
         y = nf_named_next(&after);
         while (x != NF_NO_ID || y != NF_NO_ID) {
@@ -452,17 +453,19 @@ node_name(const NfRuleset *rs, NfNode node)
 }
 
 static bool
-rule_names(const NfBody *body, const NfRule *rule, NfNode named)
+rule_names(const NfChain *chain, uint32_t index, NfNode named)
 {
+    const NfRule *rule = nf_chain_rule(chain, index);
+
     for (uint32_t i = 0; i < rule->n; i++) {
-        const NfExpr *e = &body->exprs[rule->first + i];
+        const NfExpr *e = &nf_chain_exprs(chain, index)[i];
         bool names_set = e->op == NFX_SET || e->op == NFX_LOOKUP || e->op == NFX_VMAP || e->op == NFX_SET_UPDATE;
         bool names_chain = e->op == NFX_JUMP || e->op == NFX_GOTO;
 
         if ((named.is_set ? names_set : names_chain) && e->a == named.id)
             return true;
         for (uint32_t j = 0; e->op == NFX_NUMGEN_VMAP && !named.is_set && j < e->b; j++)
-            if (body->choices[e->a + j].chain == named.id)
+            if (nf_chain_choices(chain, e->a + j)->chain == named.id)
                 return true;
     }
     return false;
@@ -474,10 +477,9 @@ static uint32_t
 naming_rule(const NfRuleset *rs, uint32_t chain_id, NfNode named)
 {
     NfChain *chain = nf_ruleset_take_chain(rs, chain_id);
-    const NfBody *body = &chain->body;
     uint32_t r;
 
-    for (r = 0; r < chain->n_rules && !rule_names(body, &body->rules[r], named); r++)
+    for (r = 0; r < chain->n_rules && !rule_names(chain, r, named); r++)
         ;
     nf_chain_unref(chain);
     return r;

@@ -82,7 +82,7 @@ nft_print_rule(GString *out, const NfRuleset *rs, const NfChain *chain, uint32_t
     const char *ip = nf_ruleset_family(rs) == FAMILY_IPV6 ? "ip6" : "ip";
     Printer p = {out, rs, nf_ruleset_names(rs), chain, style, ip};
     const NfRule *rule = nf_chain_rule(chain, index);
-    const NfExpr *exprs = nf_chain_exprs(chain, rule);
+    const NfExpr *exprs = nf_chain_exprs(chain, index);
     const char *comment = NULL, *space = "";
 
     for (uint32_t i = 0; i < rule->n; i++) {

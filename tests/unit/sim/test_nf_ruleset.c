@@ -231,7 +231,6 @@ test_equality(void)
     NfChain *a = chain_to(names, "A", 2, t1), *b = chain_to(names, "A", 2, t1), *c = chain_to(names, "A", 2, t2);
 
     T_TRUE(nf_chain_equal(a, b));
-    T_EQ_U64(nf_chain_content_hash(a), nf_chain_content_hash(b));
     T_TRUE(!nf_chain_equal(a, c));
     nf_chain_unref(a);
     nf_chain_unref(b);
