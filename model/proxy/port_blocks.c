@@ -91,6 +91,7 @@ static PortBlock *
 block_new(const ProxyView *view, const PortParts **parts, uint32_t n)
 {
     const ProxyModeOps *ops = view->ops;
+    NfTextMark mark = nf_texts_mark(view->names); /* Their comments. */
     PortBlock *block = g_malloc0(sizeof *block + ops->n_shared_chains * sizeof *block->pieces);
 
     block->refs = block->n_alive = 1;
@@ -111,6 +112,7 @@ block_new(const ProxyView *view, const PortParts **parts, uint32_t n)
         nf_chain_unref(rules);
         block->n_alive++;
     }
+    nf_texts_forget(view->names, &mark);
     return block;
 }
 

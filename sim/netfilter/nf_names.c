@@ -1,16 +1,20 @@
-/* Names to dense ids and back: open addressing over (hash, id); entries by id in one array, bytes in a chunk
+/* Names to dense ids and back: open addressing over (hash, id); entries by id in one array, bytes in obstacks
  *
  * Names of chains may be made when somebody asks.  Then ids fall into ranges, of interned names and of such; a reserved
  * range enters the table when its owner goes, or when a name is sought that may be its. */
 
 #include <glib.h>
+#include <obstack.h>
 #include <string.h>
 
 #include "sim/engine/htable.h"
 #include "sim/engine/vec.h"
 #include "sim/netfilter/nf_chain.h"
 
-/* A text, or a name within a table; the bytes live in the chunk. */
+#define obstack_chunk_alloc g_malloc
+#define obstack_chunk_free  g_free
+
+/* A text, or a name within a table; the bytes live in an obstack. */
 typedef struct {
     const char *table, *name; /* Equal tables are equal pointers; NULL for texts. */
 } Name;
@@ -29,7 +33,8 @@ typedef struct {
     const char **made; /* Texts by index, as far as somebody asked; or NULL. */
 } NameRange;
 
-#define HINT_IDS 32 /* A hint stands for so many. */
+#define BYTES_CHUNK (64 * 1024 - 64)
+#define HINT_IDS    32 /* A hint stands for so many. */
 
 typedef struct {
     VEC(Name) names; /* Interned: by id, or where there are ranges, by their bases. */
@@ -48,7 +53,7 @@ typedef struct {
 
 struct NfNames {
     uint32_t refs;
-    GStringChunk *chunk;
+    struct obstack text_bytes, name_bytes; /* Of texts; of chains and sets. */
     NameSpace texts; /* Id 0 is the empty text. */
     NameSpace chains, sets;
     VEC(Namer) namers;
@@ -64,6 +69,7 @@ static uint32_t name_hash(const char *table, const char *name);
 static NameSlot *name_slot(const NfNames *names, const NameSpace *space, uint32_t hash, const char *table,
                            const char *name);
 static void name_space_grow(NameSpace *space);
+static void name_space_refill(const NfNames *names, NameSpace *space);
 static NameRange *range_of(const NameSpace *space, uint32_t id);
 static const char *reserved_name(NfNames *names, NameRange *range, uint32_t index);
 static void range_into_table(NfNames *names, NameRange *range);
@@ -75,7 +81,8 @@ nf_names_new(void)
     NfNames *names = g_new0(NfNames, 1);
 
     names->refs = 1;
-    names->chunk = g_string_chunk_new(65536);
+    obstack_begin(&names->text_bytes, BYTES_CHUNK);
+    obstack_begin(&names->name_bytes, BYTES_CHUNK);
     name_space_init(&names->texts);
     name_space_init(&names->chains);
     name_space_init(&names->sets);
@@ -100,7 +107,8 @@ nf_names_unref(NfNames *names)
     name_space_clear(&names->chains);
     name_space_clear(&names->sets);
     vec_clear(&names->namers);
-    g_string_chunk_free(names->chunk);
+    obstack_free(&names->text_bytes, NULL);
+    obstack_free(&names->name_bytes, NULL);
     g_free(names);
 }
 
@@ -126,6 +134,30 @@ const char *
 nf_text(const NfNames *names, uint32_t id)
 {
     return name_space_get(names, &names->texts, id).name;
+}
+
+NfTextMark
+nf_texts_mark(const NfNames *names)
+{
+    return (NfTextMark){names->texts.n_ids, names->chains.n_ids, names->sets.n_ids, names->texts.mask};
+}
+
+/* The last ones in a probe sequence go first, so that none of those before them is cut off. */
+void
+nf_texts_forget(NfNames *names, const NfTextMark *mark)
+{
+    NameSpace *texts = &names->texts;
+
+    /* Tables of chains and sets are texts, too. */
+    if (names->chains.n_ids != mark->n_chains || names->sets.n_ids != mark->n_sets || texts->n_ids == mark->n_texts)
+        return;
+    for (uint32_t id = texts->n_ids; texts->mask == mark->mask && id-- > mark->n_texts;)
+        name_slot(names, texts, name_hash(NULL, texts->names.data[id].name), NULL, texts->names.data[id].name)->id =
+            NF_NO_ID;
+    obstack_free(&names->text_bytes, (void *)texts->names.data[mark->n_texts].name);
+    texts->names.len = texts->n_ids = texts->n_in_table = mark->n_texts;
+    if (texts->mask != mark->mask)
+        name_space_refill(names, texts);
 }
 
 uint32_t
@@ -252,7 +284,7 @@ name_space_id(NfNames *names, NameSpace *space, const char *table, const char *n
         return slot->id;
     *slot = (NameSlot){hash, space->n_ids};
     made.table = table ? nf_text(names, nf_text_id(names, table)) : NULL;
-    made.name = g_string_chunk_insert(names->chunk, name);
+    made.name = obstack_copy0(table ? &names->name_bytes : &names->text_bytes, name, strlen(name));
     id = add_id(space, made);
     if (++space->n_in_table * UINT64_C(4) > space->mask * UINT64_C(3))
         name_space_grow(space);
@@ -325,7 +357,7 @@ reserved_name(NfNames *names, NameRange *range, uint32_t index)
     if (!range->made[index]) {
         g_assert(range->owner);
         names->namers.data[range->namer - 1].namer->name(range->owner, index, name);
-        range->made[index] = g_string_chunk_insert(names->chunk, name);
+        range->made[index] = obstack_copy0(&names->name_bytes, name, strlen(name));
     }
     return range->made[index];
 }
@@ -433,4 +465,17 @@ name_space_grow(NameSpace *space)
         space->slots[i] = old[k];
     }
     g_free(old);
+}
+
+/* Of interned names, without a range. */
+static void
+name_space_refill(const NfNames *names, NameSpace *space)
+{
+    memset(space->slots, 0xff, ((size_t)space->mask + 1) * sizeof *space->slots);
+    for (uint32_t id = 0; id < space->n_ids; id++) {
+        const Name *name = &space->names.data[id];
+        uint32_t hash = name_hash(name->table, name->name);
+
+        *name_slot(names, space, hash, name->table, name->name) = (NameSlot){hash, id};
+    }
 }

@@ -35,6 +35,13 @@ void nf_names_unref(NfNames *names);
 /* Text ids: comments, interface names, list names.  Equal texts have equal ids; 0 is the empty text. */
 uint32_t nf_text_id(NfNames *names, const char *text);
 uint32_t nf_text_find(const NfNames *names, const char *text); /* NF_NO_ID if never interned. */
+/* Forgets the texts that were interned since the mark, of which nobody may have kept the id; keeps them, if chains or
+ * sets were named since. */
+typedef struct {
+    uint32_t n_texts, n_chains, n_sets, mask;
+} NfTextMark;
+NfTextMark nf_texts_mark(const NfNames *names);
+void nf_texts_forget(NfNames *names, const NfTextMark *mark);
 const char *nf_text(const NfNames *names, uint32_t id);
 /* Chain and set ids, each dense, by (table, name).  A new name takes the next id. */
 uint32_t nf_chain_id(NfNames *names, const char *table, const char *name);
