@@ -12,6 +12,15 @@ typedef struct {
     uint64_t n;
 } Digest;
 
+typedef enum { IPTABLES, NFT, CUT /* iptables, of rules that may stand in pieces; one of the worlds has them so. */ } Kind;
+
+/* The pieces of the chain at hand. */
+typedef struct {
+    bool on;
+    NfPiece *pieces[64];
+    uint32_t n;
+} Cutter;
+
 static void
 digest_record(TraceSink *sink, const TraceRecord *r)
 {
@@ -32,12 +41,12 @@ small_addr(Rng *rng)
 }
 
 static NfExpr
-random_test(NfWorld *w, Rng *rng, bool nft)
+random_test(NfWorld *w, Rng *rng, Kind kind)
 {
     IpPrefix prefix = {small_addr(rng), rng_below(rng, 2) ? 32 : 30};
     uint16_t port = (uint16_t)(80 + rng_below(rng, 4));
 
-    switch (rng_below(rng, nft ? 13 : 11)) {
+    switch (rng_below(rng, kind == NFT ? 13 : kind == CUT ? 8 : 11)) {
     case 0:
         return nfx_saddr(prefix, rng_below(rng, 2));
     case 1:
@@ -49,17 +58,17 @@ random_test(NfWorld *w, Rng *rng, bool nft)
     case 4:
         return OP(MARK, rng_below(rng, 4), 3, 0, rng_below(rng, 2));
     case 5:
-        return OP(STATISTIC_RANDOM, 1u << 30, 0, 0, rng_below(rng, 2));
-    case 6:
-        return OP(STATISTIC_NTH, 3, rng_below(rng, 3), 0, rng_below(rng, 2));
-    case 7:
         return OP(SPORT, 1000, 1000 + rng_below(rng, 50), 6, 0);
-    case 8:
-        return OP(RECENT, nf_text_id(w->names, "list"), rng_below(rng, 3), 1u << rng_below(rng, 3), rng_below(rng, 2));
-    case 9:
+    case 6:
         return nfx_u32(NFX_IIF, nf_text_id(w->names, "eth"), 0, rng_below(rng, 2), rng_below(rng, 2));
-    case 10:
+    case 7:
         return nfx_comment(w->names, "why");
+    case 8:
+        return OP(STATISTIC_RANDOM, 1u << 30, 0, 0, rng_below(rng, 2));
+    case 9:
+        return OP(STATISTIC_NTH, 3, rng_below(rng, 3), 0, rng_below(rng, 2));
+    case 10:
+        return OP(RECENT, nf_text_id(w->names, "list"), rng_below(rng, 3), 1u << rng_below(rng, 3), rng_below(rng, 2));
     case 11:
         return OP(LOOKUP, nf_set_id(w->names, "filter", "plain"), NF_KEY_DADDR | NF_KEY_PROTO << 4 | NF_KEY_DPORT << 8,
                   3, rng_below(rng, 2));
@@ -69,14 +78,14 @@ random_test(NfWorld *w, Rng *rng, bool nft)
 }
 
 static NfExpr
-random_target(NfWorld *w, Rng *rng, bool nft, uint32_t chain)
+random_target(NfWorld *w, Rng *rng, Kind kind, uint32_t chain)
 {
     char name[8];
     uint32_t target;
 
     g_snprintf(name, sizeof name, "U%u", chain + 1 + rng_below(rng, N_CHAINS - chain));
     target = nf_chain_id(w->names, "filter", name);
-    switch (rng_below(rng, nft ? 14 : 11)) {
+    switch (rng_below(rng, kind == NFT ? 14 : 11)) {
     case 0:
         return VERDICT(ACCEPT);
     case 1:
@@ -105,9 +114,39 @@ random_target(NfWorld *w, Rng *rng, bool nft, uint32_t chain)
     }
 }
 
+static void
+cut(NfWorld *w, Cutter *cutter, uint32_t chain_id)
+{
+    if (!cutter->on)
+        return;
+    g_assert(cutter->n < G_N_ELEMENTS(cutter->pieces));
+    cutter->pieces[cutter->n++] = nf_piece_new_made(nf_chain_seal_piece(w->b));
+    w->b = nf_chain_builder_new(w->names, &(NfChainSpec){.id = chain_id, .comment = NF_NO_ID});
+}
+
+/* The index holds some of the pieces; those behind it concern every packet. */
+static void
+done_in_pieces(NfWorld *w, Cutter *cutter, uint32_t chain_id, uint32_t n_behind)
+{
+    NfChainSpec spec = {.id = chain_id, .comment = NF_NO_ID};
+    NfKeyIndex *index;
+
+    cut(w, cutter, chain_id);
+    nf_chain_builder_free(w->b);
+    w->b = NULL;
+    index = nf_key_index_new(cutter->pieces, 1, cutter->n - MIN(n_behind, cutter->n));
+    for (uint32_t i = 0; i + n_behind < cutter->n; i++)
+        T_TRUE(nf_key_index_covers(index, cutter->pieces[i], i));
+    nf_ruleset_put_chain(w->rs, nf_chain_of_pieces(w->names, &spec, cutter->pieces, cutter->n, index));
+    nf_key_index_unref(index);
+    for (uint32_t i = 0; i < cutter->n; i++)
+        nf_piece_unref(cutter->pieces[i]);
+    cutter->n = 0;
+}
+
 /* A long sequence of rules with the same form of key, the way KUBE-SERVICES looks, or one random rule. */
 static void
-random_rules(NfWorld *w, Rng *rng, bool nft, uint32_t chain)
+random_rules(NfWorld *w, Rng *rng, Kind kind, uint32_t chain, uint32_t chain_id, Cutter *cutter)
 {
     bool keyed = rng_below(rng, 2), by_addr = rng_below(rng, 2);
     uint32_t n = keyed ? 4 + rng_below(rng, 20) : 1 + rng_below(rng, 3);
@@ -115,29 +154,32 @@ random_rules(NfWorld *w, Rng *rng, bool nft, uint32_t chain)
     for (uint32_t i = 0; i < n; i++) {
         nf_rule_begin(w->b, 0);
         while (rng_below(rng, 4) == 0)
-            nf_rule_expr(w->b, random_test(w, rng, nft));
+            nf_rule_expr(w->b, random_test(w, rng, kind));
         if (keyed) {
             uint16_t port = (uint16_t)(80 + rng_below(rng, 4));
             if (by_addr)
                 nf_rule_expr(w->b, nfx_daddr((IpPrefix){small_addr(rng), 32}, false));
             nf_rule_expr(w->b, nfx_proto(rng_below(rng, 2) ? 6 : 17));
             if (rng_below(rng, 3) == 0)
-                nf_rule_expr(w->b, random_test(w, rng, nft));
+                nf_rule_expr(w->b, random_test(w, rng, kind));
             nf_rule_expr(w->b, nfx_dport(6, port, port));
         }
         while (rng_below(rng, 3) == 0)
-            nf_rule_expr(w->b, random_test(w, rng, nft));
-        if (nft && rng_below(rng, 3) == 0)
+            nf_rule_expr(w->b, random_test(w, rng, kind));
+        if (kind == NFT && rng_below(rng, 3) == 0)
             nf_rule_expr(w->b, OP(SET_MARK, 1, 1, 0, false));
-        nf_rule_expr(w->b, random_target(w, rng, nft, chain));
+        nf_rule_expr(w->b, random_target(w, rng, kind, chain));
         nf_rule_end(w->b);
+        while (kind == CUT && chain && rng_below(rng, 3) == 0)
+            cut(w, cutter, chain_id);
     }
 }
 
 static void
-random_ruleset(NfWorld *w, uint64_t seed, bool nft)
+random_ruleset(NfWorld *w, uint64_t seed, Kind kind, bool in_pieces)
 {
-    Rng rng = rng_stream(seed, "rules", nft ? "nft" : "iptables");
+    Rng rng = rng_stream(seed, "rules", kind == NFT ? "nft" : "iptables");
+    Cutter cutter = {.on = in_pieces};
     const NfHook hook = NF_FORWARD;
     NfSetSpec plain = {.id = nf_set_id(w->names, "filter", "plain"), .kind = NF_SET_PLAIN};
     NfSetSpec map = {.id = nf_set_id(w->names, "filter", "map"), .kind = NF_SET_MAP};
@@ -158,14 +200,19 @@ random_ruleset(NfWorld *w, uint64_t seed, bool nft)
     nf_ruleset_put_set(w->rs, nf_set_new(&dyn, NULL, 0, NULL));
     for (uint32_t c = 0; c <= N_CHAINS; c++) {
         char name[8];
+        uint32_t id, n_behind = rng_below(&rng, 3);
 
         g_snprintf(name, sizeof name, "U%u", c);
+        id = nf_chain_id(w->names, "filter", name);
         nf_chain_begin(w, "filter", name, c ? NULL : &hook, 0, rng_below(&rng, 2) ? NF_ACCEPT : NF_DROP);
         for (uint32_t i = 0; c < N_CHAINS && i < 1 + rng_below(&rng, 4); i++)
-            random_rules(w, &rng, nft, c);
+            random_rules(w, &rng, kind, c, id, &cutter);
         if (c == N_CHAINS)
             RULE(w, OP(SET_MARK, 2, 2, 0, false));
-        nf_chain_done(w);
+        if (cutter.n)
+            done_in_pieces(w, &cutter, id, n_behind);
+        else
+            nf_chain_done(w);
     }
     nf_world_install(w);
 }
@@ -215,7 +262,7 @@ same_counters(NfWorld *a, NfWorld *b)
 }
 
 static void
-differential(bool nft, uint64_t first_seed, int n_sets, bool with_misses)
+differential(Kind kind, uint64_t first_seed, int n_sets, bool with_misses)
 {
     uint64_t n_records = 0;
 
@@ -226,8 +273,8 @@ differential(bool nft, uint64_t first_seed, int n_sets, bool with_misses)
         bool same = true;
 
         for (int i = 0; i < 2; i++) {
-            w[i] = nf_world_new(nft ? NF_DIALECT_NFT : NF_DIALECT_IPTABLES);
-            random_ruleset(&w[i], seed, nft);
+            w[i] = nf_world_new(kind == NFT ? NF_DIALECT_NFT : NF_DIALECT_IPTABLES);
+            random_ruleset(&w[i], seed, kind, kind == CUT && i == 0);
             digest[i].base.mask = TRACE_BIT(TRACE_RULE) | TRACE_BIT(TRACE_CHAIN_END);
             if (i && with_misses)
                 digest[i].base.mask |= TRACE_BIT(TRACE_RULE_MISS);
@@ -243,7 +290,7 @@ differential(bool nft, uint64_t first_seed, int n_sets, bool with_misses)
         same &= same_counters(&w[0], &w[1]) && digest[0].hash == digest[1].hash && digest[0].n == digest[1].n;
         if (!same) {
             T_TRUE(!"indexed and linear walks agree");
-            g_printerr("seed %" PRIu64 " %s\n", seed, nft ? "nft" : "iptables");
+            g_printerr("seed %" PRIu64 " %s\n", seed, (const char *[]){"iptables", "nft", "cut"}[kind]);
         }
         n_records += digest[0].n;
         for (int i = 0; i < 2; i++) {
@@ -257,19 +304,25 @@ differential(bool nft, uint64_t first_seed, int n_sets, bool with_misses)
 static void
 test_iptables(void)
 {
-    differential(false, 1, 2000, false);
+    differential(IPTABLES, 1, 2000, false);
 }
 
 static void
 test_nft(void)
 {
-    differential(true, 100000, 2000, false);
+    differential(NFT, 100000, 2000, false);
+}
+
+static void
+test_pieces(void)
+{
+    differential(CUT, 300000, 2000, false);
 }
 
 static void
 test_misses(void)
 {
-    differential(false, 200000, 300, true);
+    differential(IPTABLES, 200000, 300, true);
 }
 
 /* The probe skips what cannot match, and still says where the rule stands. */
@@ -320,5 +373,6 @@ test_tried(void)
 const TestSuite suite_nf_index = {"sim/nf_index",
                                   {{"indexed and linear walks agree: iptables", test_iptables},
                                    {"indexed and linear walks agree: nftables", test_nft},
+                                   {"chains in pieces and whole ones agree", test_pieces},
                                    {"a sink of misses changes nothing else", test_misses},
                                    {"a record says how many rules a linear walk compares", test_tried}}};

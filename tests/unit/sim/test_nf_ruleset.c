@@ -1,7 +1,7 @@
 #include "tests/unit/sim/nf_world.h"
 
-static NfChain *
-chain_to(NfNames *names, const char *name, int n, const char *const *targets)
+static NfChainBuilder *
+begin_to(NfNames *names, const char *name, int n, const char *const *targets)
 {
     NfChainSpec spec = {.id = nf_chain_id(names, "nat", name), .comment = NF_NO_ID};
     NfChainBuilder *b = nf_chain_builder_new(names, &spec);
@@ -11,7 +11,13 @@ chain_to(NfNames *names, const char *name, int n, const char *const *targets)
         nf_rule_expr(b, nfx_jump(nf_chain_id(names, "nat", targets[i])));
         nf_rule_end(b);
     }
-    return nf_chain_seal(b);
+    return b;
+}
+
+static NfChain *
+chain_to(NfNames *names, const char *name, int n, const char *const *targets)
+{
+    return nf_chain_seal(begin_to(names, name, n, targets));
 }
 
 static void
@@ -153,6 +159,33 @@ twin_ok(const uint32_t graph[N_CHAINS], const bool here[N_CHAINS], int at, uint3
     return true;
 }
 
+/* The same in pieces of one jump each, which all chains share that jump there. */
+static NfChain *
+pieces_to(NfNames *names, const char *name, int n, const char *const *targets, GHashTable *known)
+{
+    NfChainSpec spec = {.id = nf_chain_id(names, "nat", name), .comment = NF_NO_ID};
+    NfKeyIndex *index = nf_key_index_new(NULL, 0, 0);
+    NfPiece *pieces[N_CHAINS];
+    NfChain *chain;
+
+    for (int i = 0; i < n; i++) {
+        pieces[i] = g_hash_table_lookup(known, targets[i]);
+        if (!pieces[i]) {
+            pieces[i] = nf_piece_new_made(nf_chain_seal_piece(begin_to(names, name, 1, &targets[i])));
+            g_hash_table_insert(known, (gpointer)targets[i], pieces[i]);
+        }
+    }
+    chain = nf_chain_of_pieces(names, &spec, pieces, (uint32_t)n, index);
+    nf_key_index_unref(index);
+    return chain;
+}
+
+static void
+piece_free(gpointer piece)
+{
+    nf_piece_unref(piece);
+}
+
 static void
 test_random_graphs(void)
 {
@@ -168,6 +201,7 @@ test_random_graphs(void)
         uint32_t graph[N_CHAINS] = {0};
         bool here[N_CHAINS] = {false};
         NfRuleset *rs = nf_ruleset_new(names, NF_DIALECT_IPTABLES, FAMILY_IPV4);
+        g_autoptr(GHashTable) pieces = g_hash_table_new_full(NULL, NULL, NULL, piece_free);
 
         for (int step = 0; step < 4; step++) {
             int n_edits = step ? 1 + (int)rng_below(&rng, 3) : N_CHAINS;
@@ -192,7 +226,9 @@ test_random_graphs(void)
                         targets[n++] = names_of[t];
                     }
                 if (here[id])
-                    nf_ruleset_put_chain(edited, chain_to(names, names_of[id], n, targets));
+                    nf_ruleset_put_chain(edited, rng_below(&rng, 2)
+                                                     ? pieces_to(names, names_of[id], n, targets, pieces)
+                                                     : chain_to(names, names_of[id], n, targets));
                 else
                     nf_ruleset_remove_chain(edited, nf_chain_id(names, "nat", names_of[id]));
             }
@@ -223,6 +259,40 @@ test_random_graphs(void)
     T_TRUE(n_ok > 1000 && n_bad > 500);
 }
 
+/* Texts that came after the mark are forgotten, and no others lost, whether or not the table grew meanwhile. */
+static void
+test_text_marks(void)
+{
+    Rng rng = rng_stream(1, "test", "texts");
+
+    for (int run = 0; run < 200; run++) {
+        NfNames *names = nf_names_new();
+        uint32_t n_kept = rng_below(&rng, 40), n_forgotten = rng_below(&rng, run % 10 ? 12 : 200);
+        NfTextMark mark;
+        char text[16];
+
+        for (uint32_t i = 0; i < n_kept; i++) {
+            g_snprintf(text, sizeof text, "kept %u", i);
+            nf_text_id(names, text);
+        }
+        mark = nf_texts_mark(names);
+        for (uint32_t i = 0; i < n_forgotten; i++) {
+            g_snprintf(text, sizeof text, rng_below(&rng, 2) ? "new %u" : "kept %u", i);
+            nf_text_id(names, text);
+        }
+        nf_texts_forget(names, &mark);
+        for (uint32_t i = 0; i < 200; i++) {
+            g_snprintf(text, sizeof text, "kept %u", i);
+            T_TRUE(nf_text_find(names, text) == (i < n_kept ? i + 1 : NF_NO_ID));
+            g_snprintf(text, sizeof text, "new %u", i);
+            T_TRUE(nf_text_find(names, text) == NF_NO_ID);
+        }
+        T_EQ_U64(nf_text_id(names, "another"), n_kept + 1);
+        T_EQ_STR(nf_text(names, n_kept + 1), "another");
+        nf_names_unref(names);
+    }
+}
+
 static void
 test_equality(void)
 {
@@ -243,4 +313,5 @@ const TestSuite suite_nf_ruleset = {"sim/nf_ruleset",
                                      {"seal of an overlay sees loops through its base", test_overlay_checks},
                                      {"generations are independent", test_generations},
                                      {"seal agrees with a search on random graphs", test_random_graphs},
+                                     {"texts since a mark are forgotten", test_text_marks},
                                      {"equal chains are equal", test_equality}}};
