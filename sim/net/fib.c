@@ -8,14 +8,16 @@
 #include "sim/net/fib_table.h"
 #include "sim/net/netdev.h"
 
-/* The answers of one address; routes live until their table changes. */
+/* The answer about one address; routes live until their table changes. */
 typedef struct {
     IpAddr dst;
-    uint64_t changes;   /* Of both tables, when it was asked. */
-    const Route *local; /* Of the local table, or NULL. */
-    const Route *main;  /* Of 'of', or NULL. */
-    const FibTable *of;
+    const Route *route; /* Of the local table, else of the main one, else NULL. */
+    uint32_t changes;   /* Of both tables, when it was asked: the low half of changes_of(). */
+    bool is_local;      /* 'route' is of the local table. */
+    bool is_shared;     /* 'route' is of the base. */
+    bool has_equals;    /* There are next hops to choose from. */
 } CacheSlot;
+_Static_assert(sizeof(CacheSlot) == 32, "the two slots of a set are a cache line");
 
 struct FibBase {
     uint32_t refs;
@@ -25,8 +27,10 @@ struct FibBase {
 struct Fib {
     FibTable *table;
     FibBase *base;
-    CacheSlot *cache; /* 1 << cache_bits slots, by hash of the address; NULL until the first look-up. */
-    uint32_t cache_bits;
+    CacheSlot *cache; /* 1 << cache_bits slots in sets of two, by hash of the address; NULL until the first look-up. */
+    uint64_t seed;
+    uint8_t cache_bits, cache_grown;
+    uint32_t n_evicted; /* Answers that gave way to others though they were good, since the cache was made. */
     void (*before)(void *user, IpAddr dst); /* NULL: nobody wants to know. */
     void *before_user;
 };
@@ -36,11 +40,11 @@ struct Fib {
 #define CACHE_BITS_FEW  3
 #define CACHE_BITS_MANY 7
 #define CACHE_BITS_MAX  15
+/* A cache that has lost as many good answers as it has slots gets twice the slots, so many times. */
+#define CACHE_GROWTHS 2
 
 static const Route *lookup_main(const Fib *fib, const IpAddr *dst, IpFamily family, const FibTable **ret_table);
-static uint64_t changes_of(const Fib *fib);
-static CacheSlot *cache_slot(const Fib *fib, const IpAddr *dst);
-static const CacheSlot *ask(Fib *fib, const IpAddr *dst);
+static const CacheSlot *ask_tables(Fib *fib, const IpAddr *dst);
 
 FibBase *
 fib_base_new(void)
@@ -79,9 +83,10 @@ fib_base_remove(FibBase *base, const IpPrefix *prefix)
 }
 
 Fib *
-fib_new(void)
+fib_new(uint64_t seed)
 {
     Fib *fib = g_new0(Fib, 1);
+    fib->seed = seed;
     fib->table = g_new0(FibTable, 1);
     return fib;
 }
@@ -146,26 +151,73 @@ fib_remove_dev(Fib *fib, const NetDev *dev)
     table->routes.len = kept;
 }
 
-const Route *
-fib_lookup(const Fib *fib, IpAddr dst)
+static inline uint32_t
+changes_of(const Fib *fib)
 {
-    return fib_lookup_flow(fib, dst, NULL, 0);
+    return (uint32_t)(fib->table->changes + (fib->base ? fib->base->table.changes : 0) + 1);
+}
+
+/* The first slot of the set in which an address stands. */
+static inline CacheSlot *
+cache_set(const Fib *fib, const IpAddr *dst)
+{
+    /* The last bytes of an address are the highest of its words, and so are the hash's. */
+    uint64_t hash = (dst->w[0] ^ dst->w[1]) * UINT64_C(0x9e3779b97f4a7c15);
+
+    return &fib->cache[hash >> (64 - fib->cache_bits) & ~UINT64_C(1)];
+}
+
+static inline bool
+slot_answers(const CacheSlot *slot, const IpAddr *dst, uint32_t changes)
+{
+    return ipaddr_eq(slot->dst, *dst) && slot->changes == changes;
+}
+
+/* The slot of the cache that knows the answer, or NULL. */
+static inline const CacheSlot *
+ask_cache(const Fib *fib, const IpAddr *dst)
+{
+    uint32_t changes = changes_of(fib);
+    const CacheSlot *set;
+
+    if (__builtin_expect(!fib->cache, 0))
+        return NULL;
+    set = cache_set(fib, dst);
+    if (slot_answers(&set[0], dst, changes))
+        return &set[0];
+    return slot_answers(&set[1], dst, changes) ? &set[1] : NULL;
+}
+
+static inline const CacheSlot *
+ask(const Fib *fib, const IpAddr *dst)
+{
+    const CacheSlot *slot = ask_cache(fib, dst);
+
+    return slot ? slot : ask_tables((Fib *)fib, dst);
 }
 
 const Route *
-fib_lookup_flow(const Fib *fib, IpAddr dst, const Packet *flow, uint64_t seed)
+fib_lookup(const Fib *fib, IpAddr dst)
 {
-    const CacheSlot *answer = ask((Fib *)fib, &dst);
+    return ask(fib, &dst)->route;
+}
 
-    if (answer->local)
-        return answer->local;
-    return answer->main && flow ? fib_table_choose(answer->of, answer->main, flow, seed) : answer->main;
+const Route *
+fib_lookup_flow(const Fib *fib, IpAddr dst, const Packet *flow)
+{
+    const CacheSlot *answer = ask(fib, &dst);
+
+    if (__builtin_expect(answer->has_equals && flow, 0))
+        return fib_table_choose(answer->is_shared ? &fib->base->table : fib->table, answer->route, flow, fib->seed);
+    return answer->route;
 }
 
 const Route *
 fib_lookup_local(const Fib *fib, IpAddr dst)
 {
-    return ask((Fib *)fib, &dst)->local;
+    const CacheSlot *answer = ask(fib, &dst);
+
+    return answer->is_local ? answer->route : NULL;
 }
 
 const Route *
@@ -185,8 +237,9 @@ fib_lookup_dev(const Fib *fib, IpAddr dst, const NetDev *dev)
 bool
 fib_is_local(const Fib *fib, IpAddr addr, const NetDev *dev)
 {
-    const Route *route = fib_lookup_local(fib, addr);
-    return route && route->type == ROUTE_LOCAL && (!dev || route->dev == dev);
+    const CacheSlot *answer = ask(fib, &addr);
+
+    return answer->is_local && answer->route->type == ROUTE_LOCAL && (!dev || answer->route->dev == dev);
 }
 
 void
@@ -199,18 +252,16 @@ void
 fib_prefetch_slot(const Fib *fib, const IpAddr *dst)
 {
     if (fib->cache)
-        cache_prefetch(cache_slot(fib, dst), sizeof(CacheSlot));
+        cache_prefetch(cache_set(fib, dst), 2 * sizeof(CacheSlot));
     cache_prefetch(fib->table, sizeof *fib->table);
 }
 
 const Route *
 fib_peek(const Fib *fib, const IpAddr *dst)
 {
-    const CacheSlot *slot = fib->cache ? cache_slot(fib, dst) : NULL;
+    const CacheSlot *slot = ask_cache(fib, dst);
 
-    if (!slot || slot->changes != changes_of(fib) || !ipaddr_eq(slot->dst, *dst))
-        return NULL;
-    return slot->local ? slot->local : slot->main;
+    return slot ? slot->route : NULL;
 }
 
 size_t
@@ -260,58 +311,48 @@ cache_fit(Fib *fib)
 
     while (bits >= CACHE_BITS_MANY && bits < CACHE_BITS_MAX && (size_t)1 << bits < n)
         bits++;
+    if (fib->cache && fib->n_evicted >> fib->cache_bits > 0 && fib->cache_grown < CACHE_GROWTHS)
+        fib->cache_grown++;
+    bits = MIN(bits + fib->cache_grown, CACHE_BITS_MAX);
 
     if (fib->cache && fib->cache_bits == bits)
         return;
     g_free(fib->cache);
     fib->cache = g_new0(CacheSlot, (size_t)1 << bits);
-    fib->cache_bits = bits;
+    fib->cache_bits = (uint8_t)bits;
+    fib->n_evicted = 0;
 }
 
-/* Never 0. */
-static uint64_t
-changes_of(const Fib *fib)
-{
-    return fib->table->changes + (fib->base ? fib->base->table.changes : 0) + 1;
-}
-
-static CacheSlot *
-cache_slot(const Fib *fib, const IpAddr *dst)
-{
-    /* The last bytes of an address are the highest of its words, and so are the hash's. */
-    uint64_t hash = (dst->w[0] ^ dst->w[1]) * UINT64_C(0x9e3779b97f4a7c15);
-
-    return &fib->cache[hash >> (64 - fib->cache_bits)];
-}
-
-/* Both answers of an address, from the cache if it has them. */
+/* Asks the tables and keeps the answer. */
 static const CacheSlot *
-ask(Fib *fib, const IpAddr *dst)
+ask_tables(Fib *fib, const IpAddr *dst)
 {
-    uint64_t changes = changes_of(fib);
-    CacheSlot *slot;
+    IpFamily family = ipaddr_family(dst);
+    const FibTable *of = fib->table;
+    CacheSlot *set;
 
-    if (fib->cache) {
-        slot = cache_slot(fib, dst);
-        if (slot->changes == changes && ipaddr_eq(slot->dst, *dst))
-            return slot;
-    }
-    if (fib->before) {
+    if (fib->before)
         fib->before(fib->before_user, *dst);
-        changes = changes_of(fib);
-    }
     cache_fit(fib);
-    slot = cache_slot(fib, dst);
-    slot->dst = *dst;
-    slot->changes = changes;
-    slot->local = fib_table_lookup(fib->table, dst, ipaddr_family(dst), true);
-    slot->of = NULL;
+    set = cache_set(fib, dst);
+    /* The older of the two gives way, unless the other is of no use any more. */
+    if (set[0].changes == changes_of(fib)) {
+        fib->n_evicted += set[1].changes == set[0].changes;
+        set[1] = set[0];
+    }
+    set[0] = (CacheSlot){.dst = *dst, .route = fib_table_lookup(fib->table, dst, family, true)};
+    set[0].is_local = set[0].route != NULL;
     /* What the main table says of an own address is never asked. */
-    slot->main = slot->local ? NULL : lookup_main(fib, dst, ipaddr_family(dst), &slot->of);
-    return slot;
+    if (!set[0].is_local)
+        set[0].route = lookup_main(fib, dst, family, &of);
+    set[0].is_shared = of != fib->table;
+    set[0].has_equals = set[0].route && !set[0].is_local && fib_table_has_equals(of, set[0].route);
+    set[0].changes = changes_of(fib);
+    return set;
 }
 
-/* The longest match of the own table and the base; the own one on equal length. */
+/* The longest match of the own table and the base; the own one on equal length.  Sets 'ret_table' if it is the base's.
+ */
 static const Route *
 lookup_main(const Fib *fib, const IpAddr *dst, IpFamily family, const FibTable **ret_table)
 {
@@ -322,6 +363,5 @@ lookup_main(const Fib *fib, const IpAddr *dst, IpFamily family, const FibTable *
         *ret_table = &fib->base->table;
         return shared;
     }
-    *ret_table = fib->table;
     return own;
 }

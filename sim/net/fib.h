@@ -41,7 +41,7 @@ void fib_base_unref(FibBase *base);
 void fib_base_add(FibBase *base, const Route *route);
 void fib_base_remove(FibBase *base, const IpPrefix *prefix);
 
-Fib *fib_new(void);
+Fib *fib_new(uint64_t seed); /* Of the choice among equal next hops. */
 void fib_free(Fib *fib);
 void fib_set_base(Fib *fib, FibBase *base); /* Takes a reference; may be NULL. */
 /* Called before an address is looked for whose answer is not at hand; may change the table.  NULL: nobody. */
@@ -56,9 +56,9 @@ void fib_remove_dev(Fib *fib, const NetDev *dev);
 
 /* The route for 'dst', or NULL.  The result lives until the table changes. */
 const Route *fib_lookup(const Fib *fib, IpAddr dst);
-/* The same, with one of several equal next hops chosen by a hash of the packet's 5-tuple and 'seed'; 'flow' may be
+/* The same, with one of several equal next hops chosen by a hash of the packet's 5-tuple and the seed; 'flow' may be
  * NULL (the first next hop). */
-const Route *fib_lookup_flow(const Fib *fib, IpAddr dst, const Packet *flow, uint64_t seed);
+const Route *fib_lookup_flow(const Fib *fib, IpAddr dst, const Packet *flow);
 /* The longest match among the host's own unicast routes over 'dev', or NULL: a walk of the table, for rare questions.
  */
 const Route *fib_lookup_dev(const Fib *fib, IpAddr dst, const NetDev *dev);

@@ -97,6 +97,12 @@ same_key(const Route *a, const Route *b)
            ipaddr_eq(a->prefix.addr, b->prefix.addr);
 }
 
+bool
+fib_table_has_equals(const FibTable *table, const Route *route)
+{
+    return route + 1 < table->routes.data + table->routes.len && same_key(route, route + 1);
+}
+
 /* One of the equal routes from 'route' on, by the hash of the 5-tuple (fib_multipath_hash_policy 1). */
 const Route *
 fib_table_choose(const FibTable *table, const Route *route, const Packet *flow, uint64_t seed)
@@ -106,8 +112,6 @@ fib_table_choose(const FibTable *table, const Route *route, const Packet *flow, 
 
     while (route + n < end && same_key(route, route + n))
         n++;
-    if (n == 1)
-        return route;
     struct {
         IpAddr src, dst;
         uint16_t sport, dport;

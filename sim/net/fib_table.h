@@ -34,6 +34,8 @@ bool fib_table_remove(FibTable *table, const IpPrefix *prefix, const NetDev *dev
 void fib_table_clear(FibTable *table);
 /* Longest match among the local routes (types local and broadcast) or the others; the first of equal ones. */
 const Route *fib_table_lookup(FibTable *table, const IpAddr *dst, IpFamily family, bool local);
+/* Are there others equal to 'route', the first of them? */
+bool fib_table_has_equals(const FibTable *table, const Route *route);
 /* One of the routes equal to 'route', by the flow. */
 const Route *fib_table_choose(const FibTable *table, const Route *route, const Packet *flow, uint64_t seed);
 /* Sorts and indexes, if dirty. */

@@ -12,7 +12,7 @@ host_new(Sim *sim, const char *name)
     host->sim = sim;
     host->name = g_strdup(name);
     host->entity = sim_entity(sim, entity);
-    host->fib = fib_new();
+    host->fib = fib_new(rng_mix(sim->seed, host->entity.id));
     host_sysctls_default(&host->sysctls);
 
     NetDev *lo = netdev_new(host, "lo", DEV_LOOPBACK);

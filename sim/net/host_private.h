@@ -80,8 +80,6 @@ void netdev_arrive(NetDev *sender, Packet *pkt);
 void netdev_drop(NetDev *dev, Packet *pkt, DropReason reason);
 void netdev_trace(NetDev *dev, TraceKind kind, const Packet *pkt);
 bool netdev_has_addr(const NetDev *dev, IpAddr addr);
-bool mac_eq(MacAddr a, MacAddr b);
-bool mac_is_group(MacAddr mac);
 
 /* --- host_prepare.c --- */
 /* EventType.prepare() for a packet that is about to arrive at 'dev', from SIM_PREPARE_STEPS - 3 on. */

@@ -9,7 +9,6 @@ static DropReason input_martian4(const Host *host, const Packet *pkt);
 static bool fill_hop(Host *host, const NetDev *dev, IpAddr via, IpAddr dst, IpRoute *ret_route);
 static bool select_addr4(Host *host, const NetDev *out, IpAddr dst, IpAddr *ret_src);
 static bool select_addr6(Host *host, const NetDev *out, IpAddr dst, IpAddr *ret_src);
-static uint64_t multipath_seed(const Host *host);
 
 IpRoute
 ip_route_output(Host *host, IpAddr dst, IpAddr src, bool any_source, const Packet *flow)
@@ -22,7 +21,7 @@ ip_route_output(Host *host, IpAddr dst, IpAddr src, bool any_source, const Packe
     if (has_src && !any_source && !fib_is_local(host->fib, src, NULL))
         return output_fail(DROP_MARTIAN_SRC, IP_EINVAL);
 
-    const Route *route = fib_lookup_flow(host->fib, dst, flow, multipath_seed(host));
+    const Route *route = fib_lookup_flow(host->fib, dst, flow);
     if (!route)
         return output_fail(DROP_NO_ROUTE, IP_ENETUNREACH);
     switch (route->type) {
@@ -72,7 +71,7 @@ ip_route_input(Host *host, const Packet *pkt, const NetDev *in)
         if (martian != DROP_NONE)
             return input_fail(martian, REJECT_NONE);
     }
-    const Route *route = fib_lookup_flow(host->fib, pkt->dst, pkt, multipath_seed(host));
+    const Route *route = fib_lookup_flow(host->fib, pkt->dst, pkt);
     if (!route || (route->type != ROUTE_LOCAL && route->type != ROUTE_BROADCAST && route->type != ROUTE_UNICAST))
         return input_no_route(host, route, v4);
     /* DNAT to ::1 of a packet from outside: such a destination is looked for on its own interface (rt6_need_strict()).
@@ -300,10 +299,4 @@ select_addr6(Host *host, const NetDev *out, IpAddr dst, IpAddr *ret_src)
         }
     }
     return best > 0;
-}
-
-static uint64_t
-multipath_seed(const Host *host)
-{
-    return rng_mix(host->sim->seed, host->entity.id);
 }

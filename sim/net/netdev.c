@@ -357,18 +357,6 @@ netdev_has_addr(const NetDev *dev, IpAddr addr)
     return false;
 }
 
-bool
-mac_eq(MacAddr a, MacAddr b)
-{
-    return memcmp(a.b, b.b, sizeof a.b) == 0;
-}
-
-bool
-mac_is_group(MacAddr mac)
-{
-    return (mac.b[0] & 1) != 0;
-}
-
 /* fib_add_ifaddr(): local, connected, and for IPv4 the subnet's broadcast address. */
 static void
 add_addr_routes(NetDev *dev, IpPrefix prefix)

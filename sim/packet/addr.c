@@ -33,34 +33,10 @@ ipaddr_v4_u32(uint32_t host_order)
                      (uint8_t)host_order);
 }
 
-uint32_t
-ipaddr_to_u32(IpAddr addr)
-{
-    return (uint32_t)addr.b[12] << 24 | (uint32_t)addr.b[13] << 16 | (uint32_t)addr.b[14] << 8 | addr.b[15];
-}
-
 int
 ipaddr_cmp(const IpAddr *a, const IpAddr *b)
 {
     return memcmp(a->b, b->b, sizeof a->b);
-}
-
-bool
-ipaddr_is_any(const IpAddr *a)
-{
-    return ipaddr_eq(*a, IPADDR_ANY4) || ipaddr_eq(*a, IPADDR_ANY6);
-}
-
-bool
-ipaddr_is_loopback(const IpAddr *a)
-{
-    return ipaddr_is_v4(a) ? a->b[12] == 127 : ipaddr_eq(*a, IPADDR_LOOPBACK6);
-}
-
-bool
-ipaddr_is_multicast(const IpAddr *a)
-{
-    return ipaddr_is_v4(a) ? a->b[12] >> 4 == 0xe : a->b[0] == 0xff;
 }
 
 bool

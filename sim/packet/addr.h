@@ -39,7 +39,6 @@ extern const IpAddr IPADDR_LOOPBACK6;
 
 IpAddr ipaddr_v4(uint8_t a, uint8_t b, uint8_t c, uint8_t d);
 IpAddr ipaddr_v4_u32(uint32_t host_order);
-uint32_t ipaddr_to_u32(IpAddr addr); /* IPv4 only; host order. */
 
 static inline bool
 ipaddr_eq(IpAddr a, IpAddr b)
@@ -60,11 +59,36 @@ ipaddr_family(const IpAddr *a)
     return ipaddr_is_v4(a) ? FAMILY_IPV4 : FAMILY_IPV6;
 }
 
+/* IPv4 only; host order. */
+static inline uint32_t
+ipaddr_to_u32(IpAddr addr)
+{
+    return (uint32_t)addr.b[12] << 24 | (uint32_t)addr.b[13] << 16 | (uint32_t)addr.b[14] << 8 | addr.b[15];
+}
+
+/* 0.0.0.0 or ::. */
+static inline bool
+ipaddr_is_any(const IpAddr *a)
+{
+    static const IpAddr any4 = {{0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0xff, 0xff, 0, 0, 0, 0}};
+    return a->w[0] == 0 && (a->w[1] == 0 || a->w[1] == any4.w[1]);
+}
+
+/* 127/8 or ::1. */
+static inline bool
+ipaddr_is_loopback(const IpAddr *a)
+{
+    return ipaddr_is_v4(a) ? a->b[12] == 127 : ipaddr_eq(*a, IPADDR_LOOPBACK6);
+}
+
+static inline bool
+ipaddr_is_multicast(const IpAddr *a)
+{
+    return ipaddr_is_v4(a) ? a->b[12] >> 4 == 0xe : a->b[0] == 0xff;
+}
+
 /* Order by bytes: IPv4 (mapped) and IPv6 in one total order. */
 int ipaddr_cmp(const IpAddr *a, const IpAddr *b);
-bool ipaddr_is_any(const IpAddr *a);
-bool ipaddr_is_loopback(const IpAddr *a); /* 127/8 or ::1. */
-bool ipaddr_is_multicast(const IpAddr *a);
 bool ipaddr_is_linklocal(const IpAddr *a);
 /* Address + n (wraps), for allocators. */
 IpAddr ipaddr_add(IpAddr addr, uint64_t n);
@@ -88,6 +112,18 @@ bool ipprefix_contains(const IpPrefix *prefix, IpAddr addr);
 IpPrefix ipprefix_host(IpAddr addr);
 /* 'prefix' with its host bits cleared. */
 IpPrefix ipprefix_network(IpPrefix prefix);
+
+static inline bool
+mac_eq(MacAddr a, MacAddr b)
+{
+    return memcmp(a.b, b.b, sizeof a.b) == 0;
+}
+
+static inline bool
+mac_is_group(MacAddr mac)
+{
+    return (mac.b[0] & 1) != 0;
+}
 
 /* A stable unicast, locally administered MAC for a named interface. */
 MacAddr mac_from_name(const char *name);

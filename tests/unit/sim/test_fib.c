@@ -68,7 +68,7 @@ static void
 check_against_twin(uint32_t n_routes, uint64_t seed)
 {
     Rng rng = rng_stream(seed, "test", "fib");
-    Fib *fib = fib_new();
+    Fib *fib = fib_new(7);
     Twin *twin = g_new0(Twin, 1);
 
     for (uint32_t i = 0; i < n_routes; i++) {
@@ -119,6 +119,31 @@ test_twin_indexed(void)
         check_against_twin(N_MAX, seed);
 }
 
+/* More destinations than a host at the edge keeps answers for, each asked again and again, as both questions. */
+static void
+test_twin_driven_out(void)
+{
+    Rng rng = rng_stream(1, "test", "fib");
+    Fib *fib = fib_new(7);
+    Twin *twin = g_new0(Twin, 1);
+    IpAddr dsts[40];
+
+    for (uint32_t i = 0; i < 12; i++) {
+        twin->routes[twin->n] = random_route(&rng, i);
+        fib_add(fib, &twin->routes[twin->n++]);
+    }
+    for (uint32_t i = 0; i < G_N_ELEMENTS(dsts); i++)
+        dsts[i] = random_addr(&rng);
+    for (uint32_t k = 0; k < 4000; k++) {
+        IpAddr dst = dsts[rng_below(&rng, G_N_ELEMENTS(dsts))];
+        const Route *want = twin_lookup(twin, dst), *got = fib_lookup(fib, dst);
+        T_TRUE(!got == !want && (!got || got->metric == want->metric));
+        T_TRUE(fib_is_local(fib, dst, NULL) == (want && want->type == ROUTE_LOCAL));
+    }
+    g_free(twin);
+    fib_free(fib);
+}
+
 static IpPrefix
 prefix(const char *text)
 {
@@ -139,7 +164,7 @@ static void
 test_base(void)
 {
     FibBase *base = fib_base_new();
-    Fib *fib = fib_new();
+    Fib *fib = fib_new(7);
 
     fib_set_base(fib, base);
     fib_base_unref(base);
@@ -164,7 +189,7 @@ test_base(void)
 static void
 test_local_first(void)
 {
-    Fib *fib = fib_new();
+    Fib *fib = fib_new(7);
     fib_add(fib, &(Route){.prefix = prefix("10.0.0.0/8"), .type = ROUTE_LOCAL, .metric = 1});
     fib_add(fib, &(Route){.prefix = prefix("10.1.2.3/32"), .metric = 2});
     /* A shorter match of the local table beats the longest of the main table. */
@@ -175,7 +200,7 @@ test_local_first(void)
 static void
 test_multipath(void)
 {
-    Fib *fib = fib_new();
+    Fib *fib = fib_new(7);
     uint32_t seen[3] = {0};
 
     for (uint8_t i = 0; i < 3; i++)
@@ -183,8 +208,8 @@ test_multipath(void)
     Packet flow = {.proto = IPPROTO_TCP_, .src = addr("10.0.0.1"), .dst = addr("10.9.0.1"), .dport = 80};
     for (uint32_t i = 0; i < 3000; i++) {
         flow.sport = (uint16_t)(1000 + i);
-        const Route *route = fib_lookup_flow(fib, flow.dst, &flow, 7);
-        T_TRUE(fib_lookup_flow(fib, flow.dst, &flow, 7) == route); /* One flow, one way. */
+        const Route *route = fib_lookup_flow(fib, flow.dst, &flow);
+        T_TRUE(fib_lookup_flow(fib, flow.dst, &flow) == route); /* One flow, one way. */
         seen[ipaddr_to_u32(route->via) & 3]++;
     }
     for (uint32_t i = 0; i < 3; i++)
@@ -196,6 +221,7 @@ test_multipath(void)
 const TestSuite suite_fib = {"sim/fib",
                              {{"small tables look up as a linear scan", test_twin_small},
                               {"indexed tables look up as a linear scan", test_twin_indexed},
+                              {"answers that drive each other out stay right", test_twin_driven_out},
                               {"the base fills in what the host's table lacks", test_base},
                               {"the local table is asked first", test_local_first},
                               {"equal routes share flows by hash", test_multipath}}};
