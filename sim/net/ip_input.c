@@ -72,7 +72,7 @@ ip_local_deliver(Host *host, Packet *pkt)
 bool
 ip_hook(Host *host, NfHook hook, Packet *pkt)
 {
-    if (!host->nf || !nf_stack_active(host->nf, packet_family(pkt)))
+    if (!host->nf)
         return true;
     NfResult result = nf_stack_hook(host->nf, hook, pkt);
     if (__builtin_expect(result.verdict == NF_ACCEPT, 1))

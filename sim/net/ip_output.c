@@ -62,7 +62,7 @@ send(Host *host, Packet *pkt, bool any_source)
 
     IpAddr dst = pkt->dst;
     NfResult result = {.verdict = NF_ACCEPT};
-    if (host->nf && nf_stack_active(host->nf, packet_family(pkt)))
+    if (host->nf)
         result = nf_stack_output(host->nf, pkt);
     if (result.verdict != NF_ACCEPT && !result.is_unroutable) {
         ip_hook_finish(host, NF_OUTPUT, pkt, &result);

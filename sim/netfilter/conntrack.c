@@ -153,26 +153,16 @@ conntrack_confirm(Conntrack *ct, NfHook hook, Packet *pkt, DropReason *ret_reaso
 uint32_t
 conntrack_state_bits(const Packet *pkt)
 {
-    uint32_t bits = 0;
+    static const uint8_t tracked[] = {
+        [CTINFO_NONE] = NF_CT_INVALID, [CTINFO_INVALID] = NF_CT_INVALID,         [CTINFO_UNTRACKED] = NF_CT_UNTRACKED,
+        [CTINFO_NEW] = NF_CT_NEW,      [CTINFO_ESTABLISHED] = NF_CT_ESTABLISHED, [CTINFO_RELATED] = NF_CT_RELATED,
+    };
+    uint32_t bits = tracked[pkt->meta.ctinfo];
 
-    if (!pkt->meta.ct && pkt->meta.ctinfo != CTINFO_UNTRACKED)
-        return NF_CT_INVALID;
-    switch ((CtInfo)pkt->meta.ctinfo) {
-    case CTINFO_UNTRACKED:
-        return NF_CT_UNTRACKED;
-    case CTINFO_NONE:
-    case CTINFO_INVALID:
-        return NF_CT_INVALID;
-    case CTINFO_NEW:
-        bits = NF_CT_NEW;
-        break;
-    case CTINFO_ESTABLISHED:
-        bits = NF_CT_ESTABLISHED;
-        break;
-    case CTINFO_RELATED:
-        bits = NF_CT_RELATED;
-        break;
-    }
+    if (!pkt->meta.ct)
+        return bits == NF_CT_UNTRACKED ? bits : NF_CT_INVALID;
+    if (bits & (NF_CT_INVALID | NF_CT_UNTRACKED))
+        return bits;
     if (pkt->meta.ct->status & CT_SRC_NAT)
         bits |= NF_CT_SNAT;
     if (pkt->meta.ct->status & CT_DST_NAT)

@@ -155,12 +155,39 @@ uint32_t ct_tuple_hash(const CtTuple *tuple);
 uint32_t conn_source_hash(const Conn *conn);
 Conn *conn_new(Conntrack *ct, const CtTuple *orig, const CtTuple *reply);
 void conn_set_tuple(Conn *conn, CtDir dir, const CtTuple *tuple);
-CtKey ct_tuple_key(const CtTuple *tuple);
-uint32_t ct_key_hash(const CtKey *key);
+/* By bytes, so that hashes are the same on every machine. */
+uint32_t ct_addr6_word(const IpAddr *addr);
 Conntrack *conn_table(const Conn *conn);
 typedef enum { CT_ADDR_SRC, CT_ADDR_DST } CtAddr;
 IpAddr conn_addr(const Conn *conn, CtDir dir, CtAddr which);
 void conntrack_free_slabs(Conntrack *ct);
+
+static inline CtKey
+ct_tuple_key(const CtTuple *tuple)
+{
+    bool v6 = !ipaddr_is_v4(&tuple->src);
+
+    return (CtKey){.src = v6 ? ct_addr6_word(&tuple->src) : ipaddr_to_u32(tuple->src),
+                   .dst = v6 ? ct_addr6_word(&tuple->dst) : ipaddr_to_u32(tuple->dst),
+                   .sport = tuple->sport,
+                   .dport = tuple->dport,
+                   .zone = tuple->zone,
+                   .proto = tuple->proto,
+                   .v6 = v6};
+}
+
+static inline uint32_t
+ct_key_hash(const CtKey *key)
+{
+    uint64_t addrs = (uint64_t)key->src << 32 | key->dst;
+    uint64_t rest = (uint64_t)key->sport << 48 | (uint64_t)key->dport << 32 | (uint64_t)key->zone << 16 |
+                    (uint64_t)key->proto << 8 | key->v6;
+    uint64_t hash = addrs * UINT64_C(0x9e3779b97f4a7c15);
+
+    hash = (hash ^ hash >> 32 ^ rest) * UINT64_C(0xbf58476d1ce4e5b9);
+    hash = (hash ^ hash >> 29) * UINT64_C(0x94d049bb133111eb);
+    return (uint32_t)(hash >> 32);
+}
 
 /* 'key' is the tuple's. */
 static inline bool

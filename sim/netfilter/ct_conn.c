@@ -6,7 +6,6 @@
 
 #include "sim/netfilter/nf_rule.h"
 
-static uint32_t addr_word(const IpAddr *addr, bool v6);
 static uint8_t icmp_answer(uint8_t proto, uint8_t type, bool *ret_has_answer);
 static Conn *conn_alloc(Conntrack *ct, bool v6);
 static void conn_destroy(Conntrack *ct, Conn *conn);
@@ -77,28 +76,11 @@ conn_source_hash(const Conn *conn)
     return ct_tuple_hash(&source);
 }
 
-CtKey
-ct_tuple_key(const CtTuple *tuple)
-{
-    bool v6 = !ipaddr_is_v4(&tuple->src);
-
-    return (CtKey){.src = addr_word(&tuple->src, v6),
-                   .dst = addr_word(&tuple->dst, v6),
-                   .sport = tuple->sport,
-                   .dport = tuple->dport,
-                   .zone = tuple->zone,
-                   .proto = tuple->proto,
-                   .v6 = v6};
-}
-
-/* By bytes, so that hashes are the same on every machine. */
-static uint32_t
-addr_word(const IpAddr *addr, bool v6)
+uint32_t
+ct_addr6_word(const IpAddr *addr)
 {
     uint64_t hash = 0;
 
-    if (!v6)
-        return ipaddr_to_u32(*addr);
     for (int i = 0; i < 16; i += 4) {
         const uint8_t *b = addr->b + i;
         uint32_t word = (uint32_t)b[0] << 24 | (uint32_t)b[1] << 16 | (uint32_t)b[2] << 8 | b[3];
@@ -107,19 +89,6 @@ addr_word(const IpAddr *addr, bool v6)
         hash ^= hash >> 32;
     }
     return (uint32_t)hash;
-}
-
-uint32_t
-ct_key_hash(const CtKey *key)
-{
-    uint64_t addrs = (uint64_t)key->src << 32 | key->dst;
-    uint64_t rest = (uint64_t)key->sport << 48 | (uint64_t)key->dport << 32 | (uint64_t)key->zone << 16 |
-                    (uint64_t)key->proto << 8 | key->v6;
-    uint64_t hash = addrs * UINT64_C(0x9e3779b97f4a7c15);
-
-    hash = (hash ^ hash >> 32 ^ rest) * UINT64_C(0xbf58476d1ce4e5b9);
-    hash = (hash ^ hash >> 29) * UINT64_C(0x94d049bb133111eb);
-    return (uint32_t)(hash >> 32);
 }
 
 /* The types that come in pairs: echo, timestamp, information, address mask; ICMPv6 echo, node information. */

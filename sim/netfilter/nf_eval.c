@@ -9,6 +9,7 @@ typedef struct {
     uint32_t next; /* Rule to go on with. */
 } Frame;
 
+static bool walk_rules(NfWalk *walk, const NfChain *base, NfBlock *block, NfResult *ret_result);
 static inline bool quick_match(NfWalk *walk, const NfExpr *expr);
 static void enter_piece(NfWalk *walk, uint32_t index);
 static void trace_rule(NfWalk *walk, TraceKind kind, uint32_t depth);
@@ -43,14 +44,32 @@ enter(NfWalk *walk, const NfChain *chain, NfBlock *block, uint32_t index)
 }
 
 void
-nf_eval(NfWalk *walk, const NfChain *base, NfResult *ret_result)
+nf_eval(NfWalk *walk, const NfChain *base, NfBlock *block, NfResult *ret_result)
+{
+    walk->counted = block;
+    if (base->n_rules > 0 && walk_rules(walk, base, block, ret_result))
+        return;
+    nf_block_count(block, base->n_rules, walk->ip_size);
+    if (walk->traced) {
+        walk->chain = base; /* It may have been left by goto: the policy is that of the last caller. */
+        walk->index = base->n_rules;
+        walk->draw_n = walk->draw = walk->set_elem = 0;
+        trace_rule(walk, TRACE_CHAIN_END, 0);
+    }
+    ret_result->verdict = base->spec.policy;
+    if (ret_result->verdict == NF_DROP)
+        ret_result->reason = DROP_POLICY;
+}
+
+/* False: no rule decided. */
+static bool
+walk_rules(NfWalk *walk, const NfChain *base, NfBlock *block, NfResult *ret_result)
 {
     const bool counts_rules = walk->rs->dialect == NF_DIALECT_IPTABLES;
     Frame frames[NF_MAX_DEPTH + 4];
     uint32_t depth = 0, target = 0;
 
-    ret_result->verdict = NF_ACCEPT;
-    enter(walk, base, NULL, 0);
+    enter(walk, base, block, 0);
     for (;;) {
         const NfRule *rule;
         const NfExpr *expr, *end;
@@ -104,14 +123,15 @@ nf_eval(NfWalk *walk, const NfChain *base, NfResult *ret_result)
             walk->index = next_rule(walk);
             continue;
         case STEP_ACCEPT:
-            return;
+            ret_result->verdict = NF_ACCEPT;
+            return true;
         case STEP_DROP:
         case STEP_REJECT:
             ret_result->verdict = step == STEP_DROP ? NF_DROP : NF_REJECT;
             ret_result->ruleset = walk->rs;
             ret_result->chain = walk->chain;
             ret_result->rule = walk->index;
-            return;
+            return true;
         case STEP_JUMP:
             frames[depth++] = (Frame){walk->chain, walk->block, next_rule(walk)};
             enter(walk, nf_ruleset_walk_chain(walk->rs, target), NULL, 0);
@@ -124,24 +144,16 @@ nf_eval(NfWalk *walk, const NfChain *base, NfResult *ret_result)
         }
 
     chain_end:
-        if (walk->traced)
-            walk->draw_n = walk->draw = walk->set_elem = 0;
-        walk->index = walk->chain->n_rules;
         if (depth == 0)
-            break;
-        if (walk->traced)
+            return false;
+        if (walk->traced) {
+            walk->index = walk->chain->n_rules;
+            walk->draw_n = walk->draw = walk->set_elem = 0;
             trace_rule(walk, TRACE_CHAIN_END, depth);
+        }
         depth--;
         enter(walk, frames[depth].chain, frames[depth].block, frames[depth].next);
     }
-    if (walk->chain != base) /* Left by goto: its caller's caller is the policy. */
-        enter(walk, base, NULL, base->n_rules);
-    nf_block_count(nf_walk_block(walk), base->n_rules, walk->ip_size);
-    if (walk->traced)
-        trace_rule(walk, TRACE_CHAIN_END, 0);
-    ret_result->verdict = base->spec.policy;
-    if (ret_result->verdict == NF_DROP)
-        ret_result->reason = DROP_POLICY;
 }
 
 /* Goes on at a rule of a chain in pieces, or at the next one that may concern the packet, if that is the first of its
@@ -180,6 +192,10 @@ quick_match(NfWalk *walk, const NfExpr *expr)
         return (pkt->proto == expr->a) != expr->neg;
     case NFX_DPORT:
         return packet_has_ports(pkt) && (pkt->dport >= expr->a && pkt->dport <= expr->b) != expr->neg;
+    case NFX_CT_STATE:
+        return (((nf_walk_has_template(walk) ? NF_CT_NEW : conntrack_state_bits(pkt)) & expr->a) != 0) != expr->neg;
+    case NFX_MARK:
+        return ((pkt->meta.mark & expr->b) == expr->a) != expr->neg;
     case NFX_COMMENT:
     case NFX_L4_MATCH:
         return true;

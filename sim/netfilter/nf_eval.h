@@ -42,8 +42,8 @@ typedef struct {
     uint32_t draw, draw_n, set_elem;
 } NfWalk;
 
-/* Fills verdict and, unless it is accept, the rest of the result. */
-void nf_eval(NfWalk *walk, const NfChain *base, NfResult *ret_result);
+/* 'block' is the base chain's.  Fills verdict and, unless it is accept, the rest of the result. */
+void nf_eval(NfWalk *walk, const NfChain *base, NfBlock *block, NfResult *ret_result);
 
 /* --- nf_match.c: tests ------------------------------------------------------------------------------------------ */
 
@@ -84,6 +84,13 @@ nf_walk_block(NfWalk *walk)
             last->then = walk->block;
     }
     return walk->counted = walk->block;
+}
+
+/* xt_CT.c: a zone was set, and conntrack has not seen the packet yet. */
+static inline bool
+nf_walk_has_template(const NfWalk *walk)
+{
+    return walk->zoned && !walk->pkt->meta.ct && walk->pkt->meta.ctinfo == CTINFO_NONE;
 }
 
 /* A draw of this rule on this host. */

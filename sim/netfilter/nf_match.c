@@ -9,7 +9,6 @@ static bool test(NfWalk *walk, const NfExpr *expr);
 static bool match_dev(const NfWalk *walk, const NetDev *dev, const NfExpr *expr, bool prefix);
 static bool match_ports(const NfWalk *walk, const NfExpr *expr);
 static bool match_icmp(const Packet *pkt, const NfExpr *expr);
-static bool has_template(const NfWalk *walk);
 static CtTuple ct_side(const Conn *conn, const NfExpr *expr, IpFamily family);
 static bool match_ct(const NfWalk *walk, const NfExpr *expr, bool *ret_known);
 static bool match_addrtype(const NfWalk *walk, const NfExpr *expr);
@@ -46,7 +45,7 @@ nf_match(NfWalk *walk, const NfExpr *expr)
     case NFX_CT_ORIG:
     case NFX_CT_ORIG_PORT:
     case NFX_CONNMARK:
-        if (expr->c & NF_WITH_STATE && !pkt->meta.ct && !has_template(walk))
+        if (expr->c & NF_WITH_STATE && !pkt->meta.ct && !nf_walk_has_template(walk))
             return true;
         result = match_ct(walk, expr, &known);
         return known && result != expr->neg;
@@ -87,7 +86,7 @@ test(NfWalk *walk, const NfExpr *expr)
     case NFX_ICMP_TYPE:
         return match_icmp(pkt, expr);
     case NFX_CT_STATE:
-        return ((has_template(walk) ? NF_CT_NEW : conntrack_state_bits(pkt)) & expr->a) != 0;
+        return ((nf_walk_has_template(walk) ? NF_CT_NEW : conntrack_state_bits(pkt)) & expr->a) != 0;
     case NFX_MARK:
         return (pkt->meta.mark & expr->b) == expr->a;
     case NFX_MARK_EQ0:
@@ -181,13 +180,6 @@ match_icmp(const Packet *pkt, const NfExpr *expr)
     return pkt->icmp.type == expr->a && pkt->icmp.code >= expr->b >> 8 && pkt->icmp.code <= (expr->b & 0xff);
 }
 
-/* What "CT --zone" leaves for the tracking to come passes for a new connection between nobodies until then. */
-static bool
-has_template(const NfWalk *walk)
-{
-    return walk->zoned && !walk->pkt->meta.ct && walk->pkt->meta.ctinfo == CTINFO_NONE;
-}
-
 static CtTuple
 ct_side(const Conn *conn, const NfExpr *expr, IpFamily family)
 {
@@ -202,7 +194,7 @@ match_ct(const NfWalk *walk, const NfExpr *expr, bool *ret_known)
 {
     const Conn *conn = walk->pkt->meta.ct;
     bool template =
-        has_template(walk) && walk->rs->dialect == NF_DIALECT_IPTABLES; /* nft asks it for its state only. */
+        nf_walk_has_template(walk) && walk->rs->dialect == NF_DIALECT_IPTABLES; /* nft asks it for its state only. */
     IpFamily family = packet_family(walk->pkt);
     uint32_t status = template ? NF_STATUS_CONFIRMED : conntrack_status_bits(walk->pkt);
     CtTuple tuple;

@@ -17,6 +17,7 @@ typedef struct {
     EntryKind kind;
     const NfRuleset *rs; /* ENTRY_CHAIN. */
     const NfChain *chain;
+    NfBlock *block; /* The chain's; NULL until a packet comes. */
 } Entry;
 
 #define RULE_RECORDS (TRACE_BIT(TRACE_RULE) | TRACE_BIT(TRACE_RULE_MISS) | TRACE_BIT(TRACE_CHAIN_END))
@@ -53,7 +54,8 @@ struct NfStack {
 
 static uint32_t family_index(IpFamily family);
 static void rebuild(NfStack *nf, uint32_t family);
-static void run_nat(NfStack *nf, NfWalk *walk, const Entry *nat, uint32_t n_nat, NfResult *ret_result);
+static void run_chain(NfWalk *walk, Entry *entry, NfResult *ret_result);
+static void run_nat(NfStack *nf, NfWalk *walk, Entry *nat, uint32_t n_nat, NfResult *ret_result);
 static void trace_hook(NfStack *nf, NfHook hook, const Packet *pkt);
 
 NfStack *
@@ -161,32 +163,42 @@ nf_stack_active(const NfStack *nf, IpFamily family)
     return nf->active[family_index(family)];
 }
 
+/* What stands about the rule at hand is the evaluator's to set. */
+static inline void
+walk_begin(const NfStack *nf, NfWalk *walk, NfHook hook, Packet *pkt)
+{
+    walk->sim = nf->sim;
+    walk->host = nf->host;
+    walk->ops = nf->ops;
+    walk->state = nf->state;
+    walk->ct = nf->ct;
+    walk->pkt = pkt;
+    walk->host_hash = nf->host_hash;
+    walk->ip_size = packet_ip_size(pkt);
+    walk->unknown_hits = 0;
+    walk->zone = (CtZone){0};
+    walk->zoned = false;
+    walk->hook = (uint8_t)hook;
+    walk->nat = false;
+    walk->linear = nf->linear || trace_wants(nf->sim, TRACE_RULE_MISS);
+    walk->traced = nf->sim->trace_mask & RULE_RECORDS;
+}
+
 NfResult
 nf_stack_hook(NfStack *nf, NfHook hook, Packet *pkt)
 {
     const uint32_t family = family_index(packet_family(pkt));
     const HookList *list = &nf->hooks[family][hook];
-    const Entry *entries = nf->entries[family] + list->first;
+    Entry *entry = nf->entries[family] + list->first, *const end = entry + list->n;
     bool announced = !trace_wants(nf->sim, TRACE_HOOK);
     NfResult result = {.verdict = NF_ACCEPT};
     IpAddr dst;
-    NfWalk walk = {
-        .sim = nf->sim,
-        .host = nf->host,
-        .ops = nf->ops,
-        .state = nf->state,
-        .ct = nf->ct,
-        .pkt = pkt,
-        .host_hash = nf->host_hash,
-        .ip_size = packet_ip_size(pkt),
-        .hook = hook,
-        .linear = nf->linear || trace_wants(nf->sim, TRACE_RULE_MISS),
-        .traced = nf->sim->trace_mask & RULE_RECORDS,
-    };
+    NfWalk walk;
 
-    for (uint32_t i = 0; i < list->n && result.verdict == NF_ACCEPT; i++) {
-        const Entry *entry = &entries[i];
-
+    if (entry == end)
+        return result;
+    walk_begin(nf, &walk, hook, pkt);
+    for (; entry < end && result.verdict == NF_ACCEPT; entry++) {
         /* The record says what conntrack found: it comes behind it where there is one. */
         if (!announced && entry->kind != ENTRY_CONNTRACK && entry->priority > NF_PRI_CONNTRACK) {
             trace_hook(nf, hook, pkt);
@@ -197,12 +209,11 @@ nf_stack_hook(NfStack *nf, NfHook hook, Packet *pkt)
             result.verdict = conntrack_in(nf->ct, hook, pkt, walk.zone, &result.reason);
             break;
         case ENTRY_CHAIN:
-            walk.rs = entry->rs;
-            nf_eval(&walk, entry->chain, &result);
+            run_chain(&walk, entry, &result);
             break;
         case ENTRY_NAT:
             dst = pkt->dst;
-            run_nat(nf, &walk, entries + list->n, list->n_nat, &result);
+            run_nat(nf, &walk, end, list->n_nat, &result);
             /* nf_nat_ipv4_local_fn() */
             if (nf->must_reroute && result.verdict == NF_ACCEPT && !ipaddr_eq(dst, pkt->dst) &&
                 !nf->ops->can_reroute(nf->host, pkt)) {
@@ -216,7 +227,7 @@ nf_stack_hook(NfStack *nf, NfHook hook, Packet *pkt)
             break;
         }
     }
-    if (!announced && list->n)
+    if (!announced)
         trace_hook(nf, hook, pkt);
     nf->unknown_hits = walk.unknown_hits;
     return result;
@@ -240,14 +251,17 @@ nf_stack_prepare(const NfStack *nf, const Packet *pkt, uint32_t step)
     }
     if (nf->ct && step > 0)
         conntrack_prepare(nf->ct, pkt, step - 1);
-    for (size_t h = 0; step < 3 && h < G_N_ELEMENTS(way); h++) {
+    for (size_t h = 0; step > 0 && step < 3 && h < G_N_ELEMENTS(way); h++) {
         const Entry *entry = nf->entries[family] + hooks[way[h]].first, *end = entry + hooks[way[h]].n;
         for (; entry < end; entry++) {
             if (entry->kind != ENTRY_CHAIN)
                 continue;
-            nf_state_prepare(nf->state, entry->chain, step);
-            if (step == 2)
+            if (step == 2) {
                 cache_prefetch(entry->rs, CACHE_LINE);
+                cache_prefetch(entry->block, entry->block ? 2 * CACHE_LINE : 0);
+            } else if (step == 1 && entry->block && entry->block->then) {
+                cache_prefetch(entry->block->then, 2 * CACHE_LINE);
+            }
         }
     }
 }
@@ -302,9 +316,18 @@ family_index(IpFamily family)
     return family == FAMILY_IPV6;
 }
 
+static void
+run_chain(NfWalk *walk, Entry *entry, NfResult *ret_result)
+{
+    if (__builtin_expect(!entry->block, 0))
+        entry->block = nf_state_block(walk->state, entry->chain);
+    walk->rs = entry->rs;
+    nf_eval(walk, entry->chain, entry->block, ret_result);
+}
+
 /* nf_nat_core.c: nf_nat_inet_fn() */
 static void
-run_nat(NfStack *nf, NfWalk *walk, const Entry *nat, uint32_t n_nat, NfResult *ret_result)
+run_nat(NfStack *nf, NfWalk *walk, Entry *nat, uint32_t n_nat, NfResult *ret_result)
 {
     NfHook hook = (NfHook)walk->hook;
     uint8_t manip = hook == NF_PREROUTING || hook == NF_OUTPUT ? NAT_MANIP_DST : NAT_MANIP_SRC;
@@ -316,10 +339,9 @@ run_nat(NfStack *nf, NfWalk *walk, const Entry *nat, uint32_t n_nat, NfResult *r
     first = (pkt->meta.ctinfo == CTINFO_NEW || (pkt->meta.ctinfo == CTINFO_RELATED && !packet_is_icmp_error(pkt))) &&
             nat_needs_setup(pkt, manip);
     for (uint32_t i = 0; first && i < n_nat && nat_needs_setup(pkt, manip); i++) {
-        walk->rs = nat[i].rs;
         walk->nat = true;
         walk->traced = nf->sim->trace_mask & (RULE_RECORDS | TRACE_NAT_RULES);
-        nf_eval(walk, nat[i].chain, ret_result);
+        run_chain(walk, &nat[i], ret_result);
         walk->nat = false;
         walk->traced = nf->sim->trace_mask & RULE_RECORDS;
         if (ret_result->verdict != NF_ACCEPT)
@@ -367,14 +389,14 @@ rebuild_hook(NfStack *nf, uint32_t f, NfHook hook, bool has_ct, bool has_nat, ui
     uint32_t n = 0, n_nat = 0;
 
     if (has_ct && enters)
-        insert_entry(entries, &n, (Entry){NF_PRI_CONNTRACK, ENTRY_CONNTRACK, NULL, NULL});
+        insert_entry(entries, &n, (Entry){.priority = NF_PRI_CONNTRACK, .kind = ENTRY_CONNTRACK});
     for (uint32_t s = 0; s < nf->n_slots[f]; s++) {
         const NfChain *chains[NF_MAX_BASE];
         const NfRuleset *rs = nf->slots[f][s].rs;
         size_t n_chains = rs ? nf_ruleset_base_chains(rs, hook, chains) : 0;
 
         for (size_t i = 0; i < n_chains; i++) {
-            Entry entry = {chains[i]->spec.priority, ENTRY_CHAIN, rs, chains[i]};
+            Entry entry = {chains[i]->spec.priority, ENTRY_CHAIN, rs, chains[i], NULL};
             if (chains[i]->spec.type == NF_TYPE_NAT_CHAIN)
                 insert_entry(nat, &n_nat, entry);
             else
@@ -382,9 +404,9 @@ rebuild_hook(NfStack *nf, uint32_t f, NfHook hook, bool has_ct, bool has_nat, ui
         }
     }
     if (has_nat && (enters || leaves))
-        insert_entry(entries, &n, (Entry){enters ? NF_PRI_NAT_DST : NF_PRI_NAT_SRC, ENTRY_NAT, NULL, NULL});
+        insert_entry(entries, &n, (Entry){.priority = enters ? NF_PRI_NAT_DST : NF_PRI_NAT_SRC, .kind = ENTRY_NAT});
     if (has_ct && leaves)
-        insert_entry(entries, &n, (Entry){NF_PRI_CONFIRM, ENTRY_CONFIRM, NULL, NULL});
+        insert_entry(entries, &n, (Entry){.priority = NF_PRI_CONFIRM, .kind = ENTRY_CONFIRM});
 
     *list = (HookList){.first = (uint16_t)first, .n = (uint8_t)n, .n_nat = (uint8_t)n_nat};
     nf->entries[f] = g_renew(Entry, nf->entries[f], first + n + n_nat);

@@ -3,8 +3,6 @@
 
 #include <string.h>
 
-#include "sim/engine/prefetch.h"
-
 struct NfState {
     Sim *sim;
     NfBlock **blocks; /* Open addressing by chain; NULL: free. */
@@ -128,21 +126,6 @@ nf_state_dynamic_set(const NfState *state, uint32_t set_id, void (*each)(const N
 {
     if (state->dynsets)
         nf_dynsets_each(state->dynsets, state->sim->now, set_id, each, user);
-}
-
-void
-nf_state_prepare(const NfState *state, const NfChain *chain, uint32_t step)
-{
-    uint32_t home = nf_hash_words((uintptr_t)chain, 0) & state->block_mask;
-
-    if (!state->blocks)
-        return;
-    if (step == 2)
-        cache_prefetch(&state->blocks[home], sizeof *state->blocks);
-    else if (step == 1 && state->blocks[home])
-        cache_prefetch(state->blocks[home], 2 * CACHE_LINE);
-    else if (step == 0 && state->blocks[home] && state->blocks[home]->then)
-        cache_prefetch(state->blocks[home]->then, 2 * CACHE_LINE);
 }
 
 /* --- For the evaluator -------------------------------------------------------------------------------------------- */

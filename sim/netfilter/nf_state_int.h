@@ -28,9 +28,6 @@ typedef struct NfBlock {
 
 /* The block of a chain; made on first call. */
 NfBlock *nf_state_block(NfState *state, const NfChain *chain);
-/* Of EventType.prepare(), for a chain that a packet will enter: steps 2 (its place), 1 (its block), 0 (the next one).
- */
-void nf_state_prepare(const NfState *state, const NfChain *chain, uint32_t step);
 /* Slow part of nf_block_count(). */
 void nf_block_add_page(NfBlock *block, uint32_t page);
 
