@@ -1,17 +1,10 @@
-#include "model/api/store.h"
-
+#include <assert.h>
 #include <stdlib.h>
 #include <string.h>
 
+#include "model/api/store_mirror.h"
+#include "model/api/store_private.h"
 #include "sim/engine/htable.h"
-#include "sim/engine/vec.h"
-
-/* Names are interned, so that pointers are the key. */
-typedef struct {
-    const char *ns, *name;
-} NameKey;
-
-typedef VEC(const ApiObject *) ObjectVec;
 
 typedef struct {
     HTable by_name;    /* NameKey -> uint32_t slot in 'objects'. */
@@ -28,7 +21,7 @@ typedef struct {
 
 struct Store {
     Strings *strings;
-    bool mirror; /* 'strings' is another store's. */
+    StoreMirror *mirror; /* Not NULL: has what is asked for, and 'strings' are its origin's; 'kinds' are empty. */
     uint64_t version;
     KindTable kinds[API_N_KINDS];
     HTable by_service; /* NameKey of the Service -> uint32_t index in 'slice_lists'. */
@@ -41,15 +34,13 @@ struct Store {
     uint32_t telling;         /* Depth of notifications under way. */
 };
 
-static Store *store_make(Strings *strings, bool mirror);
+static Store *store_make(Strings *strings);
 static NameKey key_of(const ApiObject *object);
-static bool find_key(const Store *store, const char *ns, const char *name, NameKey *ret_key);
 static const ApiObject *find_object(const Store *store, ApiKind kind, const char *ns, const char *name);
 static void enter(KindTable *table, const ApiObject *object, uint32_t *slot);
 static void enter_implied(Store *store, Pod *pod);
 static void make_implied(Store *store);
 static void tidy(KindTable *table);
-static int compare_objects(const void *a, const void *b);
 static ObjectVec *slice_list(Store *store, const char *ns, const char *service, bool create);
 static void index_slice(Store *store, const ApiObject *old, const ApiObject *new_);
 static void tell(Store *store, StoreEvent event, const ApiObject *old, const ApiObject *new_);
@@ -58,21 +49,23 @@ static void drop_unwatched(Store *store);
 Store *
 store_new(void)
 {
-    return store_make(strings_new(), false);
+    return store_make(strings_new());
 }
 
 Store *
-store_new_mirror(Store *of)
+store_new_mirror(Store *of, uint32_t kinds)
 {
-    return store_make(of->strings, true);
+    Store *store = store_make(of->strings);
+    store->version = of->version;
+    store->mirror = store_mirror_new(of, kinds);
+    return store;
 }
 
 static Store *
-store_make(Strings *strings, bool mirror)
+store_make(Strings *strings)
 {
     Store *store = g_new0(Store, 1);
     store->strings = strings;
-    store->mirror = mirror;
     for (int k = 0; k < API_N_KINDS; k++) {
         htable_init(&store->kinds[k].by_name, sizeof(NameKey), sizeof(uint32_t));
         store->kinds[k].sorted = true;
@@ -99,7 +92,9 @@ store_free(Store *store)
     htable_clear(&store->by_service);
     vec_clear(&store->watchers);
     implied_pods_unref(store->implied);
-    if (!store->mirror)
+    if (store->mirror)
+        store_mirror_free(store->mirror);
+    else
         strings_free(store->strings);
     g_free(store);
 }
@@ -119,13 +114,11 @@ store_version(const Store *store)
 void
 store_put(Store *store, ApiObject *object)
 {
+    assert(!store->mirror);
     KindTable *table = &store->kinds[object->kind];
-    store->version++;
-    if (!store->mirror) {
-        object->ns = strings_add(store->strings, object->ns ? object->ns : "");
-        object->name = strings_add(store->strings, object->name);
-        object->version = store->version;
-    }
+    object->ns = strings_add(store->strings, object->ns ? object->ns : "");
+    object->name = strings_add(store->strings, object->name);
+    object->version = ++store->version;
     NameKey key = key_of(object);
     bool is_new;
     if (object->kind == KIND_POD)
@@ -150,6 +143,7 @@ store_put(Store *store, ApiObject *object)
 bool
 store_remove(Store *store, ApiKind kind, const char *ns, const char *name)
 {
+    assert(!store->mirror);
     KindTable *table = &store->kinds[kind];
     const ApiObject *old = find_object(store, kind, ns, name);
     if (!old)
@@ -169,12 +163,14 @@ store_remove(Store *store, ApiKind kind, const char *ns, const char *name)
 const ApiObject *
 store_get(const Store *store, ApiKind kind, const char *ns, const char *name)
 {
-    return find_object(store, kind, ns, name);
+    return store->mirror ? store_mirror_get(store->mirror, kind, ns, name) : find_object(store, kind, ns, name);
 }
 
 const ApiObject *const *
 store_list(Store *store, ApiKind kind, size_t *ret_n)
 {
+    if (store->mirror)
+        return store_mirror_list(store->mirror, kind, ret_n);
     if (kind == KIND_POD && store->implied_left)
         make_implied(store);
     return store_list_made(store, kind, ret_n);
@@ -232,6 +228,8 @@ store_next_pod(Store *store, PodCursor *cursor)
 const EndpointSlice *const *
 store_slices_of(Store *store, const char *ns, const char *service, size_t *ret_n)
 {
+    if (store->mirror)
+        return store_mirror_slices_of(store->mirror, ns, service, ret_n);
     const ObjectVec *list = slice_list(store, ns, service, false);
     *ret_n = list ? list->len : 0;
     return list ? (const EndpointSlice *const *)list->data : NULL;
@@ -255,22 +253,42 @@ store_unwatch(Store *store, uint32_t id)
         drop_unwatched(store);
 }
 
+bool
+store_hold(Store *mirror, SimTime due, const ApiObject *old, const ApiObject *new_)
+{
+    return store_mirror_hold(mirror->mirror, due, old, new_);
+}
+
+SimTime
+store_next_due(const Store *mirror)
+{
+    return store_mirror_next_due(mirror->mirror);
+}
+
+size_t
+store_catch_up(Store *mirror, SimTime now)
+{
+    const ApiObject *old, *new_;
+    size_t n = 0;
+    for (; store_mirror_step(mirror->mirror, now, &old, &new_); n++) {
+        mirror->version++;
+        tell(mirror, !old ? STORE_ADDED : new_ ? STORE_MODIFIED : STORE_DELETED, old, new_);
+        api_unref((ApiObject *)old);
+        api_unref((ApiObject *)new_);
+    }
+    return n;
+}
+
 static NameKey
 key_of(const ApiObject *object)
 {
-    NameKey key;
-    memset(&key, 0, sizeof key);
-    key.ns = object->ns;
-    key.name = object->name;
-    return key;
+    return (NameKey){object->ns, object->name};
 }
 
-static bool
-find_key(const Store *store, const char *ns, const char *name, NameKey *ret_key)
+bool
+name_key_find(const Strings *strings, const char *ns, const char *name, NameKey *ret_key)
 {
-    memset(ret_key, 0, sizeof *ret_key);
-    ret_key->ns = strings_find(store->strings, ns ? ns : "");
-    ret_key->name = strings_find(store->strings, name);
+    *ret_key = (NameKey){strings_find(strings, ns ? ns : ""), strings_find(strings, name)};
     return ret_key->ns && ret_key->name;
 }
 
@@ -280,7 +298,7 @@ find_object(const Store *store, ApiKind kind, const char *ns, const char *name)
 {
     const KindTable *table = &store->kinds[kind];
     NameKey key;
-    const uint32_t *slot = find_key(store, ns, name, &key) ? htable_find(&table->by_name, &key) : NULL;
+    const uint32_t *slot = name_key_find(store->strings, ns, name, &key) ? htable_find(&table->by_name, &key) : NULL;
     if (slot)
         return table->objects.data[*slot];
     Pod *pod = kind == KIND_POD && store->implied_left ? implied_pods_make(store->implied, ns ? ns : "", name) : NULL;
@@ -337,7 +355,7 @@ tidy(KindTable *table)
     }
 }
 
-static int
+int
 compare_objects(const void *a, const void *b)
 {
     const ApiObject *x = *(const ApiObject *const *)a, *y = *(const ApiObject *const *)b;
@@ -354,7 +372,7 @@ slice_list(Store *store, const char *ns, const char *service, bool create)
         strings_add(store->strings, ns);
         strings_add(store->strings, service);
     }
-    if (!find_key(store, ns, service, &key))
+    if (!name_key_find(store->strings, ns, service, &key))
         return NULL;
     uint32_t *at = create ? htable_insert(&store->by_service, &key, &is_new) : htable_find(&store->by_service, &key);
     if (!at)
@@ -372,30 +390,35 @@ index_slice(Store *store, const ApiObject *old, const ApiObject *new_)
 {
     const char *was = old ? ((const EndpointSlice *)old)->service : NULL;
     const char *is = new_ ? ((const EndpointSlice *)new_)->service : NULL;
-    ObjectVec *list = was ? slice_list(store, old->ns, was, false) : NULL;
-    for (size_t i = 0; list && i < list->len; i++) {
-        if (list->data[i] != old)
-            continue;
-        if (is && strcmp(is, was) == 0) {
-            list->data[i] = new_;
-            return;
-        }
-        vec_remove(list, i);
-        break;
-    }
-    if (!is)
-        return;
-    list = slice_list(store, new_->ns, is, true);
+    if (was)
+        slices_drop(slice_list(store, old->ns, was, false), old);
+    if (is)
+        slices_add(slice_list(store, new_->ns, is, true), new_);
+}
+
+void
+slices_add(ObjectVec *list, const ApiObject *slice)
+{
     /* Most have one. */
     if (list->cap == 0) {
         list->data = g_new(const ApiObject *, 1);
         list->cap = 1;
     }
-    vec_push(list, new_);
-    for (size_t i = list->len - 1; i > 0 && strcmp(list->data[i - 1]->name, new_->name) > 0; i--) {
+    vec_push(list, slice);
+    for (size_t i = list->len - 1; i > 0 && strcmp(list->data[i - 1]->name, slice->name) > 0; i--) {
         list->data[i] = list->data[i - 1];
-        list->data[i - 1] = new_;
+        list->data[i - 1] = slice;
     }
+}
+
+void
+slices_drop(ObjectVec *list, const ApiObject *slice)
+{
+    for (size_t i = 0; i < list->len; i++)
+        if (list->data[i] == slice) {
+            vec_remove(list, i);
+            return;
+        }
 }
 
 static void

@@ -7,12 +7,11 @@
  * told synchronously, in order of registration, and applies its own lag. */
 
 #include "model/api/implied_pods.h"
+#include "sim/engine/simtime.h"
 
 typedef struct Store Store;
 
 Store *store_new(void);
-/* For objects of 'of', which outlives it: shares its texts and leaves the objects as they are (their version too). */
-Store *store_new_mirror(Store *of);
 void store_free(Store *store);
 Strings *store_strings(Store *store);
 uint64_t store_version(const Store *store);
@@ -47,5 +46,18 @@ typedef enum { STORE_ADDED, STORE_MODIFIED, STORE_DELETED } StoreEvent;
 typedef void (*StoreWatch)(void *user, StoreEvent event, const ApiObject *old, const ApiObject *new_);
 uint32_t store_watch(Store *store, StoreWatch watch, void *user);
 void store_unwatch(Store *store, uint32_t id);
+
+/* A mirror shows 'of', which outlives it, as it was: a change is seen, and watchers of the mirror are told, when it is
+ * let through.  Texts and objects are those of 'of' (their versions too), and what a mirror answers lives until the
+ * next change of either.  It cannot be changed itself.  Of kinds that are not in the set 'kinds' it has nothing. */
+#define STORE_KIND(kind) (UINT32_C(1) << (kind))
+Store *store_new_mirror(Store *of, uint32_t kinds);
+/* What a watcher of 'of' must pass on as it is told: a change, let through when all before it are, not before 'due'.
+ * False: of a kind that the mirror does not have. */
+bool store_hold(Store *mirror, SimTime due, const ApiObject *old, const ApiObject *new_);
+/* When the first of the changes that wait is due; SIMTIME_NEVER: none waits. */
+SimTime store_next_due(const Store *mirror);
+/* Lets changes through that are due.  Returns their number. */
+size_t store_catch_up(Store *mirror, SimTime now);
 
 #endif

@@ -1,21 +1,14 @@
 #include "model/network/proxy_group.h"
 
 #include "sim/engine/timer.h"
-#include "sim/engine/vec.h"
 
-typedef struct {
-    SimTime due;
-    ApiKind kind;
-    const char *ns, *name;
-    ApiObject *object; /* NULL: deleted. */
-} Delayed;
+#define WATCHED (STORE_KIND(KIND_SERVICE) | STORE_KIND(KIND_ENDPOINTSLICE) | STORE_KIND(KIND_NODE))
 
 struct ProxyView {
     Cluster *cluster;
     SimTime lag;
     Store *mirror;
     uint32_t watch;
-    VEC(Delayed) queue; /* In order of 'due': the lag is one for all. */
     SimEntity entity;
     Timer timer;
     GPtrArray *groups; /* ProxyGroup. */
@@ -23,33 +16,15 @@ struct ProxyView {
     void *user;
 };
 
-static bool
-is_watched(ApiKind kind)
-{
-    return kind == KIND_SERVICE || kind == KIND_ENDPOINTSLICE || kind == KIND_NODE;
-}
-
-static void
-apply(ProxyView *view, Delayed *d)
-{
-    if (d->object)
-        store_put(view->mirror, d->object);
-    else
-        store_remove(view->mirror, d->kind, d->ns, d->name);
-}
-
 static void
 on_due(Sim *sim, void *owner)
 {
     ProxyView *view = owner;
-    size_t n = 0;
+    size_t n = store_catch_up(view->mirror, sim->now);
+    SimTime next = store_next_due(view->mirror);
 
-    while (n < view->queue.len && view->queue.data[n].due <= sim->now)
-        apply(view, &view->queue.data[n++]);
-    view->queue.len -= n;
-    memmove(view->queue.data, view->queue.data + n, view->queue.len * sizeof(Delayed));
-    if (view->queue.len > 0)
-        timer_arm(sim, view->timer, view->queue.data[0].due);
+    if (next != SIMTIME_NEVER)
+        timer_arm(sim, view->timer, next);
     if (n > 0)
         view->changed(view, view->user);
 }
@@ -59,27 +34,10 @@ on_change(void *user, StoreEvent event, const ApiObject *old, const ApiObject *n
 {
     ProxyView *view = user;
     Sim *sim = cluster_sim(view->cluster);
-    const ApiObject *object = new_ ? new_ : old;
 
     (void)event;
-    if (!is_watched(object->kind))
-        return;
-    vec_push(&view->queue, (Delayed){.due = sim->now + view->lag,
-                                     .kind = object->kind,
-                                     .ns = object->ns,
-                                     .name = object->name,
-                                     .object = new_ ? api_ref((ApiObject *)new_) : NULL});
-    timer_arm(sim, view->timer, view->queue.data[0].due);
-}
-
-static void
-copy_kind(ProxyView *view, ApiKind kind)
-{
-    size_t n;
-    const ApiObject *const *objects = store_list(cluster_store(view->cluster), kind, &n);
-
-    for (size_t i = 0; i < n; i++)
-        store_put(view->mirror, api_ref((ApiObject *)objects[i]));
+    if (store_hold(view->mirror, sim->now + view->lag, old, new_))
+        timer_arm(sim, view->timer, store_next_due(view->mirror));
 }
 
 ProxyView *
@@ -93,10 +51,7 @@ proxy_view_new(Cluster *cluster, const char *name, SimTime lag, void (*changed)(
     view->lag = lag;
     view->changed = changed;
     view->user = user;
-    view->mirror = store_new_mirror(cluster_store(cluster));
-    copy_kind(view, KIND_SERVICE);
-    copy_kind(view, KIND_ENDPOINTSLICE);
-    copy_kind(view, KIND_NODE);
+    view->mirror = store_new_mirror(cluster_store(cluster), WATCHED);
     view->watch = store_watch(cluster_store(cluster), on_change, view);
     view->entity = sim_entity(sim, name);
     view->timer = timer_new(sim, "proxy.watch", &view->entity, on_due, view);
@@ -126,10 +81,6 @@ proxy_view_free(ProxyView *view)
     for (guint i = 0; i < view->groups->len; i++)
         group_free(view->groups->pdata[i]);
     g_ptr_array_unref(view->groups);
-    for (size_t i = 0; i < view->queue.len; i++)
-        if (view->queue.data[i].object)
-            api_unref(view->queue.data[i].object);
-    vec_clear(&view->queue);
     timer_free(sim, &view->timer);
     sim_entity_free(sim, view->entity);
     store_free(view->mirror);

@@ -3,9 +3,9 @@
 
 /* What the proxies of several nodes share: an informer's view of the store, and the compilers on it
  *
- * A ProxyView is a mirror of the store that lags behind it: objects are shared (they are immutable), only the pointers
- * are its own.  Nodes with about the same watch latency share a view; nodes of equal mode, version and configuration on
- * one view share a ProxyGroup per IP family, and so the compiled rules. */
+ * A ProxyView is a mirror of the store that lags behind it; what does not differ between the two is the store's.  Nodes
+ * with about the same watch latency share a view; nodes of equal mode, version and configuration on one view share a
+ * ProxyGroup per IP family, and so the compiled rules. */
 
 #include "model/network/cluster.h"
 #include "model/network/conntrack_cleanup.h"
