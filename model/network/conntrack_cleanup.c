@@ -7,8 +7,8 @@
 #define RECONCILER_MINOR 32
 
 typedef struct {
-    const ProxyServicePort *port;
-    ServiceEntry *entry; /* Referenced: holds the port. */
+    const ServiceEntry *entry; /* Referenced. */
+    uint32_t index;            /* Of the port. */
 } UdpPort;
 
 struct UdpState {
@@ -33,18 +33,23 @@ UdpState *
 udp_state_new(const ServiceMap *map)
 {
     UdpState *state = g_new0(UdpState, 1);
-    size_t n, n_udp = 0;
-    const ProxyServicePort *const *ports = service_map_ports(map, &n);
+    size_t n;
+    const ServiceEntry *const *entries = service_map_entries(map, &n);
 
     state->refs = 1;
-    for (size_t i = 0; i < n; i++)
-        n_udp += ports[i]->proto == IPPROTO_UDP_;
-    state->ports.data = g_new(UdpPort, n_udp);
-    state->ports.cap = n_udp;
-    for (size_t i = 0; i < n; i++)
-        if (ports[i]->proto == IPPROTO_UDP_)
-            vec_push(&state->ports, (UdpPort){ports[i], service_entry_ref(ports[i]->entry)});
+    for (size_t i = 0; i < n; i++) {
+        const Service *service = service_entry_service(entries[i]);
+        for (uint32_t p = 0; p < service->n_ports; p++)
+            if (service->ports[p].proto == IPPROTO_UDP_)
+                vec_push_tight(&state->ports, (UdpPort){service_entry_ref(entries[i]), p});
+    }
     return state;
+}
+
+static const ProxyServicePort *
+port_at(const UdpState *state, size_t i)
+{
+    return &service_entry_ports(state->ports.data[i].entry)[state->ports.data[i].index];
 }
 
 UdpState *
@@ -126,7 +131,7 @@ is_stale(const Conn *conn, void *user)
     if (!is_udp_of(conn, r->family, &orig, &reply))
         return false;
     for (size_t i = 0; i < r->state->ports.len; i++) {
-        const ProxyServicePort *port = r->state->ports.data[i].port;
+        const ProxyServicePort *port = port_at(r->state, i);
         bool by_addr = orig.dport == port->port && is_reached_by(port, orig.dst);
         bool by_node_port = port->node_port && orig.dport == port->node_port;
         if ((by_addr || by_node_port) && has_any(port, EP_SERVING))
@@ -162,8 +167,8 @@ static const ProxyServicePort *
 find_port(const UdpState *state, const char *text)
 {
     for (size_t i = 0; state && i < state->ports.len; i++)
-        if (strcmp(state->ports.data[i].port->text, text) == 0)
-            return state->ports.data[i].port;
+        if (strcmp(port_at(state, i)->text, text) == 0)
+            return port_at(state, i);
     return NULL;
 }
 
@@ -201,12 +206,12 @@ clean_changes(Conntrack *ct, const UdpState *before, const UdpState *after, IpFa
     size_t n = 0;
 
     for (size_t i = 0; i < after->ports.len; i++) {
-        const ProxyServicePort *port = after->ports.data[i].port, *old = find_port(before, port->text);
+        const ProxyServicePort *port = port_at(after, i), *old = find_port(before, port->text);
         if (has_any(port, EP_READY) && (!old || !has_any(old, EP_READY)))
             n += clean_activated(ct, port, family);
     }
     for (size_t i = 0; before && i < before->ports.len; i++) {
-        const ProxyServicePort *old = before->ports.data[i].port, *port = find_port(after, old->text);
+        const ProxyServicePort *old = port_at(before, i), *port = find_port(after, old->text);
         if (!port)
             n += delete_target(ct, (Target){.dst = old->cluster_ip, .family = family});
         for (uint32_t k = 0; k < old->n_endpoints; k++) {

@@ -128,17 +128,19 @@ static void
 collect_family(HealthServers *servers, const ServiceMap *map)
 {
     size_t n;
-    const ProxyServicePort *const *ports = service_map_ports(map, &n);
+    const ServiceEntry *const *entries = service_map_entries(map, &n);
 
     if (!service_map_has_health_checks(map))
         return;
-    for (size_t i = 0; i < n; i++)
-        if (ports[i]->health_check_node_port && !is_collected(servers, ports[i]))
-            vec_push(&servers->next, (Collected){.ns = ports[i]->ns,
-                                                 .name = ports[i]->name,
-                                                 .port = ports[i]->health_check_node_port,
-                                                 .ready = service_map_local_ready(map, ports[i]->ns, ports[i]->name,
-                                                                                  servers->node->name)});
+    for (size_t i = 0; i < n; i++) {
+        const ProxyServicePort *port = service_entry_ports(entries[i]); /* All ports of a Service say the same. */
+        if (port->health_check_node_port && !is_collected(servers, port))
+            vec_push(&servers->next,
+                     (Collected){.ns = port->ns,
+                                 .name = port->name,
+                                 .port = port->health_check_node_port,
+                                 .ready = service_map_local_ready(map, port->ns, port->name, servers->node->name)});
+    }
 }
 
 static ServiceHealth *

@@ -45,21 +45,21 @@ base_of(ProxyCompiler *c, const ProxyView *view)
 }
 
 static void
-clear_shared(SharedPorts *shared)
+clear_shared(SharedServices *shared)
 {
     for (size_t i = 0; i < shared->len; i++)
-        port_parts_unref(shared->data[i].parts);
+        service_parts_unref(shared->data[i].parts);
     vec_clear(shared);
 }
 
 static void
 base_reset(Base *base)
 {
-    for (size_t i = 0; i < base->ports.len; i++)
-        port_names_leave(base->ports.data[i].names);
-    vec_clear(&base->ports);
+    for (size_t i = 0; i < base->services.len; i++)
+        service_names_leave(service_parts_names(base->services.data[i].parts));
+    vec_clear(&base->services);
     vec_clear(&base->dependent);
-    port_blocks_clear(&base->blocks);
+    service_blocks_clear(&base->blocks);
     clear_shared(&base->shared);
     nf_ruleset_unref(base->ruleset);
     base->ruleset = NULL;
@@ -89,25 +89,38 @@ node_in_ranges(const ProxyView *view, const ProxyServicePort *port)
     return false;
 }
 
-PortVerdict
-base_decide(const ProxyView *view, const ProxyServicePort *port, EndpointChoice *ret_choice)
+const ServiceParts *
+base_decide(ProxyCompiler *c, const ProxyView *view, ServiceNames *names)
 {
-    endpoint_choice(port, &view->node, ret_choice);
-    return (PortVerdict){.has_endpoints = ret_choice->has_endpoints,
-                         .has_internal = ret_choice->has_internal,
-                         .has_external = ret_choice->has_external,
-                         .node_in_ranges = node_in_ranges(view, port)};
+    const ProxyServicePort *ports = service_entry_ports(names->entry);
+    uint32_t n = service_entry_n_ports(names->entry);
+    const ServiceParts *parts;
+
+    c->choices.len = 0;
+    for (uint32_t i = 0; i < n; i++) {
+        PortChoice made;
+
+        endpoint_choice(&ports[i], &view->node, &made.choice);
+        made.verdict = (PortVerdict){.has_endpoints = made.choice.has_endpoints,
+                                     .has_internal = made.choice.has_internal,
+                                     .has_external = made.choice.has_external,
+                                     .node_in_ranges = node_in_ranges(view, &ports[i])};
+        vec_push(&c->choices, made);
+    }
+    parts = service_parts(view, names, c->choices.data);
+    for (uint32_t i = 0; i < n; i++)
+        endpoint_choice_clear(&c->choices.data[i].choice);
+    return parts;
 }
 
 uint32_t
-row_endpoint_index(const PortRow *row, const ProxyEndpoint *ep)
+port_endpoint_index(const ProxyServicePort *port, const ProxyEndpoint *ep)
 {
-    const ProxyEndpoint *all = row->port->endpoints;
     uint32_t index = 0;
 
-    if (ep >= all && ep < all + row->port->n_endpoints)
-        return (uint32_t)(ep - all);
-    while (!endpoint_same(&all[index], ep))
+    if (ep >= port->endpoints && ep < port->endpoints + port->n_endpoints)
+        return (uint32_t)(ep - port->endpoints);
+    while (!endpoint_same(&port->endpoints[index], ep))
         index++;
     return index;
 }
@@ -120,135 +133,141 @@ row_has_external_chain(const PortRow *row)
 
 /* --- Bases ------------------------------------------------------------------------------------------------------- */
 
-static BasePort
-base_port(ProxyCompiler *c, const ProxyView *view, const ProxyServicePort *port)
+static BaseService
+base_service(ProxyCompiler *c, const ProxyView *view, const ServiceEntry *entry)
 {
-    BasePort made = {.port = port, .names = port_names_use(c, port), .shared = UINT32_MAX};
-    EndpointChoice choice;
-    PortRow row;
+    ServiceNames *names = service_names_use(c, entry);
 
-    made.node_dependent = made.names->node_dependent;
-    made.verdict = base_decide(view, port, &choice);
-    row = (PortRow){port, made.names, made.verdict};
-    made.parts = port_parts(view, &row, &choice);
-    endpoint_choice_clear(&choice);
-    return made;
+    return (BaseService){.entry = entry,
+                         .parts = base_decide(c, view, names),
+                         .shared = UINT32_MAX,
+                         .node_dependent = names->node_dependent};
 }
 
-/* What shared parts see of a service port: its Service and the decision. */
-static bool
-shared_alike(const BasePort *a, const BasePort *b)
+static void
+leave(const BaseService *service)
 {
-    return a->port->service_generation == b->port->service_generation &&
-           a->verdict.has_endpoints == b->verdict.has_endpoints && a->verdict.has_internal == b->verdict.has_internal &&
-           a->verdict.has_external == b->verdict.has_external;
+    service_names_leave(service_parts_names(service->parts));
+}
+
+/* What shared parts see: the Service and the decisions. */
+static bool
+shared_alike(const BaseService *a, const BaseService *b)
+{
+    if (service_entry_service_generation(a->entry) != service_entry_service_generation(b->entry))
+        return false;
+    for (uint32_t i = 0; i < service_entry_n_ports(a->entry); i++) {
+        PortVerdict x = service_parts_verdict(a->parts, i), y = service_parts_verdict(b->parts, i);
+        if (x.has_endpoints != y.has_endpoints || x.has_internal != y.has_internal || x.has_external != y.has_external)
+            return false;
+    }
+    return true;
 }
 
 static void
 note_dependent(Base *base)
 {
     base->dependent.len = 0;
-    for (size_t i = 0; i < base->ports.len; i++)
-        if (base->ports.data[i].node_dependent)
+    for (size_t i = 0; i < base->services.len; i++)
+        if (base->services.data[i].node_dependent)
             vec_push(&base->dependent, (uint32_t)i);
 }
 
 /* The usual case: none came, none went.  False, and nothing done, if it is another. */
 static bool
-take_in_place(ProxyCompiler *c, Base *base, const ProxyView *view, const ProxyServicePort *const *ports, size_t n,
+take_in_place(ProxyCompiler *c, Base *base, const ProxyView *view, const ServiceEntry *const *entries, size_t n,
               NfRuleset *next, bool *ret_shared_differ)
 {
     VEC(uint32_t) changed = {0};
 
-    if (!base->ruleset || base->ports.len != n)
+    if (!base->ruleset || base->services.len != n)
         return false;
     for (size_t i = 0; i < n; i++) {
-        if (base->ports.data[i].port == ports[i])
+        if (base->services.data[i].entry == entries[i])
             continue;
-        if (ports[i]->generation <= base->generation) {
+        if (service_entry_generation(entries[i]) <= base->generation) {
             vec_clear(&changed);
             return false;
         }
         vec_push(&changed, (uint32_t)i);
     }
     for (size_t k = 0; k < changed.len; k++)
-        port_parts_remove(next, base->ports.data[changed.data[k]].parts);
+        service_parts_remove(next, base->services.data[changed.data[k]].parts);
     for (size_t k = 0; k < changed.len; k++) {
-        BasePort *port = &base->ports.data[changed.data[k]], old = *port;
+        BaseService *service = &base->services.data[changed.data[k]], old = *service;
 
-        *port = base_port(c, view, ports[changed.data[k]]);
-        port_parts_put(next, port->parts);
-        if (shared_alike(&old, port))
-            port->shared = old.shared;
+        *service = base_service(c, view, entries[changed.data[k]]);
+        service_parts_put(next, service->parts);
+        if (shared_alike(&old, service))
+            service->shared = old.shared;
         else
             *ret_shared_differ = true;
-        port_names_leave(old.names);
+        leave(&old);
     }
     vec_clear(&changed);
     return true;
 }
 
-/* Was a port in this state already, when the base was of that generation?  Then it is among the old ones from 'at' on,
- * mostly the next: nothing else of it need be read. */
+/* Was a Service in this state already, when the base was of that generation?  Then it is among the old ones from 'at'
+ * on, mostly the next: nothing else of it need be read. */
 static bool
-is_kept(const BasePort *at, const BasePort *end, const ProxyServicePort *port, uint64_t generation)
+is_kept(const BaseService *at, const BaseService *end, const ServiceEntry *entry, uint64_t generation)
 {
-    return (at < end && at->port == port) || port->generation <= generation;
+    return (at < end && at->entry == entry) || service_entry_generation(entry) <= generation;
 }
 
-/* Takes in the ports as they are now; chains of unchanged ports stay the same objects.  Returns whether shared parts
+/* Takes in the Services as they are now; chains of unchanged ones stay the same objects.  Returns whether shared parts
  * must be made anew. */
 static bool
-take_ports(ProxyCompiler *c, Base *base, const ProxyView *view, const ProxyServicePort *const *ports, size_t n,
-           NfRuleset *next)
+take_services(ProxyCompiler *c, Base *base, const ProxyView *view, const ServiceEntry *const *entries, size_t n,
+              NfRuleset *next)
 {
-    VEC(BasePort) old = {0};
+    VEC(BaseService) old = {0};
     size_t j = 0;
     bool shared_differ = false;
 
-    if (take_in_place(c, base, view, ports, n, next, &shared_differ)) {
+    if (take_in_place(c, base, view, entries, n, next, &shared_differ)) {
         note_dependent(base);
         return shared_differ;
     }
-    memcpy(&old, &base->ports, sizeof old);
-    memset(&base->ports, 0, sizeof base->ports);
-    vec_reserve(&base->ports, n);
+    memcpy(&old, &base->services, sizeof old);
+    memset(&base->services, 0, sizeof base->services);
+    vec_reserve(&base->services, n);
     /* Both lists are in the same order: what the old one has in between is gone. */
     for (size_t i = 0; i < n; i++) {
-        if (!is_kept(&old.data[j], &old.data[old.len], ports[i], base->generation))
+        if (!is_kept(&old.data[j], &old.data[old.len], entries[i], base->generation))
             continue;
-        for (; old.data[j].port != ports[i]; j++)
-            port_parts_remove(next, old.data[j].parts);
+        for (; old.data[j].entry != entries[i]; j++)
+            service_parts_remove(next, old.data[j].parts);
         j++;
     }
     for (; j < old.len; j++)
-        port_parts_remove(next, old.data[j].parts);
+        service_parts_remove(next, old.data[j].parts);
     j = 0;
     for (size_t i = 0; i < n; i++) {
-        if (is_kept(&old.data[j], &old.data[old.len], ports[i], base->generation)) {
-            for (; old.data[j].port != ports[i]; j++)
-                port_names_leave(old.data[j].names);
-            vec_push(&base->ports, old.data[j++]);
+        if (is_kept(&old.data[j], &old.data[old.len], entries[i], base->generation)) {
+            for (; old.data[j].entry != entries[i]; j++)
+                leave(&old.data[j]);
+            vec_push(&base->services, old.data[j++]);
         } else {
-            vec_push(&base->ports, base_port(c, view, ports[i]));
-            port_parts_put(next, vec_last(&base->ports)->parts);
+            vec_push(&base->services, base_service(c, view, entries[i]));
+            service_parts_put(next, vec_last(&base->services)->parts);
         }
     }
     for (; j < old.len; j++)
-        port_names_leave(old.data[j].names);
+        leave(&old.data[j]);
     vec_clear(&old);
     note_dependent(base);
     return true;
 }
 
-PortRow *
-base_rows(ProxyCompiler *c, const Base *base, const ProxyServicePort *const *ports)
+/* What was new has been decided and put; shared sets look at all Services each time. */
+static void
+let_sleep(const ProxyCompiler *c, const Base *base, uint64_t since)
 {
-    c->rows.len = 0;
-    vec_reserve(&c->rows, base->ports.len);
-    for (size_t i = 0; i < base->ports.len; i++)
-        vec_push(&c->rows, (PortRow){ports[i], base->ports.data[i].names, base->ports.data[i].verdict});
-    return c->rows.data;
+    for (size_t i = 0; i < base->services.len && !c->ops->shared_sets; i++)
+        if (service_entry_generation(base->services.data[i].entry) > since)
+            service_entry_sleep(base->services.data[i].entry);
 }
 
 static NfRuleset *
@@ -268,45 +287,45 @@ next_ruleset(ProxyCompiler *c, const Base *base, const ProxyView *view)
     return next;
 }
 
-/* What shared parts are to be made of: of ports that they see unchanged, what they were made of before. */
+/* What shared parts are to be made of: of Services that they see unchanged, what they were made of before. */
 static void
-note_shared(Base *base, const SharedPorts *was, uint32_t *ret_kept)
+note_shared(Base *base, const SharedServices *was, uint32_t *ret_kept)
 {
-    base->shared = (SharedPorts){0};
-    vec_reserve(&base->shared, base->ports.len);
-    for (size_t i = 0; i < base->ports.len; i++) {
-        BasePort *port = &base->ports.data[i];
-        SharedPort now = {port->parts, port->names->origin, port->names->ends_block};
+    base->shared = (SharedServices){0};
+    vec_reserve(&base->shared, base->services.len);
+    for (size_t i = 0; i < base->services.len; i++) {
+        BaseService *service = &base->services.data[i];
+        SharedService now;
 
-        ret_kept[i] = port->shared;
-        if (port->shared != UINT32_MAX)
-            now = was->data[port->shared];
-        port_parts_ref(now.parts);
+        ret_kept[i] = service->shared;
+        if (service->shared != UINT32_MAX) {
+            now = was->data[service->shared];
+        } else {
+            const ServiceNames *names = service_parts_names(service->parts);
+            now = (SharedService){service->parts, names->origin, names->n_origins, names->ends_block};
+        }
+        service_parts_ref(now.parts);
         vec_push(&base->shared, now);
-        port->shared = (uint32_t)i;
+        service->shared = (uint32_t)i;
     }
 }
 
 static bool
-make_shared(ProxyCompiler *c, Base *base, const ProxyView *view, const ProxyServicePort *const *ports, Parts *parts,
-            GError **error)
+make_shared(ProxyCompiler *c, Base *base, const ProxyView *view, Parts *parts, GError **error)
 {
-    SharedPorts was = base->shared;
-    g_autofree uint32_t *kept = g_new(uint32_t, base->ports.len + 1);
+    SharedServices was = base->shared;
+    g_autofree uint32_t *kept = g_new(uint32_t, base->services.len + 1);
     SharedBefore before = {base->ruleset, was.data, was.len, kept};
     bool ok = true;
 
     note_shared(base, &was, kept);
     if (c->ops->n_shared_chains)
-        port_blocks_update(&base->blocks, view, base->shared.data, base->shared.len);
+        service_blocks_update(&base->blocks, view, base->shared.data, base->shared.len);
     for (uint32_t i = 0; i < c->ops->n_shared_chains; i++)
-        vec_push(&parts->chains, port_blocks_chain(&base->blocks, view, i));
-    if (c->ops->shared_sets) {
-        ok = c->ops->shared_sets(view, base_rows(c, base, ports), base->ports.len, PART_ALL,
-                                 base->ruleset ? &before : NULL, parts, error);
-        if (!base->ruleset)
-            vec_clear(&c->rows); /* Changes are few, but there are many rows: worth their memory only then. */
-    }
+        vec_push(&parts->chains, service_blocks_chain(&base->blocks, view, i));
+    if (c->ops->shared_sets)
+        ok = c->ops->shared_sets(view, base->shared.data, base->shared.len, PART_ALL, base->ruleset ? &before : NULL,
+                                 parts, error);
     clear_shared(&was);
     return ok;
 }
@@ -317,15 +336,16 @@ base_update(ProxyCompiler *c, Base *base, const ProxyView *view, const ServiceMa
     Parts shared = {0};
     NfRuleset *next;
     size_t n;
-    const ProxyServicePort *const *ports = service_map_ports(map, &n);
+    const ServiceEntry *const *entries = service_map_entries(map, &n);
+    uint64_t since = base->generation;
     bool ok = true;
 
     if (base->ruleset && base->generation == service_map_generation(map))
         return true;
     g_hash_table_remove_all(base->overlays);
     next = next_ruleset(c, base, view);
-    if (take_ports(c, base, view, ports, n, next)) {
-        ok = make_shared(c, base, view, ports, &shared, error);
+    if (take_services(c, base, view, entries, n, next)) {
+        ok = make_shared(c, base, view, &shared, error);
         if (ok)
             parts_put(next, &shared);
         parts_clear(&shared);
@@ -336,6 +356,7 @@ base_update(ProxyCompiler *c, Base *base, const ProxyView *view, const ServiceMa
         base_reset(base);
         return false;
     }
+    let_sleep(c, base, since);
     base->generation = service_map_generation(map);
     nf_ruleset_unref(base->ruleset);
     base->ruleset = next;

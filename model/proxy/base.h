@@ -11,8 +11,8 @@
  * Internal to proxier.c, base.c and overlay.c. */
 
 #include "model/proxy/compiler.h"
-#include "model/proxy/port_blocks.h"
-#include "model/proxy/port_parts.h"
+#include "model/proxy/service_blocks.h"
+#include "model/proxy/service_parts.h"
 #include "sim/engine/htable.h"
 
 /* What nodes must have in common to share a base. */
@@ -23,31 +23,29 @@ typedef struct {
         nfacct_localhost;
 } NodeClass;
 
-/* A service port in a base. */
+/* A Service in a base. */
 typedef struct {
-    const ProxyServicePort *port; /* This state of it: the names hold it. */
-    PortNames *names;             /* Used. */
-    const PortParts *parts;       /* Of the names. */
-    uint32_t shared; /* Place in the base's 'shared'; UINT32_MAX: shared parts say nothing of it. */
-    PortVerdict verdict;
-    bool node_dependent; /* As the names. */
-} BasePort;
+    const ServiceEntry *entry; /* This state of it: the names hold it. */
+    const ServiceParts *parts; /* Of the names, which are used. */
+    uint32_t shared;           /* Place in the base's 'shared'; UINT32_MAX: shared parts say nothing of it. */
+    bool node_dependent;       /* As the names. */
+} BaseService;
 
-typedef VEC(SharedPort) SharedPorts;
+typedef VEC(SharedService) SharedServices;
 
 typedef struct {
     NodeClass class;
     uint64_t generation; /* Of the service map that was taken in. */
-    VEC(BasePort) ports;
-    VEC(uint32_t) dependent;      /* Indices of ports that may differ from node to node. */
-    SharedPorts shared;           /* What the shared parts were made of, in order; parts are referenced. */
-    PortBlocks blocks;            /* Of the same. */
-    NfRuleset *ruleset;           /* Sealed. */
+    VEC(BaseService) services;
+    VEC(uint32_t) dependent; /* Indices of Services that may differ from node to node. */
+    SharedServices shared;   /* What the shared parts were made of, in order; parts are referenced. */
+    ServiceBlocks blocks;    /* Of the same. */
+    NfRuleset *ruleset;      /* Sealed. */
     GHashTable *overlays; /* Key of decisions (GBytes) -> Parts of the shared chains; dropped with each change. */
 } Base;
 
 struct ProxyCompiler {
-    uint32_t refs; /* The owner's, and that of every PortNames: rule sets may outlive the owner. */
+    uint32_t refs; /* The owner's, and that of every ServiceNames: rule sets may outlive the owner. */
     bool closed;   /* The owner is gone. */
     ProxyParams params;
     NfNames *names;
@@ -55,11 +53,10 @@ struct ProxyCompiler {
     Origins *origins;
     const ProxyModeOps *ops; /* NULL: the mode is not modelled. */
     GPtrArray *bases;
-    HTable port_names;         /* Key of a port -> PortNames *: its states in use, the newest first. */
-    HTable gone_ports;         /* Keys of ports that had states: the table of names has their chains. */
-    GPtrArray *detectors;      /* LocalDetector, each once. */
-    VEC(PortRow) rows;         /* Scratch. */
-    VEC(PortVerdict) verdicts; /* Scratch. */
+    HTable service_names; /* Key of a Service -> ServiceNames *: its states in use, the newest first. */
+    HTable gone_services; /* Keys of Services that had states: the table of names has their chains. */
+    GPtrArray *detectors; /* LocalDetector, each once. */
+    VEC(PortChoice) choices; /* Scratch. */
 };
 
 ProxyCompiler *proxy_compiler_ref(ProxyCompiler *c);
@@ -70,13 +67,10 @@ Base *base_of(ProxyCompiler *c, const ProxyView *view);
 void base_free(void *base);
 /* Brings the base up to the state of 'map'.  False with *error if the kernel would refuse it; then it is empty. */
 bool base_update(ProxyCompiler *c, Base *base, const ProxyView *view, const ServiceMap *map, GError **error);
-/* Rows of the base's ports, in the compiler's scratch memory. */
-PortRow *base_rows(ProxyCompiler *c, const Base *base, const ProxyServicePort *const *ports);
-/* What a node of this view decides for a service port; the choice is the caller's to clear. */
-PortVerdict base_decide(const ProxyView *view, const ProxyServicePort *port, EndpointChoice *ret_choice);
+/* What a node of this view decides for the Service: its parts, which the names hold. */
+const ServiceParts *base_decide(ProxyCompiler *c, const ProxyView *view, ServiceNames *names);
 
 /* The sealed rule set of one node; NULL with *error if the kernel would refuse it. */
-NfRuleset *overlay_new(ProxyCompiler *c, Base *base, const ProxyView *view, const ProxyServicePort *const *ports,
-                       GError **error);
+NfRuleset *overlay_new(ProxyCompiler *c, Base *base, const ProxyView *view, GError **error);
 
 #endif

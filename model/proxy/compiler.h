@@ -5,8 +5,8 @@
  *
  * proxier.c decides and shares; a ProxyModeOps turns decisions into chains and sets.  Three kinds of parts:
  *   fixed    chains that no service port decides (hooks, masquerading);
- *   port     chains and sets of one service port (port_parts.h): one for each state of the port and decision, shared by
- *            all rule sets; the chains are made when a packet or a reader first comes to them;
+ *   port     chains and sets of one service port (service_parts.h): one for each state of the Service and decision,
+ *            shared by all rule sets; the chains are made when a packet or a reader first comes to them;
  *   shared   chains and maps with rules of all service ports (KUBE-SERVICES, service-ips).
  * The restore input of an incremental sync is told from object identity: a port's chains are new objects exactly when
  * its Service or its endpoints changed. */
@@ -28,32 +28,48 @@ typedef struct {
     uint32_t endpoint; /* Index, of PORT_ENDPOINT. */
 } PortChain;
 
-/* One state of a service port, by names: ids of the chains that it may have on some node. */
-typedef struct PortNames PortNames;
-struct PortNames {
-    uint64_t generation;
-    uint32_t users;                 /* Bases that hold it; without any it is not found any more. */
-    uint32_t refs;                  /* Those together, and the parts. */
-    bool node_dependent;            /* Its parts or decisions may differ from node to node. */
-    bool reserved;                  /* The names of its chains are made when asked for. */
-    bool ends_block;                /* See port_blocks.h. */
-    uint8_t place[PORT_N_SINGLE];   /* Of the chain's id, among those of the state; NO_PLACE. */
-    uint8_t n_single;               /* Then those of the endpoints follow, or none. */
-    uint32_t n_chains, first_chain; /* Ids are consecutive, unless ... */
-    uint32_t *chain_ids;            /* NULL, or by place. */
-    uint32_t *affinity_sets;        /* By endpoint; NULL: none. */
-    uint32_t origin;                /* See origin.h. */
-    const ProxyServicePort *port;   /* Its entry is referenced. */
-    struct PortParts *parts;        /* See port_parts.h. */
-    struct ProxyCompiler *compiler;
-    PortNames *next; /* Another state of the same port, or a port of equal key. */
-};
 #define NO_PLACE UINT8_MAX
+
+/* One state of a Service, by names: ids of the chains that its ports may have on some node.  There are as many as
+ * Services: what a port's chains are follows from the port (port_names_of()). */
+typedef struct ServiceNames ServiceNames;
+struct ServiceNames {
+    uint32_t users;            /* Bases that hold it; without any it is not found any more. */
+    uint32_t refs;             /* Those together, and the parts. */
+    const ServiceEntry *entry; /* Referenced. */
+    struct ProxyCompiler *compiler;
+    ServiceNames *next;              /* Another state of the Service, or a Service of equal key. */
+    struct ServiceParts *parts;      /* See service_parts.h. */
+    uint32_t n_chains, first_chain;  /* Ids are consecutive, unless ... */
+    uint32_t *chain_ids;             /* NULL, or by place. */
+    uint32_t *affinity_sets;         /* By endpoint, port after port; NULL: none. */
+    uint32_t origin, n_origins : 29; /* See origin.h. */
+    uint32_t node_dependent : 1;     /* Its parts or decisions may differ from node to node. */
+    uint32_t reserved : 1;           /* The names of its chains are made when asked for. */
+    uint32_t ends_block : 1;         /* See service_blocks.h. */
+};
+
+/* Of one of its ports, for as long as somebody looks at it. */
+typedef struct {
+    const ServiceNames *service;
+    uint32_t first_place;         /* Of its chains among those of the Service. */
+    uint32_t n_chains;            /* Up to one of each kind, then those of the endpoints or none. */
+    uint8_t place[PORT_N_SINGLE]; /* Of the chain among the port's; NO_PLACE. */
+    uint8_t n_single;
+    uint32_t origin;
+    const uint32_t *affinity_sets; /* By endpoint; NULL: none. */
+} PortNames;
+
+static inline uint32_t
+service_chain_at(const ServiceNames *names, uint32_t place)
+{
+    return names->chain_ids ? names->chain_ids[place] : names->first_chain + place;
+}
 
 static inline uint32_t
 port_chain_at(const PortNames *names, uint32_t place)
 {
-    return names->chain_ids ? names->chain_ids[place] : names->first_chain + place;
+    return service_chain_at(names->service, names->first_place + place);
 }
 
 /* Which chain's id is at a place. */
@@ -125,7 +141,7 @@ typedef struct {
 } PortPicks;
 
 /* Index of an endpoint that a choice picked. */
-uint32_t row_endpoint_index(const PortRow *row, const ProxyEndpoint *ep);
+uint32_t port_endpoint_index(const ProxyServicePort *port, const ProxyEndpoint *ep);
 /* External addresses lead somewhere: a KUBE-EXT or external- chain. */
 bool row_has_external_chain(const PortRow *row);
 
@@ -135,19 +151,18 @@ typedef struct {
     VEC(NfSet *) sets;
 } Parts;
 
-/* A port as shared parts see it. */
+/* A Service as shared parts see it. */
 typedef struct {
-    const struct PortParts *parts; /* Referenced by whoever holds the list. */
-    uint32_t origin;
-    bool ends_block; /* See port_blocks.h. */
-} SharedPort;
+    const struct ServiceParts *parts; /* Referenced by whoever holds the list. */
+    uint32_t origin, n_origins : 31, ends_block : 1; /* As ServiceNames. */
+} SharedService;
 
-/* Shared sets as they were: elements of a port that they still say of it are taken over. */
+/* Shared sets as they were: elements of a Service that they still say of it are taken over. */
 typedef struct {
     const NfRuleset *rules;
-    const SharedPort *ports; /* That had elements in there, in order. */
+    const SharedService *services; /* That had elements in there, in order. */
     size_t n;
-    const uint32_t *kept; /* By row of now: the port's place among 'ports', ascending; UINT32_MAX: none. */
+    const uint32_t *kept; /* By Service of now: its place among those, ascending; UINT32_MAX: none. */
 } SharedBefore;
 
 /* What shared parts depend on, beyond the service ports. */
@@ -171,8 +186,9 @@ typedef struct {
 typedef struct ProxyModeOps {
     NfDialect dialect;
     const char *table_comment; /* Or NULL. */
-    /* Of a service port's chains: the owner is PortNames, the index a place. */
-    NfNamer namer;
+    NfNamer namer; /* Of the chains of a Service: its owner is ServiceNames, the index a place. */
+    /* Of one port: the place is among those of the port. */
+    void (*chain_name)(const ProxyServicePort *port, PortChain chain, char ret_name[static NF_NAME_SIZE]);
     PortChainKind order[PORT_N_SINGLE]; /* Of the ids. */
     bool (*endpoints_have_chains)(const ProxyParams *params, const ProxyServicePort *port);
     /* Affinity sets; NULL: there are none. */
@@ -192,8 +208,8 @@ typedef struct ProxyModeOps {
     uint32_t n_shared_chains;
     /* Sets with elements of all service ports, those that depend on one of 'part_mask'; NULL: there are none.
      * 'before': NULL, or what there was.  False with *error if the kernel would refuse them. */
-    bool (*shared_sets)(const ProxyView *view, const PortRow *rows, size_t n_rows, unsigned part_mask,
-                   const SharedBefore *before, Parts *parts, GError **error);
+    bool (*shared_sets)(const ProxyView *view, const SharedService *services, size_t n, unsigned part_mask,
+                        const SharedBefore *before, Parts *parts, GError **error);
     /* Bits of PART_NODE and PART_LOCAL that concern every node of this view. */
     unsigned (*per_node)(const ProxyView *view);
 } ProxyModeOps;

@@ -6,23 +6,22 @@
 
 #include "model/proxy/iptables_compiler.h"
 #include "model/proxy/names.h"
+#include "model/proxy/service_names.h"
 
 static void
-iptables_chain_name(void *owner, uint32_t place, char ret_name[static NF_NAME_SIZE])
+iptables_chain_name(const ProxyServicePort *port, PortChain chain, char ret_name[static NF_NAME_SIZE])
 {
     static const char *const PREFIXES[] = {[PORT_CLUSTER] = "KUBE-SVC-",
                                            [PORT_LOCAL] = "KUBE-SVL-",
                                            [PORT_EXTERNAL] = "KUBE-EXT-",
                                            [PORT_FIREWALL] = "KUBE-FW-",
                                            [PORT_ENDPOINT] = "KUBE-SEP-"};
-    const PortNames *names = owner;
-    PortChain chain = chain_at_place(names, place);
     char hash[IPT_HASH_SIZE];
 
     if (chain.kind == PORT_ENDPOINT)
-        ipt_endpoint_hash(names->port, &names->port->endpoints[chain.endpoint], hash);
+        ipt_endpoint_hash(port, &port->endpoints[chain.endpoint], hash);
     else
-        ipt_service_hash(names->port, hash);
+        ipt_service_hash(port, hash);
     strcpy(g_stpcpy(ret_name, PREFIXES[chain.kind]), hash);
 }
 
@@ -52,7 +51,8 @@ static NfChain *make_endpoint_chain(const ProxyView *view, const PortRow *row, u
 
 const ProxyModeOps iptables_ops = {
     .dialect = NF_DIALECT_IPTABLES,
-    .namer = {iptables_chain_name, iptables_is_port_chain, IPT_NAT},
+    .namer = {service_chain_name, iptables_is_port_chain, IPT_NAT},
+    .chain_name = iptables_chain_name,
     .order = {PORT_EXTERNAL, PORT_FIREWALL, PORT_CLUSTER, PORT_LOCAL},
     .endpoints_have_chains = endpoints_have_chains,
     .uses_firewall = iptables_uses_firewall,

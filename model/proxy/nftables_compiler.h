@@ -56,8 +56,8 @@ void nftables_fixed(const ProxyView *view, Parts *parts);
 uint32_t nftables_chain_names(const ProxyView *view, const PortRow *row, const PortPicks *picks, PortChain chain,
                               bool sets, uint32_t index);
 void nftables_sets(const ProxyView *view, const PortRow *row, const PortPicks *picks, Parts *parts);
-bool nftables_shared_sets(const ProxyView *view, const PortRow *rows, size_t n_rows, unsigned part_mask,
-                     const SharedBefore *before, Parts *parts, GError **error);
+bool nftables_shared_sets(const ProxyView *view, const SharedService *services, size_t n, unsigned part_mask,
+                          const SharedBefore *before, Parts *parts, GError **error);
 unsigned nftables_per_node(const ProxyView *view);
 
 #endif

@@ -6,6 +6,7 @@
 
 #include "model/proxy/names.h"
 #include "model/proxy/nftables_compiler.h"
+#include "model/proxy/service_names.h"
 
 /* Endpoints are reached through chains of their own. */
 static bool
@@ -21,13 +22,10 @@ static const char *const PREFIXES[] = {[PORT_CLUSTER] = "service-",
                                        [PORT_ENDPOINT] = "endpoint-"};
 
 static void
-nftables_chain_name(void *owner, uint32_t place, char ret_name[static NF_NAME_SIZE])
+nftables_chain_name(const ProxyServicePort *port, PortChain chain, char ret_name[static NF_NAME_SIZE])
 {
-    const PortNames *names = owner;
-    PortChain chain = chain_at_place(names, place);
-    g_autofree char *base = chain.kind == PORT_ENDPOINT
-                                ? nft_endpoint_base(names->port, &names->port->endpoints[chain.endpoint])
-                                : nft_service_base(names->port);
+    g_autofree char *base = chain.kind == PORT_ENDPOINT ? nft_endpoint_base(port, &port->endpoints[chain.endpoint])
+                                                        : nft_service_base(port);
 
     g_snprintf(ret_name, NF_NAME_SIZE, "%s%s", PREFIXES[chain.kind], base);
 }
@@ -59,7 +57,8 @@ static NfChain *make_endpoint_chain(const ProxyView *view, const PortRow *row, u
 const ProxyModeOps nftables_ops = {
     .dialect = NF_DIALECT_NFT,
     .table_comment = "rules for kube-proxy",
-    .namer = {nftables_chain_name, is_port_chain, NFT_TABLE},
+    .namer = {service_chain_name, is_port_chain, NFT_TABLE},
+    .chain_name = nftables_chain_name,
     .order = {PORT_CLUSTER, PORT_LOCAL, PORT_EXTERNAL, PORT_FIREWALL},
     .endpoints_have_chains = endpoints_have_chains,
     .name_sets = nftables_name_sets,

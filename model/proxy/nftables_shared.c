@@ -3,6 +3,7 @@
  * Source: kube-proxy pkg/proxy/nftables/proxier.go syncProxyRules(). */
 
 #include "model/proxy/nftables_compiler.h"
+#include "model/proxy/service_parts.h"
 
 typedef VEC(NfElem) Elems;
 typedef void (*RowElems)(const ProxyView *view, const PortRow *row, Elems *elems);
@@ -143,7 +144,7 @@ hairpin_row(const ProxyView *view, const PortRow *row, Elems *elems)
         if (!endpoint_is_local(ep, &view->node))
             continue;
         push(elems, ep->from->addr, port->proto, ep->port, NFX_ACCEPT, 0, NF_NO_ID,
-             PORT_ORIGIN(view, row, row_endpoint_index(row, ep), HAIRPIN_ELEM));
+             PORT_ORIGIN(view, row, port_endpoint_index(row->port, ep), HAIRPIN_ELEM));
         vec_last(elems)->key.addr2 = ep->from->addr;
     }
     endpoint_choice_clear(&choice);
@@ -183,13 +184,20 @@ static const SharedSet MAPS[] = {
      false},
 };
 
-/* Elements from 'at' on that one port has in a shared set: all bear its origins. */
+/* Elements from 'at' on that one Service has in a shared set: all bear its origins. */
 static size_t
-skip_port(const NfElem *elems, size_t n, size_t at, uint32_t origin)
+skip_service(const NfElem *elems, size_t n, size_t at, const SharedService *service)
 {
-    while (at < n && elems[at].origin - origin < ORIGIN_N_SITES)
+    while (at < n && elems[at].origin - service->origin < service->n_origins)
         at++;
     return at;
+}
+
+static void
+put_rows(const ProxyView *view, const SharedSet *set, const SharedService *service, Elems *elems)
+{
+    for (RowCursor at = row_cursor(service->parts); row_cursor_next(&at);)
+        set->row(view, &at.row, elems);
 }
 
 static void
@@ -204,32 +212,32 @@ copy_elems(Elems *elems, const NfElem *from, size_t n)
 
 /* False: all are those of 'old'. */
 static bool
-write_rows(const ProxyView *view, const SharedSet *set, const PortRow *rows, size_t n_rows, const SharedBefore *before,
-           const NfSet *old, Elems *elems)
+write_rows(const ProxyView *view, const SharedSet *set, const SharedService *services, size_t n_services,
+           const SharedBefore *before, const NfSet *old, Elems *elems)
 {
-    size_t n, from = 0, to = 0, port = 0; /* [from, to) of the old ones are to be copied when something else follows. */
+    size_t n, from = 0, to = 0, at = 0; /* [from, to) of the old ones are to be copied when something else follows. */
     const NfElem *known = nf_set_elems(old, &n);
     bool differ = false;
 
     vec_reserve(elems, n + 16);
-    for (size_t i = 0; i <= n_rows; i++) {
-        uint32_t kept = i < n_rows ? before->kept[i] : (uint32_t)before->n;
+    for (size_t i = 0; i <= n_services; i++) {
+        uint32_t kept = i < n_services ? before->kept[i] : (uint32_t)before->n;
         size_t end = to, len;
         if (kept != UINT32_MAX) {
-            while (port < kept)
-                end = skip_port(known, n, end, before->ports[port++].origin);
+            while (at < kept)
+                end = skip_service(known, n, end, &before->services[at++]);
             if (end != to) {
                 copy_elems(elems, known + from, to - from);
                 from = end;
                 differ = true;
             }
-            to = i < n_rows ? skip_port(known, n, end, before->ports[port++].origin) : end;
+            to = i < n_services ? skip_service(known, n, end, &before->services[at++]) : end;
             continue;
         }
         copy_elems(elems, known + from, to - from);
         from = to;
         len = elems->len;
-        set->row(view, &rows[i], elems);
+        put_rows(view, set, &services[i], elems);
         differ |= elems->len != len;
     }
     copy_elems(elems, known + from, to - from);
@@ -237,8 +245,8 @@ write_rows(const ProxyView *view, const SharedSet *set, const PortRow *rows, siz
 }
 
 static bool
-make_set(const ProxyView *view, const SharedSet *set, const PortRow *rows, size_t n_rows, unsigned part_mask,
-         const SharedBefore *before, Parts *parts, GError **error)
+make_set(const ProxyView *view, const SharedSet *set, const SharedService *services, size_t n_services,
+         unsigned part_mask, const SharedBefore *before, Parts *parts, GError **error)
 {
     NfSetSpec spec = {.id = nft_set_named(view, set->name),
                       .kind = set->kind,
@@ -252,12 +260,12 @@ make_set(const ProxyView *view, const SharedSet *set, const PortRow *rows, size_
 
     if (part_mask != PART_ALL && !(set->depends & part_mask))
         return true;
-    if (old && !write_rows(view, set, rows, n_rows, before, old, &elems)) {
+    if (old && !write_rows(view, set, services, n_services, before, old, &elems)) {
         vec_clear(&elems);
         return true;
     }
-    for (size_t i = 0; set->row && !old && i < n_rows; i++)
-        set->row(view, &rows[i], &elems);
+    for (size_t i = 0; set->row && !old && i < n_services; i++)
+        put_rows(view, set, &services[i], &elems);
     if (set == &NODEPORT_IPS)
         nodeport_ips(view, &elems);
     made = nf_set_new_take(&spec, elems.data, elems.len, error);
@@ -268,18 +276,18 @@ make_set(const ProxyView *view, const SharedSet *set, const PortRow *rows, size_
 }
 
 bool
-nftables_shared_sets(const ProxyView *view, const PortRow *rows, size_t n_rows, unsigned part_mask,
-                const SharedBefore *before, Parts *parts, GError **error)
+nftables_shared_sets(const ProxyView *view, const SharedService *services, size_t n, unsigned part_mask,
+                     const SharedBefore *before, Parts *parts, GError **error)
 {
 
-    if (!make_set(view, &CLUSTER_IPS, rows, n_rows, part_mask, before, parts, error))
+    if (!make_set(view, &CLUSTER_IPS, services, n, part_mask, before, parts, error))
         return false;
-    if (!view->node_ports.all && !make_set(view, &NODEPORT_IPS, rows, n_rows, part_mask, before, parts, error))
+    if (!view->node_ports.all && !make_set(view, &NODEPORT_IPS, services, n, part_mask, before, parts, error))
         return false;
-    if (nft_v36(view) && !make_set(view, &HAIRPIN_CONNECTIONS, rows, n_rows, part_mask, before, parts, error))
+    if (nft_v36(view) && !make_set(view, &HAIRPIN_CONNECTIONS, services, n, part_mask, before, parts, error))
         return false;
     for (size_t i = 0; i < G_N_ELEMENTS(MAPS); i++)
-        if (!make_set(view, &MAPS[i], rows, n_rows, part_mask, before, parts, error))
+        if (!make_set(view, &MAPS[i], services, n, part_mask, before, parts, error))
             return false;
     return true;
 }

@@ -5,16 +5,11 @@
 
 #include "sim/engine/vec.h"
 
-/* Words, made on demand. */
-typedef struct {
-    const char *object;
-    const char *details[]; /* By endpoint. */
-} OwnerWords;
-
 typedef struct {
     uint32_t first;
-    const ProxyServicePort *port; /* Its entry is referenced. */
-    OwnerWords *words;
+    const ServiceEntry *entry; /* Referenced. */
+    /* Made on demand: of each port, its own, then those of its endpoints.  NULL: nobody has asked. */
+    const char **words;
 } Owner;
 
 typedef struct {
@@ -52,20 +47,21 @@ origins_free(Origins *origins)
     if (!origins)
         return;
     for (size_t i = 0; i < origins->owners.len; i++)
-        service_entry_unref(origins->owners.data[i].port->entry);
+        service_entry_unref(origins->owners.data[i].entry);
     vec_clear(&origins->owners);
     arena_clear(&origins->arena);
     g_free(origins);
 }
 
 uint32_t
-origins_add_port(Origins *origins, const ProxyServicePort *port)
+origins_add_service(Origins *origins, const ServiceEntry *entry)
 {
+    const ProxyServicePort *ports = service_entry_ports(entry);
     uint32_t first = origins->next;
 
-    service_entry_ref(port->entry);
-    vec_push(&origins->owners, (Owner){.first = first, .port = port});
-    origins->next += ORIGIN_N_SITES * (port->n_endpoints + 1);
+    vec_push_tight(&origins->owners, (Owner){.first = first, .entry = service_entry_ref(entry)});
+    for (uint32_t i = 0; i < service_entry_n_ports(entry); i++)
+        origins->next += origin_numbers(&ports[i]);
     return first;
 }
 
@@ -101,36 +97,22 @@ keep(Origins *origins, char *text)
     return kept;
 }
 
-static OwnerWords *
-owner_words(Origins *origins, Owner *owner)
+static const char *
+port_words(Origins *origins, const ProxyServicePort *port)
 {
-    const ProxyServicePort *port = owner->port;
-
-    if (owner->words)
-        return owner->words;
-    owner->words =
-        arena_alloc(&origins->arena, sizeof *owner->words + port->n_endpoints * sizeof *owner->words->details);
-    owner->words->object = keep(
-        origins, port->port_name[0] ? g_strdup_printf("Service %s/%s port %s", port->ns, port->name, port->port_name)
-                                    : g_strdup_printf("Service %s/%s", port->ns, port->name));
-    return owner->words;
+    return keep(origins, port->port_name[0]
+                             ? g_strdup_printf("Service %s/%s port %s", port->ns, port->name, port->port_name)
+                             : g_strdup_printf("Service %s/%s", port->ns, port->name));
 }
 
 static const char *
-endpoint_words(Origins *origins, Owner *owner, uint32_t index)
+endpoint_words(Origins *origins, const ProxyEndpoint *endpoint)
 {
-    OwnerWords *words = owner_words(origins, owner);
-    const Endpoint *ep;
+    const Endpoint *ep = endpoint->from;
     char name[ENDPOINT_TEXT_SIZE];
-    GString *text;
+    GString *text = g_string_new("endpoint ");
 
-    if (index >= owner->port->n_endpoints)
-        return NULL;
-    if (words->details[index])
-        return words->details[index];
-    ep = owner->port->endpoints[index].from;
-    text = g_string_new("endpoint ");
-    g_string_append(text, endpoint_text(&owner->port->endpoints[index], name));
+    g_string_append(text, endpoint_text(endpoint, name));
     if (ep->target)
         g_string_append_printf(text, " (pod %s", ep->target);
     if (ep->target && ep->node_name)
@@ -139,7 +121,34 @@ endpoint_words(Origins *origins, Owner *owner, uint32_t index)
         g_string_append_c(text, ')');
     else if (ep->node_name)
         g_string_append_printf(text, " (on %s)", ep->node_name);
-    return words->details[index] = keep(origins, g_string_free(text, FALSE));
+    return keep(origins, g_string_free(text, FALSE));
+}
+
+/* Words of the number that lies 'offset' behind the owner's first. */
+static void
+owner_words(Origins *origins, Owner *owner, uint32_t offset, OriginWords *ret_words)
+{
+    const ProxyServicePort *port = service_entry_ports(owner->entry);
+    uint32_t n_ports = service_entry_n_ports(owner->entry), n = n_ports;
+    const char **words;
+
+    for (uint32_t i = 0; i < n_ports; i++)
+        n += port[i].n_endpoints;
+    if (!owner->words)
+        owner->words = arena_alloc(&origins->arena, n * sizeof *owner->words);
+    words = owner->words;
+    while (offset >= origin_numbers(port)) {
+        offset -= origin_numbers(port);
+        words += 1 + port->n_endpoints;
+        port++;
+    }
+    if (!words[0])
+        words[0] = port_words(origins, port);
+    ret_words->object = words[0];
+    n = offset / ORIGIN_N_SITES;
+    if (n > 0 && !words[n])
+        words[n] = endpoint_words(origins, &port->endpoints[n - 1]);
+    ret_words->detail = n > 0 ? words[n] : NULL;
 }
 
 static const char *
@@ -164,9 +173,9 @@ origins_resolve(Origins *origins, uint32_t origin, OriginWords *ret_words)
 
     if (origin == 0 || origin >= origins->next || site == SITE_NONE)
         return false;
-    ret_words->object = owner ? owner_words(origins, owner)->object : "kube-proxy";
-    ret_words->detail =
-        owner && offset >= ORIGIN_N_SITES ? endpoint_words(origins, owner, offset / ORIGIN_N_SITES - 1) : NULL;
+    *ret_words = (OriginWords){.object = "kube-proxy"};
+    if (owner)
+        owner_words(origins, owner, offset, ret_words);
     ret_words->field = FIELDS[site];
     ret_words->source = site_words(origins, &origins->sites[site]);
     return true;

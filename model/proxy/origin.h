@@ -3,11 +3,11 @@
 
 /* Where rules come from
  *
- * NfRule.origin is one number.  Each service port (in each state of it) owns a range of numbers, one for every site and
+ * NfRule.origin is one number.  Each service port (in each state of it) has a range of numbers, one for every site and
  * endpoint; a site is one line of a compiler that writes rules, and stands for the field that made it do so.  Nothing
  * is stored per rule, and words are made only when somebody asks.
  *
- * Invariant: number = owner's first + (endpoint index + 1, or 0 for none) * ORIGIN_N_SITES + site. */
+ * Invariant: number = port's first + (endpoint index + 1, or 0 for none) * ORIGIN_N_SITES + site. */
 
 #include "model/proxy/arena.h"
 #include "model/proxy/service_port.h"
@@ -65,8 +65,15 @@ typedef struct Origins Origins;
 
 Origins *origins_new(void);
 void origins_free(Origins *origins);
-/* Registers a state of a service port; its rules' origins are then ORIGIN() of the returned number. */
-uint32_t origins_add_port(Origins *origins, const ProxyServicePort *port);
+/* How many numbers a port has. */
+static inline uint32_t
+origin_numbers(const ProxyServicePort *port)
+{
+    return ORIGIN_N_SITES * (port->n_endpoints + 1);
+}
+/* Registers a state of a Service, its ports one after the other; the origins of the first one's rules are then ORIGIN()
+ * of the returned number. */
+uint32_t origins_add_service(Origins *origins, const ServiceEntry *entry);
 
 /* The origin of a rule written on this line; 'first' 0: of no Service; 'endpoint' -1: of no endpoint. */
 #define ORIGIN(origins, first, endpoint, site) origin_at((origins), (first), (endpoint), (site), __FILE__, __LINE__)

@@ -18,59 +18,58 @@ verdict_differs(const PortVerdict *a, const PortVerdict *b)
            (a->has_endpoints != b->has_endpoints ? PART_ALL : 0);
 }
 
-/* The node's decision for a service port that may be otherwise elsewhere. */
+/* The node's decision for a Service that may be otherwise elsewhere. */
 static void
-overlay_port(ProxyCompiler *c, const ProxyView *view, const ProxyServicePort *port, uint32_t place,
-             const BasePort *of_base, Overlay *overlay)
+overlay_service(ProxyCompiler *c, const ProxyView *view, uint32_t place, const BaseService *of_base, Overlay *overlay)
 {
-    PortRow row = {.port = port, .names = of_base->names};
-    EndpointChoice choice;
-    const PortParts *own;
-    unsigned differs;
-    uint8_t bits;
+    const ServiceParts *own = base_decide(c, view, service_parts_names(of_base->parts));
+    unsigned differs = 0;
 
-    row.verdict = base_decide(view, port, &choice);
-    own = port_parts(view, &row, &choice);
     if (own != of_base->parts)
-        port_parts_overlay(overlay->rules, own, of_base->parts);
-    endpoint_choice_clear(&choice);
-    differs = verdict_differs(&row.verdict, &of_base->verdict);
+        service_parts_overlay(overlay->rules, own, of_base->parts);
+    for (uint32_t i = 0; i < service_entry_n_ports(of_base->entry); i++) {
+        PortVerdict mine = service_parts_verdict(own, i), theirs = service_parts_verdict(of_base->parts, i);
+        uint8_t bits = (uint8_t)(mine.has_internal | mine.has_external << 1 | mine.has_endpoints << 2);
+
+        differs |= verdict_differs(&mine, &theirs);
+        g_byte_array_append(overlay->key, &bits, 1);
+    }
     overlay->differs |= differs;
     if (differs)
         vec_push(&overlay->own, (OwnParts){place, own});
-    bits = (uint8_t)(row.verdict.has_internal | row.verdict.has_external << 1 | row.verdict.has_endpoints << 2);
-    g_byte_array_append(overlay->key, &bits, 1);
-    vec_push(&c->verdicts, row.verdict);
 }
 
 static void
 shared_chains(ProxyCompiler *c, const Base *base, const ProxyView *view, const Overlay *overlay, unsigned part_mask,
               Parts *parts)
 {
-    PortBlocks blocks;
+    ServiceBlocks blocks;
 
-    port_blocks_derive(&base->blocks, view, overlay->own.data, overlay->own.len, &blocks);
+    service_blocks_derive(&base->blocks, view, overlay->own.data, overlay->own.len, &blocks);
     for (uint32_t i = 0; i < c->ops->n_shared_chains; i++)
         if (c->ops->shared_chains[i].depends & part_mask)
-            vec_push(&parts->chains, port_blocks_chain(&blocks, view, i));
-    port_blocks_clear(&blocks);
+            vec_push(&parts->chains, service_blocks_chain(&blocks, view, i));
+    service_blocks_clear(&blocks);
 }
 
+/* Of the Services as they are now: what is local depends on their endpoints, too. */
 static bool
-shared_sets(ProxyCompiler *c, const Base *base, const ProxyView *view, const ProxyServicePort *const *ports,
-            unsigned part_mask, Parts *parts, GError **error)
+shared_sets(ProxyCompiler *c, const Base *base, const ProxyView *view, const Overlay *overlay, unsigned part_mask,
+            Parts *parts, GError **error)
 {
-    PortRow *rows = base_rows(c, base, ports);
+    size_t n = base->services.len;
+    g_autofree SharedService *services = g_new0(SharedService, n + 1);
 
-    for (size_t i = 0; i < base->dependent.len; i++)
-        rows[base->dependent.data[i]].verdict = c->verdicts.data[i];
-    return c->ops->shared_sets(view, rows, base->ports.len, part_mask, NULL, parts, error);
+    for (size_t i = 0; i < n; i++)
+        services[i].parts = base->services.data[i].parts;
+    for (size_t i = 0; i < overlay->own.len; i++)
+        services[overlay->own.data[i].place].parts = overlay->own.data[i].parts;
+    return c->ops->shared_sets(view, services, n, part_mask, NULL, parts, error);
 }
 
 /* The shared parts as this node needs them; nodes that decide alike share them. */
 static const Parts *
-overlay_shared(ProxyCompiler *c, Base *base, const ProxyView *view, const ProxyServicePort *const *ports,
-               Overlay *overlay, GError **error)
+overlay_shared(ProxyCompiler *c, Base *base, const ProxyView *view, Overlay *overlay, GError **error)
 {
     unsigned own = c->ops->per_node(view);
     g_autoptr(GBytes) key = NULL;
@@ -87,7 +86,7 @@ overlay_shared(ProxyCompiler *c, Base *base, const ProxyView *view, const ProxyS
         return parts;
     parts = g_new0(Parts, 1);
     shared_chains(c, base, view, overlay, overlay->differs | own, parts);
-    if (c->ops->shared_sets && !shared_sets(c, base, view, ports, overlay->differs | own, parts, error)) {
+    if (c->ops->shared_sets && !shared_sets(c, base, view, overlay, overlay->differs | own, parts, error)) {
         parts_free(parts);
         return NULL;
     }
@@ -96,19 +95,18 @@ overlay_shared(ProxyCompiler *c, Base *base, const ProxyView *view, const ProxyS
 }
 
 NfRuleset *
-overlay_new(ProxyCompiler *c, Base *base, const ProxyView *view, const ProxyServicePort *const *ports, GError **error)
+overlay_new(ProxyCompiler *c, Base *base, const ProxyView *view, GError **error)
 {
     g_autoptr(GByteArray) key = g_byte_array_new();
     Overlay overlay = {.rules = nf_ruleset_derive(base->ruleset), .key = key};
     bool ok = true;
 
-    c->verdicts.len = 0;
     for (size_t i = 0; i < base->dependent.len; i++) {
         uint32_t at = base->dependent.data[i];
-        overlay_port(c, view, ports[at], at, &base->ports.data[at], &overlay);
+        overlay_service(c, view, at, &base->services.data[at], &overlay);
     }
     if (overlay.differs | c->ops->per_node(view)) {
-        const Parts *shared = overlay_shared(c, base, view, ports, &overlay, error);
+        const Parts *shared = overlay_shared(c, base, view, &overlay, error);
         ok = shared != NULL;
         if (ok)
             parts_put(overlay.rules, shared);

@@ -27,8 +27,8 @@ proxy_compiler_new(const ProxyParams *params, NfNames *names)
     case PROXY_IPVS:
         break;
     }
-    htable_init(&c->port_names, sizeof(uint64_t), sizeof(PortNames *));
-    htable_init(&c->gone_ports, sizeof(uint64_t), 0);
+    htable_init(&c->service_names, sizeof(uint64_t), sizeof(ServiceNames *));
+    htable_init(&c->gone_services, sizeof(uint64_t), 0);
     c->detectors = g_ptr_array_new_with_free_func(g_free);
     return c;
 }
@@ -45,8 +45,8 @@ proxy_compiler_unref(ProxyCompiler *c)
 {
     if (--c->refs > 0)
         return;
-    htable_clear(&c->port_names);
-    htable_clear(&c->gone_ports);
+    htable_clear(&c->service_names);
+    htable_clear(&c->gone_services);
     g_ptr_array_unref(c->detectors);
     origins_free(c->origins);
     nf_names_unref(c->names);
@@ -60,8 +60,7 @@ proxy_compiler_free(ProxyCompiler *compiler)
         return;
     compiler->closed = true;
     g_clear_pointer(&compiler->bases, g_ptr_array_unref);
-    vec_clear(&compiler->rows);
-    vec_clear(&compiler->verdicts);
+    vec_clear(&compiler->choices);
     proxy_compiler_unref(compiler);
 }
 
@@ -121,7 +120,6 @@ view_of_class(const ProxyView *node)
 NfRuleset *
 proxy_compile(ProxyCompiler *compiler, const ServiceMap *map, const ProxyNode *node, GError **error)
 {
-    size_t n;
     NfRuleset *ruleset = NULL;
     ProxyView view, class_view;
     Base *base;
@@ -134,7 +132,7 @@ proxy_compile(ProxyCompiler *compiler, const ServiceMap *map, const ProxyNode *n
     class_view = view_of_class(&view);
     base = base_of(compiler, &class_view);
     if (base_update(compiler, base, &class_view, map, error))
-        ruleset = overlay_new(compiler, base, &view, service_map_ports(map, &n), error);
+        ruleset = overlay_new(compiler, base, &view, error);
     node_port_addrs_clear(&view.node_ports);
     return ruleset;
 }

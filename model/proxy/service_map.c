@@ -12,26 +12,29 @@ typedef struct {
     const char *ns, *name; /* Interned by the store. */
 } ServiceName;
 
-/* One Service; ports point into the arena. */
-typedef struct ServiceEntry {
+typedef struct {
+    Arena memory;
+    ProxyServicePort *ports;
+} Awake;
+
+struct ServiceEntry {
     uint32_t refs; /* The map's, and of whoever remembers that state. */
-    ServiceName id;
-    Arena arena;
+    uint32_t n_ports : 24;
+    uint32_t family : 8; /* IpFamily. */
+    uint64_t generation, service_generation;
     Service *service; /* Referenced. */
     EndpointLists lists;
-    ProxyServicePort *ports;
-    uint32_t n_ports;
-    uint32_t first; /* Of its ports in map->ports. */
-} Entry;
+    Arena memory; /* Of the lists. */
+    Awake *awake; /* NULL: it sleeps. */
+};
 
 struct ServiceMap {
     Store *store;
     IpFamily family;
     KubeVersion version;
     uint32_t watch;
-    VEC(Entry *) entries;                /* Sorted by id. */
-    VEC(ServiceName) dirty;              /* What the next update looks at; may repeat. */
-    VEC(const ProxyServicePort *) ports; /* Of all entries, in order. */
+    VEC(ServiceEntry *) entries; /* Sorted by namespace, then name. */
+    VEC(ServiceName) dirty;      /* What the next update looks at; may repeat. */
     size_t total_endpoints, n_health_checks;
     uint64_t generation;
     bool udp_changed;
@@ -65,24 +68,84 @@ on_store_event(void *user, StoreEvent event, const ApiObject *old, const ApiObje
     mark_object_dirty(user, new_);
 }
 
-ServiceEntry *
-service_entry_ref(ServiceEntry *entry)
+const ServiceEntry *
+service_entry_ref(const ServiceEntry *entry)
 {
     if (entry)
-        entry->refs++;
+        ((ServiceEntry *)entry)->refs++;
     return entry;
 }
 
 void
-service_entry_unref(ServiceEntry *entry)
+service_entry_unref(const ServiceEntry *entry)
 {
-    if (!entry || --entry->refs > 0)
+    ServiceEntry *own = (ServiceEntry *)entry;
+
+    if (!own || --own->refs > 0)
         return;
-    endpoint_lists_clear(&entry->lists);
-    arena_clear(&entry->arena);
-    if (entry->service)
-        api_unref(&entry->service->meta);
-    g_free(entry);
+    endpoint_lists_clear(&own->lists);
+    arena_clear(&own->memory);
+    service_entry_sleep(own);
+    api_unref(&own->service->meta);
+    g_free(own);
+}
+
+const Service *
+service_entry_service(const ServiceEntry *entry)
+{
+    return entry->service;
+}
+
+uint64_t
+service_entry_generation(const ServiceEntry *entry)
+{
+    return entry->generation;
+}
+
+uint64_t
+service_entry_service_generation(const ServiceEntry *entry)
+{
+    return entry->service_generation;
+}
+
+uint32_t
+service_entry_n_ports(const ServiceEntry *entry)
+{
+    return entry->n_ports;
+}
+
+const ProxyServicePort *
+service_entry_ports(const ServiceEntry *entry)
+{
+    ServiceEntry *own = (ServiceEntry *)entry; /* To the outside it is as it was. */
+
+    if (own->awake)
+        return own->awake->ports;
+    own->awake = g_new0(Awake, 1);
+    service_ports_build(own->service, own->family, &own->awake->memory, &own->awake->ports);
+    for (uint32_t i = 0; i < own->n_ports; i++) {
+        ProxyServicePort *port = &own->awake->ports[i];
+        const EndpointList *list = endpoint_lists_find(&own->lists, port->port_name, port->proto);
+        port->endpoints = list ? list->endpoints : NULL;
+        port->n_endpoints = list ? list->n_endpoints : 0;
+    }
+    return own->awake->ports;
+}
+
+void
+service_entry_sleep(const ServiceEntry *entry)
+{
+    ServiceEntry *own = (ServiceEntry *)entry;
+
+    if (own->awake)
+        arena_clear(&own->awake->memory);
+    g_clear_pointer(&own->awake, g_free);
+}
+
+bool
+service_entry_sleeps(const ServiceEntry *entry)
+{
+    return !entry->awake;
 }
 
 ServiceMap *
@@ -112,7 +175,6 @@ service_map_free(ServiceMap *map)
         service_entry_unref(map->entries.data[i]);
     vec_clear(&map->entries);
     vec_clear(&map->dirty);
-    vec_clear(&map->ports);
     g_free(map);
 }
 
@@ -125,6 +187,12 @@ name_cmp(const void *a, const void *b)
     return c ? c : strcmp(x->name, y->name);
 }
 
+static int
+entry_cmp(const ServiceEntry *entry, const ServiceName *key)
+{
+    return name_cmp(&(ServiceName){entry->service->meta.ns, entry->service->meta.name}, key);
+}
+
 /* Index of the entry named as 'key', or where it belongs. */
 static size_t
 find_entry(const ServiceMap *map, const ServiceName *key, bool *ret_found)
@@ -132,56 +200,60 @@ find_entry(const ServiceMap *map, const ServiceName *key, bool *ret_found)
     size_t low = 0, high = map->entries.len;
 
     /* Services arrive in order when a map is made. */
-    if (high && name_cmp(&map->entries.data[high - 1]->id, key) < 0)
+    if (high && entry_cmp(map->entries.data[high - 1], key) < 0)
         low = high;
     while (low < high) {
         size_t mid = low + (high - low) / 2;
-        if (name_cmp(&map->entries.data[mid]->id, key) < 0)
+        if (entry_cmp(map->entries.data[mid], key) < 0)
             low = mid + 1;
         else
             high = mid;
     }
-    *ret_found = low < map->entries.len && name_cmp(&map->entries.data[low]->id, key) == 0;
+    *ret_found = low < map->entries.len && entry_cmp(map->entries.data[low], key) == 0;
     return low;
 }
 
 /* The Service of that name as it is now, or NULL if the proxier sees none. */
-static Entry *
+static ServiceEntry *
 entry_build(ServiceMap *map, const ServiceName *key)
 {
     const ApiObject *object = store_get(map->store, KIND_SERVICE, key->ns, key->name);
-    Entry *entry;
+    uint32_t n_ports = object ? service_n_ports((const Service *)object, map->family) : 0;
+    ServiceEntry *entry;
 
-    if (!object)
+    if (n_ports == 0)
         return NULL;
-    entry = g_new0(Entry, 1);
+    entry = g_new0(ServiceEntry, 1);
     entry->refs = 1;
-    entry->id = *key;
+    entry->n_ports = n_ports;
+    entry->family = map->family;
     entry->service = (Service *)api_ref((ApiObject *)object);
-    entry->n_ports = service_ports_build(entry->service, map->family, &entry->arena, &entry->ports);
-    if (entry->n_ports == 0) {
-        service_entry_unref(entry);
-        return NULL;
-    }
-    endpoint_lists_build(map->store, key->ns, key->name, map->family, map->version, &entry->arena, &entry->lists);
-    for (uint32_t i = 0; i < entry->n_ports; i++) {
-        ProxyServicePort *port = &entry->ports[i];
-        const EndpointList *list = endpoint_lists_find(&entry->lists, port->port_name, port->proto);
-        port->entry = entry;
-        port->endpoints = list ? list->endpoints : NULL;
-        port->n_endpoints = list ? list->n_endpoints : 0;
-    }
+    endpoint_lists_build(map->store, key->ns, key->name, map->family, map->version, &entry->memory, &entry->lists);
     return entry;
 }
 
 static bool
-entry_equal(const Entry *a, const Entry *b)
+services_equal(const ServiceEntry *a, const ServiceEntry *b)
 {
-    if (a->n_ports != b->n_ports || a->lists.n_lists != b->lists.n_lists)
+    const ProxyServicePort *x, *y;
+
+    if (a->service == b->service)
+        return true;
+    if (a->n_ports != b->n_ports)
         return false;
+    x = service_entry_ports(a);
+    y = service_entry_ports(b);
     for (uint32_t i = 0; i < a->n_ports; i++)
-        if (!service_port_equal(&a->ports[i], &b->ports[i]))
+        if (!service_port_equal(&x[i], &y[i]))
             return false;
+    return true;
+}
+
+static bool
+endpoints_equal(const ServiceEntry *a, const ServiceEntry *b)
+{
+    if (a->lists.n_lists != b->lists.n_lists)
+        return false;
     for (uint32_t i = 0; i < a->lists.n_lists; i++) {
         const EndpointList *x = &a->lists.lists[i], *y = &b->lists.lists[i];
         if (x->proto != y->proto || strcmp(x->port_name, y->port_name) != 0 || !endpoint_list_equal(x, y))
@@ -191,17 +263,17 @@ entry_equal(const Entry *a, const Entry *b)
 }
 
 static bool
-has_udp_port(const Entry *entry)
+has_udp_port(const ServiceEntry *entry)
 {
     for (uint32_t i = 0; entry && i < entry->n_ports; i++)
-        if (entry->ports[i].proto == IPPROTO_UDP)
+        if (entry->service->ports[i].proto == IPPROTO_UDP)
             return true;
     return false;
 }
 
 /* True if the change from 'old' to 'new_' (either may be NULL) makes kube-proxy look for stale UDP entries. */
 static bool
-udp_differs(const Entry *old, const Entry *new_)
+udp_differs(const ServiceEntry *old, const ServiceEntry *new_)
 {
     static const EndpointLists NONE = {0};
 
@@ -209,75 +281,41 @@ udp_differs(const Entry *old, const Entry *new_)
            endpoint_lists_udp_differ(old ? &old->lists : &NONE, new_ ? &new_->lists : &NONE);
 }
 
-static void
-put_ports(ServiceMap *map, const Entry *entry)
-{
-    for (uint32_t p = 0; p < entry->n_ports; p++)
-        map->ports.data[entry->first + p] = &entry->ports[p];
-}
-
-/* Lists the ports of all entries again. */
-static void
-flatten(ServiceMap *map)
-{
-    size_t n = 0;
-
-    for (size_t i = 0; i < map->entries.len; i++)
-        n += map->entries.data[i]->n_ports;
-    /* Room for a few more, not for twice as many. */
-    if (n > map->ports.cap) {
-        map->ports.cap = n + n / 32 + 1;
-        map->ports.data = g_renew(const ProxyServicePort *, map->ports.data, map->ports.cap);
-    }
-    map->ports.len = 0;
-    for (size_t i = 0; i < map->entries.len; i++) {
-        Entry *entry = map->entries.data[i];
-        entry->first = (uint32_t)map->ports.len;
-        put_ports(map, entry);
-        map->ports.len += entry->n_ports;
-    }
-}
-
 static size_t
-entry_endpoints(const Entry *entry)
+entry_endpoints(const ServiceEntry *entry)
 {
+    const ProxyServicePort *ports = entry ? service_entry_ports(entry) : NULL;
     size_t n = 0;
 
     for (uint32_t i = 0; entry && i < entry->n_ports; i++)
-        n += entry->ports[i].n_endpoints;
+        n += ports[i].n_endpoints;
     return n;
-}
-
-static void
-set_generations(ServiceMap *map, ProxyServicePort *port, const ProxyServicePort *before)
-{
-    port->generation = ++map->generation;
-    port->service_generation =
-        before && service_port_equal(before, port) ? before->service_generation : port->generation;
 }
 
 static size_t
-entry_health_checks(const Entry *entry)
+entry_health_checks(const ServiceEntry *entry)
 {
+    const ProxyServicePort *ports = entry ? service_entry_ports(entry) : NULL;
     size_t n = 0;
 
     for (uint32_t i = 0; entry && i < entry->n_ports; i++)
-        n += entry->ports[i].health_check_node_port != 0;
+        n += ports[i].health_check_node_port != 0;
     return n;
 }
 
-/* Brings one Service up to date.  Returns true if it changed; sets *ret_moved if ports moved in the flat array. */
+/* Brings one Service up to date.  Returns true if it changed. */
 static bool
-update_one(ServiceMap *map, const ServiceName *key, bool *ret_moved)
+update_one(ServiceMap *map, const ServiceName *key)
 {
-    bool found;
+    bool found, same_service;
     size_t at = find_entry(map, key, &found);
-    Entry *old = found ? map->entries.data[at] : NULL;
-    Entry *new_ = entry_build(map, key);
+    ServiceEntry *old = found ? map->entries.data[at] : NULL;
+    ServiceEntry *new_ = entry_build(map, key);
 
     if (!old && !new_)
         return false;
-    if (old && new_ && entry_equal(old, new_)) {
+    same_service = old && new_ && services_equal(old, new_);
+    if (same_service && endpoints_equal(old, new_)) {
         service_entry_unref(new_);
         return false;
     }
@@ -285,26 +323,19 @@ update_one(ServiceMap *map, const ServiceName *key, bool *ret_moved)
     map->total_endpoints += entry_endpoints(new_) - entry_endpoints(old);
     map->n_health_checks += entry_health_checks(new_) - entry_health_checks(old);
     map->generation++;
-    for (uint32_t i = 0; new_ && i < new_->n_ports; i++)
-        set_generations(map, &new_->ports[i], old && i < old->n_ports ? &old->ports[i] : NULL);
+    if (new_) {
+        new_->generation = map->generation;
+        new_->service_generation = same_service ? old->service_generation : new_->generation;
+    }
     if (old && new_) {
         map->entries.data[at] = new_;
-        if (old->n_ports != new_->n_ports) {
-            *ret_moved = true;
-        } else if (!*ret_moved) {
-            new_->first = old->first;
-            put_ports(map, new_);
-        }
+    } else if (new_) {
+        vec_push_tight(&map->entries, NULL);
+        memmove(&map->entries.data[at + 1], &map->entries.data[at],
+                (map->entries.len - 1 - at) * sizeof *map->entries.data);
+        map->entries.data[at] = new_;
     } else {
-        *ret_moved = true;
-        if (new_) {
-            vec_push(&map->entries, NULL);
-            memmove(&map->entries.data[at + 1], &map->entries.data[at],
-                    (map->entries.len - 1 - at) * sizeof *map->entries.data);
-            map->entries.data[at] = new_;
-        } else {
-            vec_remove(&map->entries, at);
-        }
+        vec_remove(&map->entries, at);
     }
     service_entry_unref(old);
     return true;
@@ -313,7 +344,7 @@ update_one(ServiceMap *map, const ServiceName *key, bool *ret_moved)
 bool
 service_map_update(ServiceMap *map)
 {
-    bool changed = false, moved = false;
+    bool changed = false;
     size_t n = map->dirty.len;
 
     map->udp_changed = false;
@@ -322,22 +353,20 @@ service_map_update(ServiceMap *map)
     qsort(map->dirty.data, n, sizeof *map->dirty.data, name_cmp);
     for (size_t i = 0; i < n; i++)
         if (i + 1 == n || name_cmp(&map->dirty.data[i], &map->dirty.data[i + 1]) != 0)
-            changed |= update_one(map, &map->dirty.data[i], &moved);
+            changed |= update_one(map, &map->dirty.data[i]);
     /* The first update takes in everything; the next ones little. */
     if (n > 64)
         vec_clear(&map->dirty);
     map->dirty.len = 0;
     map->udp_generation += map->udp_changed;
-    if (moved)
-        flatten(map);
     return changed;
 }
 
-const ProxyServicePort *const *
-service_map_ports(const ServiceMap *map, size_t *ret_n)
+const ServiceEntry *const *
+service_map_entries(const ServiceMap *map, size_t *ret_n)
 {
-    *ret_n = map->ports.len;
-    return map->ports.data;
+    *ret_n = map->entries.len;
+    return (const ServiceEntry *const *)map->entries.data;
 }
 
 uint64_t

@@ -100,10 +100,16 @@ hints_enabled(const Service *service)
 static const char *
 port_text(Arena *arena, const Service *service, const char *port_name)
 {
-    g_autofree char *text =
-        g_strconcat(service->meta.ns, "/", service->meta.name, port_name[0] ? ":" : "", port_name, NULL);
+    size_t ns = strlen(service->meta.ns), name = strlen(service->meta.name), port = strlen(port_name);
+    char *text = arena_alloc(arena, ns + name + port + 3), *at = text;
 
-    return arena_strdup(arena, text);
+    at = mempcpy(at, service->meta.ns, ns);
+    *at++ = '/';
+    at = mempcpy(at, service->meta.name, name);
+    if (port)
+        *at++ = ':';
+    memcpy(at, port_name, port);
+    return text;
 }
 
 /* What service_ports_build() allocates. */
@@ -116,21 +122,27 @@ room_for(const Service *service)
 
     for (uint32_t i = 0; i < service->n_ports; i++) {
         const char *name = service->ports[i].name ? service->ports[i].name : "";
-        room += arena_size(strlen(service->meta.ns) + strlen(service->meta.name) + strlen(name) + (name[0] ? 3 : 2));
+        room += arena_size(strlen(service->meta.ns) + strlen(service->meta.name) + strlen(name) + 3);
     }
     return room;
 }
 
 uint32_t
+service_n_ports(const Service *service, IpFamily family)
+{
+    IpAddr cluster_ip;
+
+    return service_is_skipped(service) || !cluster_ip_of_family(service, family, &cluster_ip) ? 0 : service->n_ports;
+}
+
+void
 service_ports_build(const Service *service, IpFamily family, Arena *arena, ProxyServicePort **ret_ports)
 {
     ProxyServicePort common = {.service = service, .ns = service->meta.ns, .name = service->meta.name};
     ProxyServicePort *ports;
     bool external_object = object_externally_accessible(service);
 
-    *ret_ports = NULL;
-    if (service_is_skipped(service) || !cluster_ip_of_family(service, family, &common.cluster_ip))
-        return 0;
+    cluster_ip_of_family(service, family, &common.cluster_ip);
     arena_reserve(arena, room_for(service));
     common.external_ips = external_ips(service, family, arena, &common.n_external_ips);
     common.lb_vips = lb_vips(service, family, arena, &common.n_lb_vips);
@@ -158,7 +170,6 @@ service_ports_build(const Service *service, IpFamily family, Arena *arena, Proxy
         port->uses_local = port->itp_local || (port->etp_local && port->externally_accessible);
     }
     *ret_ports = ports;
-    return service->n_ports;
 }
 
 static bool

@@ -40,15 +40,9 @@ const char *endpoint_text(const ProxyEndpoint *ep, char buf[static ENDPOINT_TEXT
 /* Equal in that text. */
 bool endpoint_same(const ProxyEndpoint *a, const ProxyEndpoint *b);
 
-/* What holds a Service's ports and endpoints in one state of theirs.  NULL may be passed. */
-typedef struct ServiceEntry ServiceEntry;
-ServiceEntry *service_entry_ref(ServiceEntry *entry);
-void service_entry_unref(ServiceEntry *entry);
-
-/* There are as many as ports: fields stand by size. */
+/* Fields stand by size. */
 typedef struct {
-    const Service *service; /* Borrowed from the store's object (referenced by the map). */
-    ServiceEntry *entry;    /* Its holder; NULL: the caller sees to that. */
+    const Service *service; /* Borrowed from the store's object (referenced by the entry). */
     const char *ns, *name, *port_name;
     const char *text;     /* "ns/name:port" or "ns/name". */
     IpAddr *external_ips; /* Of this family, canonical, order kept. */
@@ -56,8 +50,6 @@ typedef struct {
     IpPrefix *source_ranges;
     const ProxyEndpoint *endpoints; /* Sorted, without duplicates. */
     IpAddr cluster_ip;
-    uint64_t generation; /* Never given twice; new whenever its Service or any of the Service's endpoints change. */
-    uint64_t service_generation; /* The same, of what the Service says of this port, whatever its endpoints. */
     uint32_t n_external_ips, n_lb_vips, n_source_ranges, n_endpoints;
     int32_t affinity_timeout_s;
     uint16_t port, node_port, health_check_node_port;
@@ -68,14 +60,32 @@ typedef struct {
     bool hints_enabled : 1; /* The annotation that v1.30 wants is set and not disabled. */
 } ProxyServicePort;
 
+/* A Service with its endpoints in one state of theirs.  There are as many as Services, and most are asked for nothing
+ * once rules were decided: the ports are made from the object when somebody asks, until they sleep again.  NULL may be
+ * passed to the first two. */
+typedef struct ServiceEntry ServiceEntry;
+const ServiceEntry *service_entry_ref(const ServiceEntry *entry);
+void service_entry_unref(const ServiceEntry *entry);
+const Service *service_entry_service(const ServiceEntry *entry);
+/* Never given twice; new whenever the Service or any of its endpoints change. */
+uint64_t service_entry_generation(const ServiceEntry *entry);
+/* The same, of what the Service says, whatever its endpoints. */
+uint64_t service_entry_service_generation(const ServiceEntry *entry);
+uint32_t service_entry_n_ports(const ServiceEntry *entry);
+/* In the order of spec.ports; borrowed, until the entry sleeps. */
+const ProxyServicePort *service_entry_ports(const ServiceEntry *entry);
+/* Nobody has a pointer to its ports any more. */
+void service_entry_sleep(const ServiceEntry *entry);
+bool service_entry_sleeps(const ServiceEntry *entry);
+
 /* Builds the map of a family from the store, which it watches. */
 ServiceMap *service_map_new(Store *store, IpFamily family, KubeVersion version);
 void service_map_free(ServiceMap *map);
 /* Takes in the changes since the last update; returns true if anything changed. */
 bool service_map_update(ServiceMap *map);
-/* Borrowed: each as long as its entry is held. */
-const ProxyServicePort *const *service_map_ports(const ServiceMap *map, size_t *ret_n);
-/* Higher after each change: that of the newest service port, or of the last removal. */
+/* By namespace, then name; borrowed. */
+const ServiceEntry *const *service_map_entries(const ServiceMap *map, size_t *ret_n);
+/* Higher after each change: that of the newest entry, or of the last removal. */
 uint64_t service_map_generation(const ServiceMap *map);
 /* True if the last update changed the UDP endpoints of a service port, or removed a UDP service port: what makes
  * kube-proxy look for stale conntrack entries. */

@@ -11,9 +11,10 @@
 
 /* Neither has chains nor REJECT: headless, ExternalName, or not for kube-proxy. */
 bool service_is_skipped(const Service *service);
-/* Service ports in the order of spec.ports, without endpoints; returns their number (0 for another family).  Memory is
- * the arena's; 'service' is borrowed. */
-uint32_t service_ports_build(const Service *service, IpFamily family, Arena *arena, ProxyServicePort **ret_ports);
+/* How many service ports the family sees; 0: none of this Service. */
+uint32_t service_n_ports(const Service *service, IpFamily family);
+/* Those, in the order of spec.ports, without endpoints.  Memory is the arena's; 'service' is borrowed. */
+void service_ports_build(const Service *service, IpFamily family, Arena *arena, ProxyServicePort **ret_ports);
 /* Equal in all that rules depend on, endpoints aside. */
 bool service_port_equal(const ProxyServicePort *a, const ProxyServicePort *b);
 

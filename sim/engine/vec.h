@@ -30,6 +30,16 @@
         (v)->data[(v)->len++] = (__VA_ARGS__);                                                                         \
     } while (0)
 
+/* For arrays as long as a cluster is large: room for an eighth more, not for twice as many. */
+#define vec_push_tight(v, ...)                                                                                         \
+    do {                                                                                                               \
+        if ((v)->len == (v)->cap) {                                                                                    \
+            (v)->cap += (v)->cap / 8 + 8;                                                                              \
+            (v)->data = g_realloc_n((v)->data, (v)->cap, sizeof *(v)->data);                                           \
+        }                                                                                                              \
+        (v)->data[(v)->len++] = (__VA_ARGS__);                                                                         \
+    } while (0)
+
 #define vec_last(v) (&(v)->data[(v)->len - 1])
 
 #define vec_remove(v, i)                                                                                               \

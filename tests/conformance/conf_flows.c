@@ -220,12 +220,27 @@ check_list(Conf *conf, const char *check, const DocNode *expected, const char *k
     conf_true(conf, check, strcmp(got, want->str) == 0, "%s: %s, want %s", key, got, want->str);
 }
 
+/* All ports of all Services, in order; the caller frees. */
+static const ProxyServicePort **
+all_ports(const ServiceMap *map, size_t *ret_n)
+{
+    size_t n;
+    const ServiceEntry *const *entries = service_map_entries(map, &n);
+    GPtrArray *ports = g_ptr_array_new();
+
+    for (size_t i = 0; i < n; i++)
+        for (uint32_t p = 0; p < service_entry_n_ports(entries[i]); p++)
+            g_ptr_array_add(ports, (gpointer)&service_entry_ports(entries[i])[p]);
+    *ret_n = ports->len;
+    return (const ProxyServicePort **)g_ptr_array_free(ports, FALSE);
+}
+
 static void
 check_selection(Conf *conf, const char *check, const DocNode *expected, const Proxier *p)
 {
     g_autofree char *text = NULL;
     size_t n;
-    const ProxyServicePort *const *ports = service_map_ports(p->rules->services, &n);
+    g_autofree const ProxyServicePort **ports = all_ports(p->rules->services, &n);
 
     if (!expected)
         return;
@@ -257,7 +272,7 @@ check_service_ports(Conf *conf, const char *check, const DocNode *expected, cons
 {
     const DocNode *health = expected ? node_get(expected, "healthCheckNodePorts") : NULL;
     size_t n;
-    const ProxyServicePort *const *ports = service_map_ports(p->rules->services, &n);
+    g_autofree const ProxyServicePort **ports = all_ports(p->rules->services, &n);
     uint32_t n_health = 0;
 
     if (!expected)
@@ -301,7 +316,7 @@ static void
 check_local_ready(Conf *conf, const char *check, const DocNode *expected, const Proxier *p)
 {
     size_t n;
-    const ProxyServicePort *const *ports = service_map_ports(p->rules->services, &n);
+    g_autofree const ProxyServicePort **ports = all_ports(p->rules->services, &n);
     uint32_t with = 0;
 
     if (!expected)

@@ -1,37 +1,37 @@
-#include "model/proxy/port_blocks.h"
+#include "model/proxy/service_blocks.h"
 
 #include <string.h>
 
 #include "model/proxy/base.h"
 
-#define BLOCK_MEAN 64 /* Ports, on average. */
-#define BLOCK_MAX  256
+#define BLOCK_MEAN 32 /* Services, on average. */
+#define BLOCK_MAX  128
 
 typedef struct {
     NfPiece piece; /* Its owner is the block. */
-    PortBlock *block;
+    ServiceBlock *block;
     uint32_t which;
 } BlockPiece;
 
-struct PortBlock {
+struct ServiceBlock {
     uint32_t refs;
     uint32_t n_alive; /* Pieces that somebody holds, and the block if somebody does. */
     bool localhost_node_ports, nfacct_localhost; /* What the rules depend on of a class of nodes. */
     uint32_t n;
-    const PortParts **parts; /* Referenced. */
+    const ServiceParts **parts; /* Referenced. */
     BlockPiece pieces[];     /* Of each shared chain. */
 };
 
 static const ProxyModeOps *
-ops_of(const PortBlock *block)
+ops_of(const ServiceBlock *block)
 {
-    return port_parts_view(block->parts[0]).ops;
+    return service_parts_view(block->parts[0]).ops;
 }
 
 static ProxyView
-view_of(const PortBlock *block)
+view_of(const ServiceBlock *block)
 {
-    ProxyView view = port_parts_view(block->parts[0]);
+    ProxyView view = service_parts_view(block->parts[0]);
 
     view.localhost_node_ports = block->localhost_node_ports;
     view.nfacct_localhost = block->nfacct_localhost;
@@ -46,11 +46,23 @@ begin_chain(const ProxyView *view, const SharedChain *chain)
 }
 
 static void
-write_block(const PortBlock *block, const ProxyView *view, const SharedChain *chain, NfChainBuilder *b)
+write_service(const ServiceParts *parts, const ProxyView *view, const SharedChain *chain, NfChainBuilder *b)
+{
+    for (RowCursor at = row_cursor(parts); row_cursor_next(&at);)
+        chain->row(view, b, &at.row);
+}
+
+/* Services that it had to wake sleep again. */
+static void
+write_block(const ServiceBlock *block, const ProxyView *view, const SharedChain *chain, NfChainBuilder *b)
 {
     for (uint32_t i = 0; i < block->n; i++) {
-        PortRow row = port_parts_row(block->parts[i]);
-        chain->row(view, b, &row);
+        const ServiceEntry *entry = service_parts_names(block->parts[i])->entry;
+        bool slept = service_entry_sleeps(entry);
+
+        write_service(block->parts[i], view, chain, b);
+        if (slept)
+            service_entry_sleep(entry);
     }
 }
 
@@ -68,12 +80,12 @@ make_piece(NfPiece *piece)
 
 /* One piece less, or the block itself. */
 static void
-let_go(PortBlock *block)
+let_go(ServiceBlock *block)
 {
     if (--block->n_alive > 0)
         return;
     for (uint32_t i = 0; i < block->n; i++)
-        port_parts_unref(block->parts[i]);
+        service_parts_unref(block->parts[i]);
     g_free(block->parts);
     g_free(block);
 }
@@ -86,45 +98,67 @@ piece_gone(NfPiece *piece)
 
 static const NfPieceOps BLOCK_PIECE = {make_piece, piece_gone};
 
-/* Takes the array. */
-static PortBlock *
-block_new(const ProxyView *view, const PortParts **parts, uint32_t n)
+/* Notes what the pieces' rules are like; comments that were made for that go. */
+static void
+note_pieces(ServiceBlock *block, const ProxyView *view)
 {
     const ProxyModeOps *ops = view->ops;
-    NfTextMark mark = nf_texts_mark(view->names); /* Their comments. */
-    PortBlock *block = g_malloc0(sizeof *block + ops->n_shared_chains * sizeof *block->pieces);
+    g_autofree NfChainBuilder **builders = g_new(NfChainBuilder *, ops->n_shared_chains);
+    NfTextMark mark;
 
-    block->refs = block->n_alive = 1;
+    for (uint32_t c = 0; c < ops->n_shared_chains; c++)
+        builders[c] = begin_chain(view, &ops->shared_chains[c]);
+    mark = nf_texts_mark(view->names);
+    for (uint32_t i = 0; i < block->n; i++) {
+        const ServiceEntry *entry = service_parts_names(block->parts[i])->entry;
+        bool slept = service_entry_sleeps(entry);
+
+        for (uint32_t c = 0; c < ops->n_shared_chains; c++)
+            write_service(block->parts[i], view, &ops->shared_chains[c], builders[c]);
+        if (slept)
+            service_entry_sleep(entry);
+    }
+    for (uint32_t c = 0; c < ops->n_shared_chains; c++) {
+        NfChain *rules = nf_chain_seal_piece(builders[c]);
+
+        nf_piece_init(&block->pieces[c].piece, &BLOCK_PIECE, rules);
+        nf_chain_unref(rules);
+    }
+    nf_texts_forget(view->names, &mark);
+}
+
+/* Takes the array. */
+static ServiceBlock *
+block_new(const ProxyView *view, const ServiceParts **parts, uint32_t n)
+{
+    uint32_t n_chains = view->ops->n_shared_chains;
+    ServiceBlock *block = g_malloc0(sizeof *block + n_chains * sizeof *block->pieces);
+
+    block->refs = 1;
+    block->n_alive = 1 + n_chains;
     block->localhost_node_ports = view->localhost_node_ports;
     block->nfacct_localhost = view->nfacct_localhost;
     block->n = n;
     block->parts = parts;
     for (uint32_t i = 0; i < n; i++)
-        port_parts_ref(parts[i]);
-    for (uint32_t c = 0; c < ops->n_shared_chains; c++) {
-        BlockPiece *piece = &block->pieces[c];
-        NfChain *rules;
-
-        piece->block = block;
-        piece->which = c;
-        rules = make_piece(&piece->piece);
-        nf_piece_init(&piece->piece, &BLOCK_PIECE, rules);
-        nf_chain_unref(rules);
-        block->n_alive++;
+        service_parts_ref(parts[i]);
+    for (uint32_t c = 0; c < n_chains; c++) {
+        block->pieces[c].block = block;
+        block->pieces[c].which = c;
     }
-    nf_texts_forget(view->names, &mark);
+    note_pieces(block, view);
     return block;
 }
 
-static PortBlock *
-block_ref(PortBlock *block)
+static ServiceBlock *
+block_ref(ServiceBlock *block)
 {
     block->refs++;
     return block;
 }
 
 static void
-block_unref(PortBlock *block)
+block_unref(ServiceBlock *block)
 {
     uint32_t n;
 
@@ -137,7 +171,7 @@ block_unref(PortBlock *block)
 }
 
 bool
-port_ends_block(uint64_t key)
+service_ends_block(uint64_t key)
 {
     return (key >> 32) % BLOCK_MEAN == 0;
 }
@@ -146,7 +180,7 @@ port_ends_block(uint64_t key)
 
 /* Every chain in pieces needs it; the blocks of one base number their pieces alike. */
 static void
-make_index(PortBlocks *blocks)
+make_index(ServiceBlocks *blocks)
 {
     uint32_t n = (uint32_t)blocks->list.len, n_chains = n > 1 ? ops_of(blocks->list.data[0])->n_shared_chains : 0;
     g_autofree NfPiece **pieces = g_new(NfPiece *, (gsize)n * n_chains + 1);
@@ -162,55 +196,55 @@ make_index(PortBlocks *blocks)
 }
 
 static bool
-block_is(const PortBlock *block, const SharedPort *ports, size_t n)
+block_is(const ServiceBlock *block, const SharedService *services, size_t n)
 {
     if (block->n != n)
         return false;
     for (size_t i = 0; i < n; i++)
-        if (block->parts[i] != ports[i].parts)
+        if (block->parts[i] != services[i].parts)
             return false;
     return true;
 }
 
-static PortBlock *
-block_of(GHashTable *known, const ProxyView *view, const SharedPort *ports, size_t n)
+static ServiceBlock *
+block_of(GHashTable *known, const ProxyView *view, const SharedService *services, size_t n)
 {
-    PortBlock *block = g_hash_table_lookup(known, ports[0].parts);
-    const PortParts **parts;
+    ServiceBlock *block = g_hash_table_lookup(known, services[0].parts);
+    const ServiceParts **parts;
 
-    if (block && block_is(block, ports, n))
+    if (block && block_is(block, services, n))
         return block_ref(block);
-    parts = g_new(const PortParts *, n);
+    parts = g_new(const ServiceParts *, n);
     for (size_t i = 0; i < n; i++)
-        parts[i] = ports[i].parts;
+        parts[i] = services[i].parts;
     return block_new(view, parts, (uint32_t)n);
 }
 
 void
-port_blocks_update(PortBlocks *blocks, const ProxyView *view, const SharedPort *ports, size_t n)
+service_blocks_update(ServiceBlocks *blocks, const ProxyView *view, const SharedService *services, size_t n)
 {
     g_autoptr(GHashTable) known = g_hash_table_new(NULL, NULL); /* By the first parts. */
-    PortBlocks was = *blocks;
+    ServiceBlocks was = *blocks;
     size_t first = 0;
 
     for (size_t i = 0; i < was.list.len; i++)
         g_hash_table_insert(known, (gpointer)was.list.data[i]->parts[0], was.list.data[i]);
-    *blocks = (PortBlocks){0};
+    *blocks = (ServiceBlocks){0};
     for (size_t i = 0; i < n; i++) {
-        if (!ports[i].ends_block && i + 1 < n && i + 1 - first < BLOCK_MAX)
+        if (!services[i].ends_block && i + 1 < n && i + 1 - first < BLOCK_MAX)
             continue;
-        vec_push(&blocks->list, block_of(known, view, &ports[first], i + 1 - first));
+        vec_push(&blocks->list, block_of(known, view, &services[first], i + 1 - first));
         first = i + 1;
     }
-    port_blocks_clear(&was);
+    service_blocks_clear(&was);
     make_index(blocks);
 }
 
-/* Which of the block's ports, the first of which stands in place 'first', have parts of their own. */
-static PortBlock *
-block_with(const PortBlock *block, const ProxyView *view, uint32_t first, const OwnParts *own, size_t n_own)
+/* With parts of their own for some Services of the block, the first of which stands in place 'first'. */
+static ServiceBlock *
+block_with(const ServiceBlock *block, const ProxyView *view, uint32_t first, const OwnParts *own, size_t n_own)
 {
-    const PortParts **parts = g_memdup2(block->parts, block->n * sizeof *parts);
+    const ServiceParts **parts = g_memdup2(block->parts, block->n * sizeof *parts);
 
     for (size_t i = 0; i < n_own; i++)
         parts[own[i].place - first] = own[i].parts;
@@ -218,17 +252,17 @@ block_with(const PortBlock *block, const ProxyView *view, uint32_t first, const 
 }
 
 void
-port_blocks_derive(const PortBlocks *base, const ProxyView *view, const OwnParts *own, size_t n_own,
-                   PortBlocks *ret_blocks)
+service_blocks_derive(const ServiceBlocks *base, const ProxyView *view, const OwnParts *own, size_t n_own,
+                   ServiceBlocks *ret_blocks)
 {
     uint32_t first = 0;
     size_t at = 0;
     bool covered = true;
 
-    *ret_blocks = (PortBlocks){0};
+    *ret_blocks = (ServiceBlocks){0};
     vec_reserve(&ret_blocks->list, base->list.len);
     for (uint32_t i = 0; i < base->list.len; i++) {
-        PortBlock *block = base->list.data[i];
+        ServiceBlock *block = base->list.data[i];
         size_t end = at;
 
         while (end < n_own && own[end].place < first + block->n)
@@ -247,7 +281,7 @@ port_blocks_derive(const PortBlocks *base, const ProxyView *view, const OwnParts
 }
 
 void
-port_blocks_clear(PortBlocks *blocks)
+service_blocks_clear(ServiceBlocks *blocks)
 {
     for (size_t i = 0; i < blocks->list.len; i++)
         block_unref(blocks->list.data[i]);
@@ -257,7 +291,7 @@ port_blocks_clear(PortBlocks *blocks)
 }
 
 static NfChain *
-whole_chain(const PortBlocks *blocks, const ProxyView *view, const SharedChain *chain)
+whole_chain(const ServiceBlocks *blocks, const ProxyView *view, const SharedChain *chain)
 {
     NfChainBuilder *b = begin_chain(view, chain);
 
@@ -269,7 +303,7 @@ whole_chain(const PortBlocks *blocks, const ProxyView *view, const SharedChain *
 }
 
 NfChain *
-port_blocks_chain(const PortBlocks *blocks, const ProxyView *view, uint32_t which)
+service_blocks_chain(const ServiceBlocks *blocks, const ProxyView *view, uint32_t which)
 {
     uint32_t n = (uint32_t)blocks->list.len;
     g_autofree NfPiece **pieces = g_new(NfPiece *, n + 1);
