@@ -105,6 +105,11 @@ overlay_new(ProxyCompiler *c, Base *base, const ProxyView *view, GError **error)
         uint32_t at = base->dependent.data[i];
         overlay_service(c, view, at, &base->services.data[at], &overlay);
     }
+    /* Most nodes are as their class. */
+    if (!(overlay.differs | c->ops->per_node(view)) && nf_ruleset_is_as_base(overlay.rules)) {
+        nf_ruleset_unref(overlay.rules);
+        return nf_ruleset_ref(base->ruleset);
+    }
     if (overlay.differs | c->ops->per_node(view)) {
         const Parts *shared = overlay_shared(c, base, view, &overlay, error);
         ok = shared != NULL;

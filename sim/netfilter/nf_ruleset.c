@@ -209,6 +209,12 @@ nf_ruleset_holds(const NfRuleset *rs, const NfChain *chain)
 }
 
 bool
+nf_ruleset_is_as_base(const NfRuleset *overlay)
+{
+    return overlay->base && !overlay->chains.over && !overlay->sets.over;
+}
+
+bool
 nf_ruleset_is_base_chain(const NfRuleset *rs, uint32_t chain_id)
 {
     for (size_t i = 0; i < rs->base_ids.len; i++)

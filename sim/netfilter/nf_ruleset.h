@@ -300,6 +300,8 @@ bool nf_ruleset_has_chain(const NfRuleset *rs, uint32_t chain_id);
 bool nf_ruleset_same_chain(const NfRuleset *a, const NfRuleset *b, uint32_t chain_id);
 /* The chain object is this rule set's. */
 bool nf_ruleset_holds(const NfRuleset *rs, const NfChain *chain);
+/* An overlay that holds nothing of its own (yet). */
+bool nf_ruleset_is_as_base(const NfRuleset *overlay);
 bool nf_ruleset_is_base_chain(const NfRuleset *rs, uint32_t chain_id);
 const NfSet *nf_ruleset_set(const NfRuleset *rs, uint32_t set_id);
 /* Ids present (base and overlay), ascending; caller frees the array. */
