@@ -6,14 +6,9 @@
 /* KEP-less change kubernetes/kubernetes#127318: the reconciler. */
 #define RECONCILER_MINOR 32
 
-typedef struct {
-    const ServiceEntry *entry; /* Referenced. */
-    uint32_t index;            /* Of the port. */
-} UdpPort;
-
 struct UdpState {
     uint32_t refs;
-    VEC(UdpPort) ports;
+    VEC(const ServiceEntry *) entries; /* With some UDP port; referenced. */
 };
 
 typedef struct {
@@ -29,6 +24,15 @@ typedef struct {
     IpFamily family;
 } Target;
 
+static bool
+has_udp_port(const Service *service)
+{
+    for (uint32_t i = 0; i < service->n_ports; i++)
+        if (service->ports[i].proto == IPPROTO_UDP_)
+            return true;
+    return false;
+}
+
 UdpState *
 udp_state_new(const ServiceMap *map)
 {
@@ -37,19 +41,10 @@ udp_state_new(const ServiceMap *map)
     const ServiceEntry *const *entries = service_map_entries(map, &n);
 
     state->refs = 1;
-    for (size_t i = 0; i < n; i++) {
-        const Service *service = service_entry_service(entries[i]);
-        for (uint32_t p = 0; p < service->n_ports; p++)
-            if (service->ports[p].proto == IPPROTO_UDP_)
-                vec_push_tight(&state->ports, (UdpPort){service_entry_ref(entries[i]), p});
-    }
+    for (size_t i = 0; i < n; i++)
+        if (has_udp_port(service_entry_service(entries[i])))
+            vec_push_tight(&state->entries, service_entry_ref(entries[i]));
     return state;
-}
-
-static const ProxyServicePort *
-port_at(const UdpState *state, size_t i)
-{
-    return &service_entry_ports(state->ports.data[i].entry)[state->ports.data[i].index];
 }
 
 UdpState *
@@ -64,10 +59,33 @@ udp_state_unref(UdpState *state)
 {
     if (!state || --state->refs)
         return;
-    for (size_t i = 0; i < state->ports.len; i++)
-        service_entry_unref(state->ports.data[i].entry);
-    vec_clear(&state->ports);
+    for (size_t i = 0; i < state->entries.len; i++)
+        service_entry_unref(state->entries.data[i]);
+    vec_clear(&state->entries);
     g_free(state);
+}
+
+/* The UDP ports of a state, one after the other:
+ *     for (UdpPorts at = {state}; (port = next_port(&at));) ... */
+typedef struct {
+    const UdpState *state; /* NULL: there are none. */
+    size_t entry;
+    uint32_t port;
+} UdpPorts;
+
+static const ProxyServicePort *
+next_port(UdpPorts *at)
+{
+    for (; at->state && at->entry < at->state->entries.len; at->entry++, at->port = 0) {
+        const ServiceEntry *entry = at->state->entries.data[at->entry];
+
+        while (at->port < service_entry_n_ports(entry)) {
+            const ProxyServicePort *port = &service_entry_ports(entry)[at->port++];
+            if (port->proto == IPPROTO_UDP_)
+                return port;
+        }
+    }
+    return NULL;
 }
 
 /* The addresses that a port is reached by: clusterIP, external and load balancer IPs.  False: there is no i-th. */
@@ -126,12 +144,12 @@ static bool
 is_stale(const Conn *conn, void *user)
 {
     const Reconcile *r = user;
+    const ProxyServicePort *port;
     CtTuple orig, reply;
 
     if (!is_udp_of(conn, r->family, &orig, &reply))
         return false;
-    for (size_t i = 0; i < r->state->ports.len; i++) {
-        const ProxyServicePort *port = port_at(r->state, i);
+    for (UdpPorts at = {.state = r->state}; (port = next_port(&at));) {
         bool by_addr = orig.dport == port->port && is_reached_by(port, orig.dst);
         bool by_node_port = port->node_port && orig.dport == port->node_port;
         if ((by_addr || by_node_port) && has_any(port, EP_SERVING))
@@ -166,10 +184,12 @@ delete_target(Conntrack *ct, Target target)
 static const ProxyServicePort *
 find_port(const UdpState *state, const char *text)
 {
-    for (size_t i = 0; state && i < state->ports.len; i++)
-        if (strcmp(port_at(state, i)->text, text) == 0)
-            return port_at(state, i);
-    return NULL;
+    const ProxyServicePort *port;
+
+    for (UdpPorts at = {.state = state}; (port = next_port(&at));)
+        if (strcmp(port->text, text) == 0)
+            break;
+    return port;
 }
 
 /* A Service port that had no ready endpoint has one now: entries that lead nowhere go, so that clients that go on
@@ -203,15 +223,16 @@ clean_endpoint(Conntrack *ct, const ProxyServicePort *port, IpAddr endpoint, IpF
 static size_t
 clean_changes(Conntrack *ct, const UdpState *before, const UdpState *after, IpFamily family)
 {
+    const ProxyServicePort *port, *old;
     size_t n = 0;
 
-    for (size_t i = 0; i < after->ports.len; i++) {
-        const ProxyServicePort *port = port_at(after, i), *old = find_port(before, port->text);
+    for (UdpPorts at = {.state = after}; (port = next_port(&at));) {
+        old = find_port(before, port->text);
         if (has_any(port, EP_READY) && (!old || !has_any(old, EP_READY)))
             n += clean_activated(ct, port, family);
     }
-    for (size_t i = 0; before && i < before->ports.len; i++) {
-        const ProxyServicePort *old = port_at(before, i), *port = find_port(after, old->text);
+    for (UdpPorts at = {.state = before}; (old = next_port(&at));) {
+        port = find_port(after, old->text);
         if (!port)
             n += delete_target(ct, (Target){.dst = old->cluster_ip, .family = family});
         for (uint32_t k = 0; k < old->n_endpoints; k++) {

@@ -13,6 +13,7 @@
 struct ArenaBlock {
     ArenaBlock *next;
     size_t used, size;
+    size_t total; /* Of this one and those before. */
     alignas(8) char data[];
 };
 
@@ -26,7 +27,7 @@ add_block(Arena *arena, size_t size)
     block->next = arena->blocks;
     block->used = 0;
     block->size = size;
-    arena->size += size;
+    block->total = size + (block->next ? block->next->total : 0);
     return arena->blocks = block;
 }
 
@@ -47,7 +48,7 @@ arena_alloc(Arena *arena, size_t size)
         return &nothing;
     size = arena_size(size);
     if (!block || block->size - block->used < size) {
-        size_t grown = block ? CLAMP(arena->size / 4, BLOCK_SIZE_MIN, BLOCK_SIZE_MAX) : size;
+        size_t grown = block ? CLAMP(block->total / 4, BLOCK_SIZE_MIN, BLOCK_SIZE_MAX) : size;
         block = add_block(arena, MAX(size, arena->block_size ? arena->block_size : grown));
     }
     p = block->data + block->used;
@@ -79,5 +80,4 @@ arena_clear(Arena *arena)
         g_free(block);
     }
     arena->blocks = NULL;
-    arena->size = 0;
 }

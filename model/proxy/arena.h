@@ -13,7 +13,6 @@ typedef struct ArenaBlock ArenaBlock;
 typedef struct {
     ArenaBlock *blocks;
     size_t block_size; /* 0: the default. */
-    size_t size;       /* Of all blocks. */
 } Arena;
 
 void *arena_alloc(Arena *arena, size_t size); /* Zeroed, aligned for any type. */

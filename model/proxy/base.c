@@ -287,6 +287,18 @@ next_ruleset(ProxyCompiler *c, const Base *base, const ProxyView *view)
     return next;
 }
 
+/* Of all its ports. */
+static uint32_t
+n_origins(const ServiceEntry *entry)
+{
+    const ProxyServicePort *ports = service_entry_ports(entry);
+    uint32_t n = 0;
+
+    for (uint32_t i = 0; i < service_entry_n_ports(entry); i++)
+        n += origin_numbers(&ports[i]);
+    return n & INT32_MAX;
+}
+
 /* What shared parts are to be made of: of Services that they see unchanged, what they were made of before. */
 static void
 note_shared(Base *base, const SharedServices *was, uint32_t *ret_kept)
@@ -302,7 +314,7 @@ note_shared(Base *base, const SharedServices *was, uint32_t *ret_kept)
             now = was->data[service->shared];
         } else {
             const ServiceNames *names = service_parts_names(service->parts);
-            now = (SharedService){service->parts, names->origin, names->n_origins, names->ends_block};
+            now = (SharedService){service->parts, names->origin, n_origins(names->entry), names->ends_block};
         }
         service_parts_ref(now.parts);
         vec_push(&base->shared, now);

@@ -32,21 +32,25 @@ typedef struct {
 
 /* One state of a Service, by names: ids of the chains that its ports may have on some node.  There are as many as
  * Services: what a port's chains are follows from the port (port_names_of()). */
+typedef struct {
+    uint32_t *chains;        /* By place; NULL: they are consecutive. */
+    uint32_t *affinity_sets; /* By endpoint, port after port; NULL: none. */
+} ListedIds;
+
 typedef struct ServiceNames ServiceNames;
 struct ServiceNames {
-    uint32_t users;            /* Bases that hold it; without any it is not found any more. */
-    uint32_t refs;             /* Those together, and the parts. */
-    const ServiceEntry *entry; /* Referenced. */
+    uint32_t users;              /* Bases that hold it; without any it is not found any more. */
+    uint32_t refs : 29;          /* Those together, and the parts. */
+    uint32_t node_dependent : 1; /* Its parts or decisions may differ from node to node. */
+    uint32_t reserved : 1;       /* The names of its chains are made when asked for. */
+    uint32_t ends_block : 1;     /* See service_blocks.h. */
+    const ServiceEntry *entry;   /* Referenced. */
     struct ProxyCompiler *compiler;
-    ServiceNames *next;              /* Another state of the Service, or a Service of equal key. */
-    struct ServiceParts *parts;      /* See service_parts.h. */
-    uint32_t n_chains, first_chain;  /* Ids are consecutive, unless ... */
-    uint32_t *chain_ids;             /* NULL, or by place. */
-    uint32_t *affinity_sets;         /* By endpoint, port after port; NULL: none. */
-    uint32_t origin, n_origins : 29; /* See origin.h. */
-    uint32_t node_dependent : 1;     /* Its parts or decisions may differ from node to node. */
-    uint32_t reserved : 1;           /* The names of its chains are made when asked for. */
-    uint32_t ends_block : 1;         /* See service_blocks.h. */
+    ServiceNames *next;         /* Another state of the Service, or a Service of equal key. */
+    struct ServiceParts *parts; /* See service_parts.h. */
+    ListedIds *listed;          /* NULL: no ids need be listed. */
+    uint32_t first_chain;       /* Ids of chains are consecutive, unless they are listed; NF_NO_ID: there are none. */
+    uint32_t origin;            /* Of the first port: see origin.h. */
 };
 
 /* Of one of its ports, for as long as somebody looks at it. */
@@ -63,7 +67,7 @@ typedef struct {
 static inline uint32_t
 service_chain_at(const ServiceNames *names, uint32_t place)
 {
-    return names->chain_ids ? names->chain_ids[place] : names->first_chain + place;
+    return names->listed && names->listed->chains ? names->listed->chains[place] : names->first_chain + place;
 }
 
 static inline uint32_t
@@ -154,7 +158,7 @@ typedef struct {
 /* A Service as shared parts see it. */
 typedef struct {
     const struct ServiceParts *parts; /* Referenced by whoever holds the list. */
-    uint32_t origin, n_origins : 31, ends_block : 1; /* As ServiceNames. */
+    uint32_t origin, n_origins : 31, ends_block : 1; /* Numbers of all its ports: see origin.h. */
 } SharedService;
 
 /* Shared sets as they were: elements of a Service that they still say of it are taken over. */

@@ -196,8 +196,8 @@ endpoint_lists_build(Store *store, const char *ns, const char *service, IpFamily
         n_all += collectors.data[i].candidates.len;
     }
     arena_reserve(arena, n_held * sizeof *held + n_lists * sizeof *lists + n_all * sizeof(ProxyEndpoint));
-    held = arena_alloc(arena, n_held * sizeof *held);
-    lists = arena_alloc(arena, n_lists * sizeof *lists);
+    lists = arena_alloc(arena, n_lists * sizeof *lists + n_held * sizeof *held);
+    held = (EndpointSlice **)(void *)(lists + n_lists);
     n_held = n_lists = 0;
     for (size_t i = 0; i < n_slices; i++)
         if (is_used(slices[i]))
@@ -209,14 +209,16 @@ endpoint_lists_build(Store *store, const char *ns, const char *service, IpFamily
         qsort(lists, n_lists, sizeof *lists, list_cmp);
     vec_clear(&collectors);
     arena_clear(&scratch);
-    *ret_lists = (EndpointLists){lists, n_lists, n_held, held};
+    *ret_lists = (EndpointLists){lists, n_lists, n_held};
 }
 
 void
 endpoint_lists_clear(EndpointLists *lists)
 {
+    EndpointSlice *const *slices = (EndpointSlice *const *)(const void *)(lists->lists + lists->n_lists);
+
     for (uint32_t i = 0; i < lists->n_slices; i++)
-        api_unref(&lists->slices[i]->meta);
+        api_unref(&slices[i]->meta);
     lists->n_slices = 0;
 }
 

@@ -19,8 +19,7 @@ typedef struct {
 
 typedef struct {
     const EndpointList *lists; /* Sorted by port name, then protocol. */
-    uint32_t n_lists, n_slices;
-    EndpointSlice **slices; /* References: the endpoints are theirs. */
+    uint32_t n_lists, n_slices; /* References to the slices, as the endpoints are theirs, stand behind the lists. */
 } EndpointLists;
 
 void endpoint_lists_build(Store *store, const char *ns, const char *service, IpFamily family, KubeVersion version,

@@ -56,7 +56,10 @@ static PortNames
 port_names_of(const ServiceNames *names, const ProxyServicePort *port)
 {
     const ProxyCompiler *c = names->compiler;
-    PortNames of = {.service = names, .origin = names->origin, .affinity_sets = names->affinity_sets};
+    PortNames of = {.service = names, .origin = names->origin};
+
+    if (names->listed)
+        of.affinity_sets = names->listed->affinity_sets;
 
     memset(of.place, NO_PLACE, sizeof of.place);
     for (size_t i = 0; i < PORT_N_SINGLE; i++)
@@ -105,23 +108,31 @@ service_chain_name(void *names, uint32_t place, char ret_name[static NF_NAME_SIZ
 
 /* --- States -------------------------------------------------------------------------------------------------------- */
 
+static ListedIds *
+listed(ServiceNames *names)
+{
+    if (!names->listed)
+        names->listed = g_new0(ListedIds, 1);
+    return names->listed;
+}
+
 /* All names of the Service's chains are in the table, but for new ones. */
 static void
-take_named_chains(ProxyCompiler *c, ServiceNames *names)
+take_named_chains(ProxyCompiler *c, ServiceNames *names, uint32_t n)
 {
     char name[NF_NAME_SIZE];
 
-    names->chain_ids = g_new(uint32_t, names->n_chains);
-    for (uint32_t place = 0; place < names->n_chains; place++) {
+    listed(names)->chains = g_new(uint32_t, n);
+    for (uint32_t place = 0; place < n; place++) {
         service_chain_name(names, place, name);
-        names->chain_ids[place] = nf_chain_id_unreserved(c->names, c->ops->namer.table, name);
+        names->listed->chains[place] = nf_chain_id_unreserved(c->names, c->ops->namer.table, name);
     }
 }
 
 static void
 settle(ServiceNames *names, bool forget)
 {
-    if (names->reserved && names->n_chains)
+    if (names->reserved && names->first_chain != NF_NO_ID)
         nf_chain_settle(names->compiler->names, names->first_chain, forget);
     names->reserved = false;
 }
@@ -134,16 +145,16 @@ name_sets(ProxyCompiler *c, ServiceNames *names)
 
     for (uint32_t i = 0; i < n_ports; i++)
         n += ports[i].n_endpoints;
-    names->affinity_sets = g_new(uint32_t, n);
+    listed(names)->affinity_sets = g_new(uint32_t, n);
     n = 0;
     for (uint32_t i = 0; i < n_ports; i++) {
-        c->ops->name_sets(c->names, &ports[i], names->affinity_sets + n);
+        c->ops->name_sets(c->names, &ports[i], names->listed->affinity_sets + n);
         n += ports[i].n_endpoints;
     }
 }
 
 static ServiceNames *
-names_new(ProxyCompiler *c, const ServiceEntry *entry, uint64_t key)
+names_new(ProxyCompiler *c, const ServiceEntry *entry, uint64_t key, uint32_t *ret_n_chains)
 {
     ServiceNames *names = g_new0(ServiceNames, 1);
 
@@ -152,10 +163,10 @@ names_new(ProxyCompiler *c, const ServiceEntry *entry, uint64_t key)
     names->entry = service_entry_ref(entry);
     names->origin = origins_add_service(c->origins, entry);
     names->ends_block = service_ends_block(key);
+    *ret_n_chains = 0;
     for (PortCursor at = port_cursor(names); port_cursor_next(&at);) {
         names->node_dependent |= depends_on_node(at.port);
-        names->n_origins += origin_numbers(at.port);
-        names->n_chains += at.names.n_chains;
+        *ret_n_chains += at.names.n_chains;
     }
     /* Affinity is the Service's. */
     if (c->ops->name_sets && service_entry_ports(entry)[0].affinity)
@@ -168,6 +179,7 @@ service_names_use(ProxyCompiler *c, const ServiceEntry *entry)
 {
     uint64_t key = service_key(entry);
     ServiceNames **known = htable_find(&c->service_names, &key), *names, *before = NULL;
+    uint32_t n_chains;
 
     for (names = known ? *known : NULL; names; names = names->next) {
         if (names->entry == entry) {
@@ -178,13 +190,13 @@ service_names_use(ProxyCompiler *c, const ServiceEntry *entry)
         if (!before && is_same_service(names->entry, entry))
             before = names;
     }
-    names = names_new(c, entry, key);
+    names = names_new(c, entry, key, &n_chains);
     if (before)
         settle(before, false);
     if (before || htable_find(&c->gone_services, &key)) {
-        take_named_chains(c, names);
+        take_named_chains(c, names, n_chains);
     } else {
-        names->first_chain = nf_chain_reserve(c->names, &c->ops->namer, names, names->n_chains);
+        names->first_chain = nf_chain_reserve(c->names, &c->ops->namer, names, n_chains);
         names->reserved = true;
     }
     known = htable_insert(&c->service_names, &key, NULL);
@@ -200,8 +212,11 @@ service_names_unref(ServiceNames *names)
         return;
     settle(names, true);
     service_entry_unref(names->entry);
-    g_free(names->chain_ids);
-    g_free(names->affinity_sets);
+    if (names->listed) {
+        g_free(names->listed->chains);
+        g_free(names->listed->affinity_sets);
+        g_free(names->listed);
+    }
     proxy_compiler_unref(names->compiler);
     g_free(names);
 }

@@ -17,15 +17,20 @@ typedef struct {
     uint8_t modes; /* PickMode of each list. */
 } Decision;
 
+/* What few have. */
+typedef struct {
+    Parts sets;
+    uint32_t *listed; /* Port after port, list after list. */
+} Extra;
+
 struct ServiceParts {
     NfMaker maker; /* Of its chains. */
     ServiceParts *next;
     ServiceNames *names;
-    const LocalDetector *detector; /* The compiler's. */
-    Parts *sets;                   /* NULL: none. */
-    uint32_t *listed;              /* Port after port, list after list; NULL: nothing. */
-    bool large_cluster;            /* As it was then: what did not change is not written again. */
-    Decision decisions[];          /* Of each port. */
+    Extra *extra;               /* NULL: nothing. */
+    uint32_t detector : 31;     /* Index among the compiler's. */
+    uint32_t large_cluster : 1; /* As it was then: what did not change is not written again. */
+    Decision decisions[];       /* Of each port. */
 };
 
 static NfChain *make_chain(NfMaker *maker, uint32_t chain_id);
@@ -34,6 +39,12 @@ static uint32_t chain_names(const NfMaker *maker, uint32_t chain_id, bool sets, 
 static void parts_gone(NfMaker *maker);
 
 static const NfMakerOps MAKER = {make_chain, chain_names, parts_gone};
+
+static const LocalDetector *
+detector_of(const ServiceParts *parts)
+{
+    return parts->names->compiler->detectors->pdata[parts->detector];
+}
 
 ProxyView
 service_parts_view(const ServiceParts *parts)
@@ -44,7 +55,7 @@ service_parts_view(const ServiceParts *parts)
                        .ops = c->ops,
                        .names = c->names,
                        .origins = c->origins,
-                       .detector = *parts->detector,
+                       .detector = *detector_of(parts),
                        .large_cluster = parts->large_cluster,
                        .mark_chain = &c->mark_chain,
                        .mark = 1u << c->params.config->masquerade_bit};
@@ -80,7 +91,7 @@ service_parts_verdict(const ServiceParts *parts, uint32_t port)
 RowCursor
 row_cursor(const ServiceParts *parts)
 {
-    return (RowCursor){.parts = parts, .ports = port_cursor(parts->names), .listed = parts->listed};
+    return (RowCursor){.parts = parts, .ports = port_cursor(parts->names), .listed = parts->extra ? parts->extra->listed : NULL};
 }
 
 static PickMode
@@ -127,10 +138,10 @@ row_of_chain(const ServiceParts *parts, uint32_t chain_id, PortChain *ret_chain)
     RowCursor at = row_cursor(parts);
     uint32_t place = 0;
 
-    if (!names->chain_ids)
+    if (!names->listed || !names->listed->chains)
         place = chain_id - names->first_chain;
     else
-        while (names->chain_ids[place] != chain_id)
+        while (names->listed->chains[place] != chain_id)
             place++;
     while (row_cursor_next(&at) && place - at.ports.names.first_place >= at.ports.names.n_chains)
         ;
@@ -201,7 +212,7 @@ verdict_equal(const PortVerdict *a, const PortVerdict *b)
 static bool
 parts_are(const ServiceParts *p, const ProxyView *view, const PortChoice *choices)
 {
-    if (!detect_local_equal(p->detector, &view->detector))
+    if (!detect_local_equal(detector_of(p), &view->detector))
         return false;
     for (RowCursor at = row_cursor(p); row_cursor_next(&at);) {
         const PortChoice *port = &choices[at.ports.index];
@@ -256,14 +267,24 @@ decide(Listed *listed, const ProxyServicePort *port, const PortChoice *choice)
     return decision;
 }
 
-static const LocalDetector *
+static uint32_t
 keep_detector(ProxyCompiler *c, const LocalDetector *detector)
 {
-    for (guint i = 0; i < c->detectors->len; i++)
+    guint i;
+
+    for (i = 0; i < c->detectors->len; i++)
         if (detect_local_equal(c->detectors->pdata[i], detector))
-            return c->detectors->pdata[i];
+            return i;
     g_ptr_array_add(c->detectors, g_memdup2(detector, sizeof *detector));
-    return c->detectors->pdata[c->detectors->len - 1];
+    return i;
+}
+
+static Extra *
+extra(ServiceParts *parts)
+{
+    if (!parts->extra)
+        parts->extra = g_new0(Extra, 1);
+    return parts->extra;
 }
 
 static void
@@ -274,7 +295,7 @@ make_sets(const ProxyView *view, ServiceParts *p)
     for (RowCursor at = row_cursor(p); view->ops->sets && row_cursor_next(&at);)
         view->ops->sets(view, &at.row, &at.picks, &sets);
     if (sets.sets.len)
-        p->sets = g_memdup2(&sets, sizeof sets);
+        extra(p)->sets = sets;
 }
 
 static ServiceParts *
@@ -288,14 +309,14 @@ parts_new(const ProxyView *view, ServiceNames *names, const PortChoice *choices)
     nf_maker_init(&p->maker, &MAKER);
     p->names = names;
     names->refs++;
-    p->detector = keep_detector(names->compiler, &view->detector);
+    p->detector = keep_detector(names->compiler, &view->detector) & INT32_MAX;
     p->large_cluster = view->large_cluster;
     for (uint32_t i = 0; i < n_ports; i++) {
         p->decisions[i] = decide(&listed, &ports[i], &choices[i]);
         p->maker.uses_ct |= choices[i].choice.n_cluster || choices[i].choice.n_local;
     }
     if (listed.len)
-        p->listed = g_memdup2(listed.data, listed.len * sizeof *listed.data);
+        extra(p)->listed = g_memdup2(listed.data, listed.len * sizeof *listed.data);
     vec_clear(&listed);
     make_sets(view, p);
     return p;
@@ -348,7 +369,7 @@ n_endpoint_chains(const RowCursor *at)
 static size_t
 n_sets(const ServiceParts *p)
 {
-    return p->sets ? p->sets->sets.len : 0;
+    return p->extra ? p->extra->sets.sets.len : 0;
 }
 
 static void
@@ -367,8 +388,8 @@ service_parts_put(NfRuleset *ruleset, const ServiceParts *parts)
         for (uint32_t i = 0; i < n_endpoint_chains(&at); i++)
             put_chain(ruleset, parts, endpoint_chain(&at.ports.names, pick(&at.picks.reachable, i)));
     }
-    if (parts->sets)
-        parts_put(ruleset, parts->sets);
+    if (parts->extra)
+        parts_put(ruleset, &parts->extra->sets);
 }
 
 void
@@ -382,7 +403,7 @@ service_parts_remove(NfRuleset *ruleset, const ServiceParts *parts)
             nf_ruleset_remove_chain(ruleset, endpoint_chain(&at.ports.names, pick(&at.picks.reachable, i)));
     }
     for (size_t i = 0; i < n_sets(parts); i++)
-        nf_ruleset_remove_set(ruleset, nf_set_spec(parts->sets->sets.data[i])->id);
+        nf_ruleset_remove_set(ruleset, nf_set_spec(parts->extra->sets.sets.data[i])->id);
 }
 
 static bool
@@ -401,7 +422,7 @@ static bool
 chains_equal(const RowCursor *a, const RowCursor *b, PortChainKind kind)
 {
     const ProxyServicePort *port = a->row.port;
-    bool same_detector = detect_local_equal(a->parts->detector, b->parts->detector);
+    bool same_detector = a->parts->detector == b->parts->detector;
     bool same_size = a->parts->large_cluster == b->parts->large_cluster;
     bool masquerades = kind == (port->itp_local ? PORT_LOCAL : PORT_CLUSTER);
 
@@ -441,8 +462,8 @@ static NfSet *
 find_set(const ServiceParts *p, uint32_t id)
 {
     for (size_t i = 0; i < n_sets(p); i++)
-        if (nf_set_spec(p->sets->sets.data[i])->id == id)
-            return p->sets->sets.data[i];
+        if (nf_set_spec(p->extra->sets.sets.data[i])->id == id)
+            return p->extra->sets.sets.data[i];
     return NULL;
 }
 
@@ -450,13 +471,13 @@ static void
 overlay_sets(NfRuleset *overlay, const ServiceParts *own, const ServiceParts *of_base)
 {
     for (size_t i = 0; i < n_sets(own); i++) {
-        NfSet *set = own->sets->sets.data[i];
+        NfSet *set = own->extra->sets.sets.data[i];
         const NfSet *there = find_set(of_base, nf_set_spec(set)->id);
         if (!there || !sets_equal(set, there))
             nf_ruleset_put_set(overlay, nf_set_ref(set));
     }
     for (size_t i = 0; i < n_sets(of_base); i++) {
-        uint32_t id = nf_set_spec(of_base->sets->sets.data[i])->id;
+        uint32_t id = nf_set_spec(of_base->extra->sets.sets.data[i])->id;
         if (!find_set(own, id))
             nf_ruleset_remove_set(overlay, id);
     }
@@ -515,9 +536,11 @@ parts_gone(NfMaker *maker)
 {
     ServiceParts *p = (ServiceParts *)maker;
 
-    if (p->sets)
-        parts_free(p->sets);
+    if (p->extra) {
+        parts_clear(&p->extra->sets);
+        g_free(p->extra->listed);
+        g_free(p->extra);
+    }
     service_names_unref(p->names);
-    g_free(p->listed);
     g_free(p);
 }
