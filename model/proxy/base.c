@@ -45,14 +45,6 @@ base_of(ProxyCompiler *c, const ProxyView *view)
 }
 
 static void
-clear_shared(SharedServices *shared)
-{
-    for (size_t i = 0; i < shared->len; i++)
-        service_parts_unref(shared->data[i].parts);
-    vec_clear(shared);
-}
-
-static void
 base_reset(Base *base)
 {
     for (size_t i = 0; i < base->services.len; i++)
@@ -60,7 +52,7 @@ base_reset(Base *base)
     vec_clear(&base->services);
     vec_clear(&base->dependent);
     service_blocks_clear(&base->blocks);
-    clear_shared(&base->shared);
+    vec_clear(&base->shared);
     nf_ruleset_unref(base->ruleset);
     base->ruleset = NULL;
     base->generation = 0;
@@ -138,6 +130,7 @@ base_service(ProxyCompiler *c, const ProxyView *view, const ServiceEntry *entry)
 {
     ServiceNames *names = service_names_use(c, entry);
 
+    vec_push(&c->awake, service_entry_ref(entry));
     return (BaseService){.entry = entry,
                          .parts = base_decide(c, view, names),
                          .shared = UINT32_MAX,
@@ -263,11 +256,14 @@ take_services(ProxyCompiler *c, Base *base, const ProxyView *view, const Service
 
 /* What was new has been decided and put; shared sets look at all Services each time. */
 static void
-let_sleep(const ProxyCompiler *c, const Base *base, uint64_t since)
+let_sleep(ProxyCompiler *c)
 {
-    for (size_t i = 0; i < base->services.len && !c->ops->shared_sets; i++)
-        if (service_entry_generation(base->services.data[i].entry) > since)
-            service_entry_sleep(base->services.data[i].entry);
+    for (size_t i = 0; i < c->awake.len; i++) {
+        if (!c->ops->shared_sets)
+            service_entry_sleep(c->awake.data[i]);
+        service_entry_unref(c->awake.data[i]);
+    }
+    vec_clear(&c->awake);
 }
 
 static NfRuleset *
@@ -312,11 +308,12 @@ note_shared(Base *base, const SharedServices *was, uint32_t *ret_kept)
         ret_kept[i] = service->shared;
         if (service->shared != UINT32_MAX) {
             now = was->data[service->shared];
+            if (!base->blocks.list.len) /* No block holds them: shared sets ask those of now. */
+                now.parts = service->parts;
         } else {
             const ServiceNames *names = service_parts_names(service->parts);
             now = (SharedService){service->parts, names->origin, n_origins(names->entry), names->ends_block};
         }
-        service_parts_ref(now.parts);
         vec_push(&base->shared, now);
         service->shared = (uint32_t)i;
     }
@@ -338,7 +335,7 @@ make_shared(ProxyCompiler *c, Base *base, const ProxyView *view, Parts *parts, G
     if (c->ops->shared_sets)
         ok = c->ops->shared_sets(view, base->shared.data, base->shared.len, PART_ALL, base->ruleset ? &before : NULL,
                                  parts, error);
-    clear_shared(&was);
+    vec_clear(&was);
     return ok;
 }
 
@@ -349,7 +346,6 @@ base_update(ProxyCompiler *c, Base *base, const ProxyView *view, const ServiceMa
     NfRuleset *next;
     size_t n;
     const ServiceEntry *const *entries = service_map_entries(map, &n);
-    uint64_t since = base->generation;
     bool ok = true;
 
     if (base->ruleset && base->generation == service_map_generation(map))
@@ -362,13 +358,14 @@ base_update(ProxyCompiler *c, Base *base, const ProxyView *view, const ServiceMa
             parts_put(next, &shared);
         parts_clear(&shared);
     }
-    if (!ok || !nf_ruleset_seal(next, error)) {
+    ok = ok && nf_ruleset_seal(next, error);
+    let_sleep(c);
+    if (!ok) {
         /* After a failed sync kube-proxy starts over. */
         nf_ruleset_unref(next);
         base_reset(base);
         return false;
     }
-    let_sleep(c, base, since);
     base->generation = service_map_generation(map);
     nf_ruleset_unref(base->ruleset);
     base->ruleset = next;

@@ -38,8 +38,8 @@ typedef struct {
     uint64_t generation; /* Of the service map that was taken in. */
     VEC(BaseService) services;
     VEC(uint32_t) dependent; /* Indices of Services that may differ from node to node. */
-    SharedServices shared;   /* What the shared parts were made of, in order; parts are referenced. */
-    ServiceBlocks blocks;    /* Of the same. */
+    SharedServices shared;   /* What the shared parts were made of, in order. */
+    ServiceBlocks blocks;    /* Of the same: they hold its parts. */
     NfRuleset *ruleset;      /* Sealed. */
     GHashTable *overlays; /* Key of decisions (GBytes) -> Parts of the shared chains; dropped with each change. */
 } Base;
@@ -57,6 +57,7 @@ struct ProxyCompiler {
     HTable gone_services; /* Keys of Services that had states: the table of names has their chains. */
     GPtrArray *detectors; /* LocalDetector, each once. */
     VEC(PortChoice) choices; /* Scratch. */
+    VEC(const ServiceEntry *) awake; /* Taken in by the update under way; referenced. */
 };
 
 ProxyCompiler *proxy_compiler_ref(ProxyCompiler *c);

@@ -157,7 +157,7 @@ typedef struct {
 
 /* A Service as shared parts see it. */
 typedef struct {
-    const struct ServiceParts *parts; /* Referenced by whoever holds the list. */
+    const struct ServiceParts *parts; /* Held by blocks, or those of now. */
     uint32_t origin, n_origins : 31, ends_block : 1; /* Numbers of all its ports: see origin.h. */
 } SharedService;
 

@@ -16,6 +16,8 @@ typedef struct {
     uint8_t n_fields;
     RowElems row;  /* NULL: nothing of a service port. */
     bool repeated; /* Ports may have equal elements, of which the set holds the first. */
+    bool once;     /* Those of one Service have. */
+    bool refusals; /* Nothing of ports that have internal and external endpoints. */
 } SharedSet;
 
 static void
@@ -160,9 +162,9 @@ nodeport_ips(const ProxyView *view, Elems *elems)
 }
 
 static const SharedSet CLUSTER_IPS = {
-    "cluster-ips", "Active ClusterIPs", 0, NF_SET_PLAIN, NFT_KEY_DADDR, 1, cluster_ips_row, true};
+    "cluster-ips", "Active ClusterIPs", 0, NF_SET_PLAIN, NFT_KEY_DADDR, 1, cluster_ips_row, true, true, false};
 static const SharedSet NODEPORT_IPS = {
-    "nodeport-ips", "IPs that accept NodePort traffic", PART_NODE, NF_SET_PLAIN, NFT_KEY_DADDR, 1, NULL, false};
+    "nodeport-ips", "IPs that accept NodePort traffic", PART_NODE, NF_SET_PLAIN, NFT_KEY_DADDR, 1, NULL, false, false, false};
 static const SharedSet HAIRPIN_CONNECTIONS = {"hairpin-connections",
                                               "service hairpin connections",
                                               PART_LOCAL,
@@ -170,18 +172,21 @@ static const SharedSet HAIRPIN_CONNECTIONS = {"hairpin-connections",
                                               NFT_KEY_HAIRPIN,
                                               4,
                                               hairpin_row,
+                                              false,
+                                              false,
                                               false};
 static const SharedSet MAPS[] = {
     {"firewall-ips", "destinations that are subject to LoadBalancerSourceRanges", 0, NF_SET_MAP, NFT_KEY_ADDR_PORT, 3,
-     firewall_ips_row, false},
+     firewall_ips_row, false, false, false},
     {"no-endpoint-nodeports", "vmap to drop or reject packets to service nodeports with no endpoints",
-     PART_EXTERNAL | PART_ENDPOINTS, NF_SET_MAP, NFT_KEY_PORT, 2, no_endpoint_nodeports_row, false},
+     PART_EXTERNAL | PART_ENDPOINTS, NF_SET_MAP, NFT_KEY_PORT, 2, no_endpoint_nodeports_row, false, false, true},
     {"no-endpoint-services", "vmap to drop or reject packets to services with no endpoints",
-     PART_INTERNAL | PART_EXTERNAL | PART_ENDPOINTS, NF_SET_MAP, NFT_KEY_ADDR_PORT, 3, no_endpoint_services_row, true},
+     PART_INTERNAL | PART_EXTERNAL | PART_ENDPOINTS, NF_SET_MAP, NFT_KEY_ADDR_PORT, 3, no_endpoint_services_row, true,
+     false, true},
     {"service-ips", "ClusterIP, ExternalIP and LoadBalancer IP traffic", PART_INTERNAL | PART_ENDPOINTS, NF_SET_MAP,
-     NFT_KEY_ADDR_PORT, 3, service_ips_row, false},
+     NFT_KEY_ADDR_PORT, 3, service_ips_row, false, false, false},
     {"service-nodeports", "NodePort traffic", PART_ENDPOINTS, NF_SET_MAP, NFT_KEY_PORT, 2, service_nodeports_row,
-     false},
+     false, false, false},
 };
 
 /* Elements from 'at' on that one Service has in a shared set: all bear its origins. */
@@ -196,8 +201,13 @@ skip_service(const NfElem *elems, size_t n, size_t at, const SharedService *serv
 static void
 put_rows(const ProxyView *view, const SharedSet *set, const SharedService *service, Elems *elems)
 {
-    for (RowCursor at = row_cursor(service->parts); row_cursor_next(&at);)
+    if (set->refusals && service_parts_serve(service->parts))
+        return;
+    for (RowCursor at = row_cursor(service->parts); row_cursor_next(&at);) {
         set->row(view, &at.row, elems);
+        if (set->once)
+            break;
+    }
 }
 
 static void

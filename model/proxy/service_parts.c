@@ -28,7 +28,8 @@ struct ServiceParts {
     ServiceParts *next;
     ServiceNames *names;
     Extra *extra;               /* NULL: nothing. */
-    uint32_t detector : 31;     /* Index among the compiler's. */
+    uint32_t detector : 30;     /* Index among the compiler's. */
+    uint32_t serves : 1;        /* service_parts_serve(). */
     uint32_t large_cluster : 1; /* As it was then: what did not change is not written again. */
     Decision decisions[];       /* Of each port. */
 };
@@ -84,6 +85,12 @@ PortVerdict
 service_parts_verdict(const ServiceParts *parts, uint32_t port)
 {
     return parts->decisions[port].verdict;
+}
+
+bool
+service_parts_serve(const ServiceParts *parts)
+{
+    return parts->serves;
 }
 
 /* --- Rows ---------------------------------------------------------------------------------------------------------- */
@@ -309,10 +316,12 @@ parts_new(const ProxyView *view, ServiceNames *names, const PortChoice *choices)
     nf_maker_init(&p->maker, &MAKER);
     p->names = names;
     names->refs++;
-    p->detector = keep_detector(names->compiler, &view->detector) & INT32_MAX;
+    p->detector = keep_detector(names->compiler, &view->detector) & (INT32_MAX >> 1);
+    p->serves = true;
     p->large_cluster = view->large_cluster;
     for (uint32_t i = 0; i < n_ports; i++) {
         p->decisions[i] = decide(&listed, &ports[i], &choices[i]);
+        p->serves &= choices[i].verdict.has_internal && choices[i].verdict.has_external;
         p->maker.uses_ct |= choices[i].choice.n_cluster || choices[i].choice.n_local;
     }
     if (listed.len)

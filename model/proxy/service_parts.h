@@ -29,6 +29,8 @@ void service_parts_unref(const ServiceParts *parts);
 ProxyView service_parts_view(const ServiceParts *parts);
 ServiceNames *service_parts_names(const ServiceParts *parts);
 PortVerdict service_parts_verdict(const ServiceParts *parts, uint32_t port);
+/* All ports have internal and external endpoints. */
+bool service_parts_serve(const ServiceParts *parts);
 
 /* The ports with their decisions, one after the other:
  *     for (RowCursor at = row_cursor(parts); row_cursor_next(&at);) ... at.row, at.picks

@@ -85,6 +85,7 @@ nf_ruleset_unref(NfRuleset *rs)
     g_clear_pointer(&rs->named, g_hash_table_unref);
     vec_clear(&rs->base_ids);
     vec_clear(&rs->touched);
+    vec_clear(&rs->namings);
     g_free(rs->hooked);
     nf_ruleset_unref(rs->base);
     nf_names_unref(rs->names);
@@ -152,6 +153,7 @@ nf_ruleset_seal(NfRuleset *rs, GError **error)
     if (!nf_ruleset_check(rs, error))
         return false;
     vec_clear(&rs->touched);
+    vec_clear(&rs->namings);
     hook_base_chains(rs);
     rs->sealed = true;
     return true;

@@ -13,6 +13,10 @@ typedef struct {
     uint32_t id;
 } NfNode;
 
+typedef struct {
+    NfNode by, named;
+} NfNaming;
+
 struct NfRuleset {
     uint32_t refs;
     NfDialect dialect;
@@ -26,6 +30,7 @@ struct NfRuleset {
     NfIds chains, sets;
     VEC(uint32_t) base_ids; /* Base chains, of both base and overlay. */
     VEC(NfNode) touched;    /* Since the last seal: what the next must check. */
+    VEC(NfNaming) namings;  /* Since the last seal, not of overlays: what was not named by that node before. */
     GHashTable *named;      /* Since the last seal: how much more often is each named?  By seal's key; or NULL. */
     /* Made by seal: base chains of a hook are hooked[first_hooked[hook]] up to the next hook's first. */
     uint8_t first_hooked[NF_N_HOOKS + 1];

@@ -105,6 +105,7 @@ nf_ruleset_count_names(NfRuleset *rs, NfNode node, const void *was, const void *
                 x = nf_named_next(&before);
             } else if (y < x) {
                 count_name(rs, k, y, 1);
+                vec_push(&rs->namings, (NfNaming){node, {k, y}});
                 y = nf_named_next(&after);
             } else {
                 x = nf_named_next(&before);
@@ -214,9 +215,13 @@ seal_generation(Seal *seal)
     NfRuleset *rs = seal->rs;
     bool grown = false;
 
-    for (size_t i = 0; i < rs->touched.len; i++) {
+    for (size_t i = 0; i < rs->touched.len; i++)
         vec_push(&seal->nodes, rs->touched.data[i]);
-        if (!check_names_exist(seal, rs->touched.data[i]))
+    /* What was named before was there: check_not_named() sees it go. */
+    for (size_t i = 0; i < rs->namings.len; i++) {
+        NfNode named = rs->namings.data[i].named;
+
+        if (!nf_ids_get(node_ids(rs, named), named.id) && !check_names_exist(seal, rs->namings.data[i].by))
             return false;
     }
     apply_counts(rs);
