@@ -60,7 +60,6 @@ struct EventQueue {
     Level levels[N_LEVELS];
 };
 
-static void slot_push(EventQueue *queue, const Event *event, Key key);
 static Slot slot_take(EventQueue *queue, uint32_t level, uint32_t slot);
 static void open_first_slot(EventQueue *queue);
 static void front_insert(EventQueue *queue, const Event *event, Key key);
@@ -88,6 +87,33 @@ key_level(Key a, Key b)
 
     return high ? N_LEVELS / 2 + (63 - (uint32_t)__builtin_clzll(high)) / DIGIT_BITS
                 : (63 - (uint32_t)__builtin_clzll(low)) / DIGIT_BITS;
+}
+
+static inline Slot *
+slot_use(EventQueue *queue, uint32_t level, uint32_t slot)
+{
+    queue->used |= UINT32_C(1) << level;
+    queue->levels[level].used[slot / 64] |= UINT64_C(1) << slot % 64;
+    return &queue->levels[level].slots[slot];
+}
+
+static inline void
+slot_push(EventQueue *queue, const Event *event, Key key)
+{
+    uint32_t level = key_level(key, queue->edge);
+    Slot *slot = slot_use(queue, level, key_digit(key, level));
+    Chunk *last = slot->last;
+
+    if (!last || last->len == CHUNK_EVENTS) {
+        Chunk *chunk = pool_alloc(&queue->chunks);
+        chunk->len = 0;
+        chunk->next = last ? last->next : chunk;
+        if (last)
+            last->next = chunk;
+        slot->last = last = chunk;
+    }
+    last->events[last->len++] = *event;
+    slot->len++;
 }
 
 EventQueue *
@@ -134,9 +160,20 @@ event_queue_peek(EventQueue *queue)
 bool
 event_queue_pop(EventQueue *queue, Event *ret_event)
 {
-    const Event *first = event_queue_peek(queue);
+    return event_queue_pop_due(queue, SIMTIME_NEVER, ret_event);
+}
 
-    if (!first)
+bool
+event_queue_pop_due(EventQueue *queue, SimTime until, Event *ret_event)
+{
+    const Event *first;
+
+    if (queue->len == 0)
+        return false;
+    while (queue->head == queue->tail)
+        open_first_slot(queue);
+    first = &queue->front[queue->head];
+    if (first->at > until)
         return false;
     *ret_event = *first;
     queue->head++;
@@ -177,33 +214,6 @@ event_queue_filter(EventQueue *queue, bool (*keep)(const Event *event, void *use
 }
 
 /* --- Slots ------------------------------------------------------------------------------------------------------- */
-
-static inline Slot *
-slot_use(EventQueue *queue, uint32_t level, uint32_t slot)
-{
-    queue->used |= UINT32_C(1) << level;
-    queue->levels[level].used[slot / 64] |= UINT64_C(1) << slot % 64;
-    return &queue->levels[level].slots[slot];
-}
-
-static void
-slot_push(EventQueue *queue, const Event *event, Key key)
-{
-    uint32_t level = key_level(key, queue->edge);
-    Slot *slot = slot_use(queue, level, key_digit(key, level));
-    Chunk *last = slot->last;
-
-    if (!last || last->len == CHUNK_EVENTS) {
-        Chunk *chunk = pool_alloc(&queue->chunks);
-        chunk->len = 0;
-        chunk->next = last ? last->next : chunk;
-        if (last)
-            last->next = chunk;
-        slot->last = last = chunk;
-    }
-    last->events[last->len++] = *event;
-    slot->len++;
-}
 
 /* Empties a slot; the caller has its chunks. */
 static Slot

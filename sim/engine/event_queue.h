@@ -27,6 +27,8 @@ void event_queue_push(EventQueue *queue, const Event *event);
 const Event *event_queue_peek(EventQueue *queue);
 /* Removes the first event into 'ret_event'; false when empty. */
 bool event_queue_pop(EventQueue *queue, Event *ret_event);
+/* The same, false too if the first event is later than 'until'. */
+bool event_queue_pop_due(EventQueue *queue, SimTime until, Event *ret_event);
 /* The event that comes 'n' events behind the first one as things stand, or NULL if there is none soon; valid until the
  * next call. */
 const Event *event_queue_ahead(EventQueue *queue, size_t n);

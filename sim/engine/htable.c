@@ -13,7 +13,6 @@ enum { HASH_FREE, HASH_TOMB, HASH_MIN };
 
 #define MIN_LOG2_CAP 3
 
-static size_t find_slot(const HTable *table, const void *key, uint32_t hash);
 static void rehash(HTable *table, uint32_t log2_cap);
 
 static inline size_t
@@ -34,11 +33,77 @@ entry_at(const HTable *table, size_t slot)
     return table->data + slot * table->stride;
 }
 
+static inline uint64_t
+mix(uint64_t h, uint64_t word)
+{
+    unsigned __int128 product = (unsigned __int128)(h ^ word) * UINT64_C(0xa0761d6478bd642f);
+
+    return (uint64_t)product ^ (uint64_t)(product >> 64);
+}
+
+static inline uint32_t
+hash_bytes(const uint8_t *p, size_t size)
+{
+    uint64_t h = UINT64_C(0x9e3779b97f4a7c15) ^ size;
+    uint64_t word;
+
+    for (; size >= 8; p += 8, size -= 8) {
+        memcpy(&word, p, 8);
+        h = mix(h, word);
+    }
+    if (size > 0) {
+        word = 0;
+        memcpy(&word, p, size);
+        h = mix(h, word);
+    }
+    h = (h ^ (h >> 32)) * UINT64_C(0xe7037ed1a0b428db);
+    return (uint32_t)(h >> 32);
+}
+
+/* With a size that the compiler knows, the usual ones take no loop; so in keys_equal(). */
+static inline uint32_t
+hash_key(const void *key, size_t size)
+{
+    switch (size) {
+    case 4:
+        return hash_bytes(key, 4);
+    case 8:
+        return hash_bytes(key, 8);
+    case 16:
+        return hash_bytes(key, 16);
+    case 24:
+        return hash_bytes(key, 24);
+    case 40:
+        return hash_bytes(key, 40);
+    default:
+        return hash_bytes(key, size);
+    }
+}
+
+static inline bool
+keys_equal(const void *a, const void *b, size_t size)
+{
+    switch (size) {
+    case 4:
+        return memcmp(a, b, 4) == 0;
+    case 8:
+        return memcmp(a, b, 8) == 0;
+    case 16:
+        return memcmp(a, b, 16) == 0;
+    case 24:
+        return memcmp(a, b, 24) == 0;
+    case 40:
+        return memcmp(a, b, 40) == 0;
+    default:
+        return memcmp(a, b, size) == 0;
+    }
+}
+
 /* The stored form of a hash: never one of the two marks. */
 static inline uint32_t
 key_hash(const HTable *table, const void *key)
 {
-    uint32_t hash = htable_hash(key, table->key_size);
+    uint32_t hash = hash_key(key, table->key_size);
 
     return hash < HASH_MIN ? hash + HASH_MIN : hash;
 }
@@ -47,6 +112,19 @@ static inline size_t
 home_slot(const HTable *table, uint32_t hash)
 {
     return hash & (((size_t)1 << table->log2_cap) - 1);
+}
+
+static inline size_t
+find_slot(const HTable *table, const void *key, uint32_t hash)
+{
+    size_t mask = capacity(table) - 1;
+
+    for (size_t slot = home_slot(table, hash);; slot = (slot + 1) & mask) {
+        if (table->hashes[slot] == hash && keys_equal(entry_at(table, slot), key, table->key_size))
+            return slot;
+        if (table->hashes[slot] == HASH_FREE)
+            return SIZE_MAX;
+    }
 }
 
 void
@@ -156,71 +234,10 @@ htable_bytes(const HTable *table)
     return capacity(table) * (table->stride + sizeof *table->hashes);
 }
 
-static inline uint64_t
-mix(uint64_t h, uint64_t word)
-{
-    unsigned __int128 product = (unsigned __int128)(h ^ word) * UINT64_C(0xa0761d6478bd642f);
-
-    return (uint64_t)product ^ (uint64_t)(product >> 64);
-}
-
-static inline uint32_t
-hash_bytes(const uint8_t *p, size_t size)
-{
-    uint64_t h = UINT64_C(0x9e3779b97f4a7c15) ^ size;
-    uint64_t word;
-
-    for (; size >= 8; p += 8, size -= 8) {
-        memcpy(&word, p, 8);
-        h = mix(h, word);
-    }
-    if (size > 0) {
-        word = 0;
-        memcpy(&word, p, size);
-        h = mix(h, word);
-    }
-    h = (h ^ (h >> 32)) * UINT64_C(0xe7037ed1a0b428db);
-    return (uint32_t)(h >> 32);
-}
-
-/* With a size that the compiler knows, the usual ones take no loop. */
 uint32_t
 htable_hash(const void *key, size_t size)
 {
-    switch (size) {
-    case 8:
-        return hash_bytes(key, 8);
-    case 16:
-        return hash_bytes(key, 16);
-    default:
-        return hash_bytes(key, size);
-    }
-}
-
-static inline bool
-key_is_at(const HTable *table, size_t slot, const void *key)
-{
-    switch (table->key_size) {
-    case 8:
-        return memcmp(entry_at(table, slot), key, 8) == 0;
-    case 16:
-        return memcmp(entry_at(table, slot), key, 16) == 0;
-    default:
-        return memcmp(entry_at(table, slot), key, table->key_size) == 0;
-    }
-}
-
-static size_t
-find_slot(const HTable *table, const void *key, uint32_t hash)
-{
-    size_t mask = capacity(table) - 1;
-
-    for (size_t slot = home_slot(table, hash);; slot = (slot + 1) & mask) {
-        if (table->hashes[slot] == hash && key_is_at(table, slot, key))
-            return slot;
-        if (table->hashes[slot] == HASH_FREE)
-            return SIZE_MAX;
-    }
+    return hash_key(key, size);
 }
 
 static void

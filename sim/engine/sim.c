@@ -73,12 +73,6 @@ sim_entity_free(Sim *sim, SimEntity entity)
     (void)removed;
 }
 
-uint64_t
-sim_reserve_order(SimEntity *entity, EventPhase phase)
-{
-    return (uint64_t)phase << 62 | (uint64_t)entity->id << 32 | entity->seq++;
-}
-
 void
 sim_schedule(Sim *sim, SimTime at, SimEntity *entity, const EventType *type, uint64_t arg)
 {
@@ -117,8 +111,6 @@ prepare_next(Sim *sim, uint64_t owner)
     uint64_t hash = owner * UINT64_C(0x9e3779b97f4a7c15);
     uint16_t *noted = &sim->busy[hash >> (64 - SIM_BUSY_BITS)], mark = (uint16_t)(hash >> 24);
 
-    if (sim->entities->ids.len < LARGE_WORLD)
-        return;
     sim->cold_part += ((*noted == mark ? 0 : 65536) - sim->cold_part) / 64;
     *noted = mark;
     if (sim->cold_part < COLD_PART_MIN)
@@ -135,20 +127,22 @@ prepare_next(Sim *sim, uint64_t owner)
 bool
 sim_step(Sim *sim, SimTime until)
 {
-    const Event *first = event_queue_peek(sim->queue);
     Event event;
 
-    if (sim->stopped || !first || first->at > until)
+    if (sim->stopped)
         return false;
     if (sim->event_limit && sim->n_events >= sim->event_limit) {
-        sim->stopped = true;
+        const Event *first = event_queue_peek(sim->queue);
+        sim->stopped = first && first->at <= until;
         return false;
     }
-    event_queue_pop(sim->queue, &event);
+    if (!event_queue_pop_due(sim->queue, until, &event))
+        return false;
     assert(event.at >= sim->now);
     sim->now = event.at;
     sim->n_events++;
-    prepare_next(sim, event.arg);
+    if (sim->entities->ids.len >= LARGE_WORLD)
+        prepare_next(sim, event.arg);
     event.type->fire(sim, event.arg);
     return true;
 }

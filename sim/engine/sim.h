@@ -69,7 +69,11 @@ void sim_entity_free(Sim *sim, SimEntity entity);
 
 /* Takes the next order value of 'entity' for an event of 'phase': lanes and timers reserve it when the packet is sent
  * or the timer armed, and use it when they enter the queue later. */
-uint64_t sim_reserve_order(SimEntity *entity, EventPhase phase);
+static inline uint64_t
+sim_reserve_order(SimEntity *entity, EventPhase phase)
+{
+    return (uint64_t)phase << 62 | (uint64_t)entity->id << 32 | entity->seq++;
+}
 
 void sim_schedule(Sim *sim, SimTime at, SimEntity *entity, const EventType *type, uint64_t arg);
 void sim_schedule_reserved(Sim *sim, SimTime at, uint64_t order, const EventType *type, uint64_t arg);

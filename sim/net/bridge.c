@@ -334,7 +334,7 @@ pass_up(NetDev *bridge, Packet *pkt)
     if (!mac_is_group(pkt->eth_dst))
         pkt->eth_dst = bridge->mac;
     bridge->stats.rx_packets++;
-    bridge->stats.rx_bytes += packet_eth_size(pkt);
+    bridge->stats.rx_bytes += packet_sent_eth_size(pkt);
     netdev_trace(bridge, TRACE_DEV_IN, pkt);
     ip_receive(bridge, pkt);
 }
@@ -348,7 +348,7 @@ forward(NetDev *bridge, NetDev *from, NetDev *to, Packet *pkt)
         netdev_drop(bridge, pkt, DROP_BRIDGE_HAIRPIN);
         return;
     }
-    if (packet_ip_size(pkt) > to->mtu) {
+    if (packet_sent_ip_size(pkt) > to->mtu) {
         netdev_drop(to, pkt, DROP_MTU);
         return;
     }

@@ -73,12 +73,26 @@ _Static_assert(sizeof(Host) <= 512, "100,000 pods have one");
 
 /* --- netdev.c --- */
 void netdev_free(NetDev *dev);
-SimEntity *netdev_entity(NetDev *dev);
+void netdev_make_entity(NetDev *dev);
+static inline SimEntity *
+netdev_entity(NetDev *dev)
+{
+    if (__builtin_expect(dev->lane.entity.id == 0, 0))
+        netdev_make_entity(dev);
+    return &dev->lane.entity;
+}
 /* The frame sent from 'sender' reaches the far end. */
 void netdev_arrive(NetDev *sender, Packet *pkt);
 /* Ends a packet on account of a device. */
 void netdev_drop(NetDev *dev, Packet *pkt, DropReason reason);
-void netdev_trace(NetDev *dev, TraceKind kind, const Packet *pkt);
+/* The frame passes 'dev', as 'kind'. */
+void netdev_trace_frame(NetDev *dev, TraceKind kind, const Packet *pkt);
+static inline void
+netdev_trace(NetDev *dev, TraceKind kind, const Packet *pkt)
+{
+    if (__builtin_expect(dev->host->sim->trace_mask & (TRACE_BIT(kind) | TRACE_NIC_FRAMES), 0))
+        netdev_trace_frame(dev, kind, pkt);
+}
 bool netdev_has_addr(const NetDev *dev, IpAddr addr);
 
 /* --- host_prepare.c --- */
@@ -160,7 +174,12 @@ void ip_trace_route(Host *host, const Packet *pkt, const IpRoute *route);
 /* --- ip_input.c --- */
 void ip_local_deliver(Host *host, Packet *pkt);
 /* Walks a hook; true to go on.  Else the packet was answered if the rule says so, traced and freed. */
-bool ip_hook(Host *host, NfHook hook, Packet *pkt);
+bool ip_hook_walk(Host *host, NfHook hook, Packet *pkt);
+static inline bool
+ip_hook(Host *host, NfHook hook, Packet *pkt)
+{
+    return !host->nf || ip_hook_walk(host, hook, pkt);
+}
 /* Ends a packet that a hook did not accept. */
 void ip_hook_finish(Host *host, NfHook hook, Packet *pkt, const NfResult *result);
 

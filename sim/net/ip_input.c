@@ -13,7 +13,7 @@ static void route_and_go(Host *host, NetDev *dev, Packet *pkt);
 static void no_route(Host *host, Packet *pkt, const IpRoute *route);
 static bool forwarder_takes(Host *host, Packet *pkt);
 static void forward(Host *host, Packet *pkt, const IpRoute *route);
-static bool fits(const Packet *pkt, uint32_t mtu);
+static bool fits(Packet *pkt, uint32_t mtu);
 
 void
 ip_receive(NetDev *dev, Packet *pkt)
@@ -70,10 +70,8 @@ ip_local_deliver(Host *host, Packet *pkt)
 }
 
 bool
-ip_hook(Host *host, NfHook hook, Packet *pkt)
+ip_hook_walk(Host *host, NfHook hook, Packet *pkt)
 {
-    if (!host->nf)
-        return true;
     NfResult result = nf_stack_hook(host->nf, hook, pkt);
     if (__builtin_expect(result.verdict == NF_ACCEPT, 1))
         return true;
@@ -188,9 +186,9 @@ forwarder_takes(Host *host, Packet *pkt)
 
 /* IPv4 without DF would be cut into fragments; they travel as one packet here. */
 static bool
-fits(const Packet *pkt, uint32_t mtu)
+fits(Packet *pkt, uint32_t mtu)
 {
-    if (packet_ip_size(pkt) <= mtu)
+    if (packet_sent_ip_size(pkt) <= mtu)
         return true;
     return packet_family(pkt) == FAMILY_IPV4 && !pkt->dont_fragment;
 }

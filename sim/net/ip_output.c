@@ -54,7 +54,7 @@ send(Host *host, Packet *pkt, bool any_source)
     ip_trace_route(host, pkt, &route);
     if (route.kind == TRACE_ROUTE_NONE)
         return fail(host, pkt, &route);
-    if ((pkt->dont_fragment || !ipaddr_is_v4(&pkt->dst)) && packet_ip_size(pkt) > route.dev->mtu) {
+    if ((pkt->dont_fragment || !ipaddr_is_v4(&pkt->dst)) && packet_sent_ip_size(pkt) > route.dev->mtu) {
         host_drop(host, pkt, DROP_MTU);
         return IP_EMSGSIZE;
     }

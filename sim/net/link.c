@@ -17,11 +17,10 @@ static bool lane_loses(NetDev *dev);
 static bool lane_has_room(const LinkLane *lane, SimTime now, uint32_t bytes);
 
 void
-link_send(NetDev *dev, Packet *pkt)
+link_send(NetDev *dev, Packet *pkt, uint32_t bytes)
 {
     LinkLane *lane = &dev->lane;
     Sim *sim = dev->host->sim;
-    uint32_t bytes = packet_eth_size(pkt);
 
     if (!lane_has_room(lane, sim->now, bytes)) {
         netdev_drop(dev, pkt, DROP_LINK_QUEUE);

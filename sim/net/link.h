@@ -29,8 +29,9 @@ typedef struct {
     Rng *loss; /* Made at the first draw. */
 } LinkLane;
 
-/* Sends 'pkt' from 'dev' over its lane, taking it; drops it when the queue is full or the draw says lost. */
-void link_send(NetDev *dev, Packet *pkt);
+/* Sends 'pkt', of so many bytes, from 'dev' over its lane, taking it; drops it when the queue is full or the draw says
+ * lost. */
+void link_send(NetDev *dev, Packet *pkt, uint32_t bytes);
 /* Ends all packets in flight (the cable is pulled) without a record; frees the ring. */
 void link_clear(NetDev *dev);
 /* The time that 'bytes' occupy a lane. */

@@ -260,20 +260,21 @@ void
 netdev_transmit(NetDev *dev, Packet *pkt)
 {
     Host *host = dev->host;
+    uint32_t bytes = packet_sent_eth_size(pkt);
 
     if (!dev->up || host->down) {
         netdev_drop(dev, pkt, DROP_LINK_DOWN);
         return;
     }
     dev->stats.tx_packets++;
-    dev->stats.tx_bytes += packet_eth_size(pkt);
+    dev->stats.tx_bytes += bytes;
     netdev_trace(dev, TRACE_DEV_OUT, pkt);
     switch ((NetDevKind)dev->kind) {
     case DEV_LOOPBACK:
     case DEV_ETHER:
     case DEV_VETH:
         if (dev->peer)
-            link_send(dev, pkt);
+            link_send(dev, pkt, bytes);
         else
             netdev_drop(dev, pkt, DROP_LINK_DOWN);
         break;
@@ -312,7 +313,7 @@ netdev_arrive(NetDev *sender, Packet *pkt)
         packet_enter_host(dev->host->sim, pkt);
     }
     dev->stats.rx_packets++;
-    dev->stats.rx_bytes += packet_eth_size(pkt);
+    dev->stats.rx_bytes += packet_sent_eth_size(pkt);
     netdev_trace(dev, TRACE_DEV_IN, pkt);
     if (dev->master)
         bridge_port_receive(dev, pkt);
@@ -328,24 +329,21 @@ netdev_drop(NetDev *dev, Packet *pkt, DropReason reason)
 }
 
 void
-netdev_trace(NetDev *dev, TraceKind kind, const Packet *pkt)
+netdev_trace_frame(NetDev *dev, TraceKind kind, const Packet *pkt)
 {
     uint32_t bits = TRACE_BIT(kind) | (dev->kind == DEV_ETHER ? TRACE_NIC_FRAMES : 0);
-
-    if (!(dev->host->sim->trace_mask & bits))
-        return;
     TraceRecord record = {.kind = kind, .host = dev->host, .dev = dev, .pkt = pkt};
-    trace_emit_part(dev->host->sim, &record, bits);
+
+    if (dev->host->sim->trace_mask & bits)
+        trace_emit_part(dev->host->sim, &record, bits);
 }
 
-SimEntity *
-netdev_entity(NetDev *dev)
+void
+netdev_make_entity(NetDev *dev)
 {
-    if (dev->lane.entity.id == 0) {
-        g_autofree char *name = g_strconcat("link/", dev->label, NULL);
-        dev->lane.entity = sim_entity(dev->host->sim, name);
-    }
-    return &dev->lane.entity;
+    g_autofree char *name = g_strconcat("link/", dev->label, NULL);
+
+    dev->lane.entity = sim_entity(dev->host->sim, name);
 }
 
 bool

@@ -155,7 +155,8 @@ set_mss(NfWalk *walk, const NfExpr *expr, NfResult *ret_result)
         tcp->mss = (uint16_t)MIN(tcp->mss, mss);
     } else if (!nft && walk->pkt->payload.len == 0 && packet_l4_header_size(walk->pkt) < MOST_OPTIONS) {
         tcp->mss = (uint16_t)MIN(mss, v4 ? LEAST4 : LEAST6);
-        walk->ip_size = packet_ip_size(walk->pkt);
+        walk->pkt->meta.ip_size = 0;
+        walk->ip_size = packet_sent_ip_size(walk->pkt);
     }
     return STEP_ON;
 }

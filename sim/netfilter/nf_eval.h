@@ -36,7 +36,7 @@ typedef struct {
     const NfExpr *exprs;
     const uint32_t *next;
     uint32_t first, end;
-    uint32_t index; /* Of the rule in the chain. */
+    uint32_t index;   /* Of the rule in the chain. */
     NfBlock *block;   /* Of 'chain'; NULL until needed. */
     NfBlock *counted; /* The block looked up last. */
     uint32_t draw, draw_n, set_elem;

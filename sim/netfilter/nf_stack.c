@@ -174,7 +174,7 @@ walk_begin(const NfStack *nf, NfWalk *walk, NfHook hook, Packet *pkt)
     walk->ct = nf->ct;
     walk->pkt = pkt;
     walk->host_hash = nf->host_hash;
-    walk->ip_size = packet_ip_size(pkt);
+    walk->ip_size = packet_sent_ip_size(pkt);
     walk->unknown_hits = 0;
     walk->zone = (CtZone){0};
     walk->zoned = false;

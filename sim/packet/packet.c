@@ -154,6 +154,7 @@ packet_copy(Sim *sim, const Packet *pkt)
     copy->meta.ct = NULL;
     copy->meta.ctinfo = CTINFO_NONE;
     copy->meta.ct_reply = 0;
+    copy->meta.ip_size = 0;
     if (copy->payload.buf)
         payload_buf_ref(copy->payload.buf);
     if (pkt->inner)
@@ -228,14 +229,7 @@ packet_set_quote(Packet *icmp, const Packet *offender)
 }
 
 void
-packet_enter_host(Sim *sim, Packet *pkt)
-{
-    release_conn(sim, pkt);
-    pkt->meta = (PacketMeta){0};
-}
-
-void
-packet_leave_host(Sim *sim, Packet *pkt)
+packet_release_conn(Sim *sim, Packet *pkt)
 {
     release_conn(sim, pkt);
     pkt->meta.ct = NULL;

@@ -143,14 +143,15 @@ typedef enum { LOCAL_NOT, LOCAL_OF_SOCKET, LOCAL_BARE } LocalOut;
 
 typedef struct {
     uint32_t mark;
-    uint32_t l2_hops;       /* Loop guard inside one host. */
+    uint32_t ip_size;       /* packet_ip_size(); 0: nobody asked yet.  Of the packet: hosts hand it on. */
     const NetDev *in, *out; /* Interfaces of this host. */
     const NetDev *phys_in;  /* Bridge port it came through if br_netfilter saw it (kept when it is routed), or NULL. */
     Conn *ct;               /* Holds a reference (conntrack.h), or NULL. */
     uint8_t ctinfo;         /* CtInfo. */
     uint8_t ct_reply;       /* Direction: 1 for the reply. */
-    uint8_t nf_bridge;      /* Passed PREROUTING at the bridge (br_netfilter). */
-    uint8_t local_out;      /* LocalOut. */
+    uint8_t nf_bridge : 4;  /* Passed PREROUTING at the bridge (br_netfilter). */
+    uint8_t local_out : 4;  /* LocalOut. */
+    uint8_t l2_hops;        /* Loop guard inside one host. */
     uint32_t phys_out;      /* Index of the bridge port that it is bridged to; 0: none. */
     struct Socket *owner;   /* Local sender, or NULL: told of EPERM and local errors. */
 } PacketMeta;
@@ -226,11 +227,23 @@ void packet_set_payload(Packet *pkt, PayloadBuf *buf, uint32_t offset, uint32_t 
  * written out (the one place where the packet path allocates). */
 void packet_set_quote(Packet *icmp, const Packet *offender);
 
-/* Resets 'meta' as a new host receives the packet; drops the conntrack reference. */
-void packet_enter_host(Sim *sim, Packet *pkt);
+void packet_release_conn(Sim *sim, Packet *pkt); /* Accepts one without. */
 
 /* Lets go of what the host that sends it away keeps for it (nf_reset_ct()). */
-void packet_leave_host(Sim *sim, Packet *pkt);
+static inline void
+packet_leave_host(Sim *sim, Packet *pkt)
+{
+    if (pkt->meta.ct)
+        packet_release_conn(sim, pkt);
+}
+
+/* Resets 'meta' as a new host receives the packet; drops the conntrack reference. */
+static inline void
+packet_enter_host(Sim *sim, Packet *pkt)
+{
+    packet_leave_host(sim, pkt);
+    pkt->meta = (PacketMeta){.ip_size = pkt->meta.ip_size};
+}
 
 /* Sizes in bytes on the wire. */
 #define VXLAN_PORT        4789 /* A UDP packet to it with 'inner' is VXLAN. */
@@ -251,11 +264,16 @@ packet_ip_header_size(const IpAddr *src)
 static inline uint32_t
 packet_tcp_header_size(const TcpHeader *tcp)
 {
-    uint32_t size = 20 + (tcp->mss ? 4 : 0) + (tcp->wscale ? 4 : 0);
+    uint32_t size = tcp->has_ts ? 20 + 12 : 20;
 
+    /* Most segments have no others. */
+    if (__builtin_expect((tcp->mss | tcp->wscale | tcp->sack_permitted | tcp->n_sacks) == 0, 1))
+        return size;
     if (tcp->n_sacks)
         size += 4 + 8 * (uint32_t)tcp->n_sacks;
-    return size + (tcp->has_ts ? 12 : tcp->sack_permitted ? 4 : 0);
+    if (tcp->sack_permitted && !tcp->has_ts)
+        size += 4;
+    return size + (tcp->mss ? 4 : 0) + (tcp->wscale ? 4 : 0);
 }
 
 /* IP header and all behind it: what the MTU limits, what counters count. */
@@ -275,6 +293,21 @@ static inline uint32_t
 packet_eth_size(const Packet *pkt)
 {
     return ETH_HEADER_SIZE + (pkt->eth == ETH_ARP ? ARP_SIZE : packet_ip_size(pkt));
+}
+
+/* The same two for a packet under way, which keeps its size: whoever changes that sets meta.ip_size to 0. */
+static inline uint32_t
+packet_sent_ip_size(Packet *pkt)
+{
+    if (__builtin_expect(pkt->meta.ip_size == 0, 0))
+        pkt->meta.ip_size = packet_ip_size(pkt);
+    return pkt->meta.ip_size;
+}
+
+static inline uint32_t
+packet_sent_eth_size(Packet *pkt)
+{
+    return ETH_HEADER_SIZE + (__builtin_expect(pkt->eth == ETH_ARP, 0) ? ARP_SIZE : packet_sent_ip_size(pkt));
 }
 
 uint32_t packet_quote_l4_size(const QuotedPacket *quote); /* Transport header that a quote holds. */
