@@ -292,7 +292,7 @@ n_origins(const ServiceEntry *entry)
 
     for (uint32_t i = 0; i < service_entry_n_ports(entry); i++)
         n += origin_numbers(&ports[i]);
-    return n & INT32_MAX;
+    return n & (INT32_MAX >> 1);
 }
 
 /* What shared parts are to be made of: of Services that they see unchanged, what they were made of before. */
@@ -312,7 +312,8 @@ note_shared(Base *base, const SharedServices *was, uint32_t *ret_kept)
                 now.parts = service->parts;
         } else {
             const ServiceNames *names = service_parts_names(service->parts);
-            now = (SharedService){service->parts, names->origin, n_origins(names->entry), names->ends_block};
+            now = (SharedService){service->parts, names->origin, n_origins(names->entry), names->ends_block,
+                                  service_parts_serve(service->parts)};
         }
         vec_push(&base->shared, now);
         service->shared = (uint32_t)i;

@@ -158,7 +158,9 @@ typedef struct {
 /* A Service as shared parts see it. */
 typedef struct {
     const struct ServiceParts *parts; /* Held by blocks, or those of now. */
-    uint32_t origin, n_origins : 31, ends_block : 1; /* Numbers of all its ports: see origin.h. */
+    uint32_t origin, n_origins : 30; /* Numbers of all its ports: see origin.h. */
+    uint32_t ends_block : 1;
+    uint32_t serves : 1; /* All ports have internal and external endpoints. */
 } SharedService;
 
 /* Shared sets as they were: elements of a Service that they still say of it are taken over. */

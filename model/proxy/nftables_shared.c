@@ -201,7 +201,7 @@ skip_service(const NfElem *elems, size_t n, size_t at, const SharedService *serv
 static void
 put_rows(const ProxyView *view, const SharedSet *set, const SharedService *service, Elems *elems)
 {
-    if (set->refusals && service_parts_serve(service->parts))
+    if (set->refusals && service->serves)
         return;
     for (RowCursor at = row_cursor(service->parts); row_cursor_next(&at);) {
         set->row(view, &at.row, elems);
@@ -254,6 +254,16 @@ write_rows(const ProxyView *view, const SharedSet *set, const SharedService *ser
     return differ;
 }
 
+/* No Service had to leave an element to another. */
+static bool
+each_has_one(const NfSet *set, size_t n_services)
+{
+    size_t n;
+
+    nf_set_elems(set, &n);
+    return n == n_services;
+}
+
 static bool
 make_set(const ProxyView *view, const SharedSet *set, const SharedService *services, size_t n_services,
          unsigned part_mask, const SharedBefore *before, Parts *parts, GError **error)
@@ -264,12 +274,14 @@ make_set(const ProxyView *view, const SharedSet *set, const SharedService *servi
                       .n_fields = set->n_fields,
                       .comment = nf_text_id(view->names, set->comment),
                       .ipset_type = NF_NO_ID};
-    const NfSet *old = before && set->row && !set->repeated ? nf_ruleset_set(before->rules, spec.id) : NULL;
+    const NfSet *old = before && set->row ? nf_ruleset_set(before->rules, spec.id) : NULL;
     Elems elems = {0};
     NfSet *made;
 
     if (part_mask != PART_ALL && !(set->depends & part_mask))
         return true;
+    if (old && set->repeated && !(set->once && each_has_one(old, before->n)))
+        old = NULL;
     if (old && !write_rows(view, set, services, n_services, before, old, &elems)) {
         vec_clear(&elems);
         return true;

@@ -64,6 +64,8 @@ shared_sets(ProxyCompiler *c, const Base *base, const ProxyView *view, const Ove
         services[i].parts = base->services.data[i].parts;
     for (size_t i = 0; i < overlay->own.len; i++)
         services[overlay->own.data[i].place].parts = overlay->own.data[i].parts;
+    for (size_t i = 0; i < n; i++)
+        services[i].serves = service_parts_serve(services[i].parts);
     return c->ops->shared_sets(view, services, n, part_mask, NULL, parts, error);
 }
 
