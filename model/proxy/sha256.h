@@ -10,5 +10,7 @@
 #include <stdint.h>
 
 void sha256(const void *data, size_t size, uint8_t ret_digest[static 32]);
+/* The same without instructions that not every processor has. */
+void sha256_portable(const void *data, size_t size, uint8_t ret_digest[static 32]);
 
 #endif
