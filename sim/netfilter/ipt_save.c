@@ -11,22 +11,24 @@
 #include "sim/netfilter/nf_chain.h"
 #include "sim/netfilter/nf_text.h"
 
-/* What chains are sorted by: built-in ones first, by hook, then by name.  Of a name the first bytes lie in the key, so
- * that few comparisons touch the text. */
+/* What chains are sorted by: built-in ones first, by hook, then by name. */
 typedef struct {
-    uint64_t head[3];
+    uint8_t head[16]; /* The name's first bytes, so that few comparisons touch the text; of a built-in one 0, hook. */
     IptChain chain;
 } ChainKey;
 
 static ChainKey chain_key(const NfRuleset *rs, uint32_t id);
+static void sort_keys(ChainKey *keys, ChainKey *spare, size_t n, size_t n_equal);
 static int compare_keys(const void *a, const void *b);
 static void print_chain_line(GString *out, const NfRuleset *rs, const NfState *state, const IptChain *chain);
 static const char *policy_name(NfVerdict policy);
+static void print_rule(const IptPrinter *p, const char *chain_name, size_t chain_name_len, uint32_t index);
 static void print_rules(GString *out, const NfRuleset *rs, const NfState *state, uint32_t id);
 static void print_rules_by_id(GString *out, const NfRuleset *rs, const NfState *state, const char *table,
                               const IptChain *chains, size_t n);
 
 #define PRINT_BY_ID_MIN 1000
+#define SORT_FEW        16 /* Keys that are compared, not counted. */
 
 void
 nf_print_iptables_save(GString *out, const NfRuleset *rs)
@@ -60,6 +62,9 @@ static void
 print_rules(GString *out, const NfRuleset *rs, const NfState *state, uint32_t id)
 {
     NfChain *chain = nf_ruleset_take_chain(rs, id);
+    IptPrinter p = {out, rs, nf_ruleset_names(rs), chain, IPT_SAVE};
+    const char *name = nf_chain_name(p.names, id);
+    size_t name_len = strlen(name);
 
     for (uint32_t r = 0; r < nf_chain_n_rules(chain); r++) {
         if (state) {
@@ -67,8 +72,8 @@ print_rules(GString *out, const NfRuleset *rs, const NfState *state, uint32_t id
             g_string_append_printf(out, "[%" G_GUINT64_FORMAT ":%" G_GUINT64_FORMAT "] ", counter.packets,
                                    counter.bytes);
         }
-        nf_print_iptables_rule(out, rs, chain, r);
-        g_string_append_c(out, '\n');
+        print_rule(&p, name, name_len, r);
+        TEXT_LIT(out, "\n");
     }
     nf_chain_unref(chain);
 }
@@ -102,21 +107,29 @@ void
 nf_print_iptables_rule(GString *out, const NfRuleset *rs, const NfChain *chain, uint32_t index)
 {
     IptPrinter p = {out, rs, nf_ruleset_names(rs), chain, IPT_SAVE};
-    const NfRule *rule = nf_chain_rule(chain, index);
-    const NfExpr *exprs = nf_chain_exprs(chain, index);
+    const char *name = nf_chain_name(p.names, nf_chain_spec(chain)->id);
 
-    TEXT_LIT(out, "-A ");
-    text_str(out, nf_chain_name(p.names, nf_chain_spec(chain)->id));
+    print_rule(&p, name, strlen(name), index);
+}
+
+static void
+print_rule(const IptPrinter *p, const char *chain_name, size_t chain_name_len, uint32_t index)
+{
+    const NfRule *rule = nf_chain_rule(p->chain, index);
+    const NfExpr *exprs = nf_chain_exprs(p->chain, index);
+
+    TEXT_LIT(p->out, "-A ");
+    text_append(p->out, chain_name, chain_name_len);
     for (uint32_t i = 0; i < rule->n; i++) {
         switch (ipt_part(&exprs[i])) {
         case IPT_PART_IP:
-            ipt_print_ip(&p, &exprs[i]);
+            ipt_print_ip(p, &exprs[i]);
             break;
         case IPT_PART_MATCH:
-            ipt_print_match(&p, &exprs[i]);
+            ipt_print_match(p, &exprs[i]);
             break;
         case IPT_PART_TARGET:
-            ipt_print_target(&p, &exprs[i]);
+            ipt_print_target(p, &exprs[i]);
             break;
         }
     }
@@ -137,13 +150,13 @@ ipt_table_chains(const NfRuleset *rs, const char *table, size_t *ret_n)
     const NfNames *names = nf_ruleset_names(rs);
     size_t n_ids, n = 0;
     g_autofree uint32_t *ids = nf_ruleset_chain_ids(rs, &n_ids);
-    g_autofree ChainKey *keys = g_new(ChainKey, n_ids + 1);
+    g_autofree ChainKey *keys = g_new(ChainKey, n_ids + 1), *spare = g_new(ChainKey, n_ids + 1);
     IptChain *chains;
 
     for (size_t i = 0; i < n_ids; i++)
         if (strcmp(nf_chain_table(names, ids[i]), table) == 0)
             keys[n++] = chain_key(rs, ids[i]);
-    qsort(keys, n, sizeof *keys, compare_keys);
+    sort_keys(keys, spare, n, 0);
     chains = g_new(IptChain, n + 1);
     for (size_t i = 0; i < n; i++)
         chains[i] = keys[i].chain;
@@ -155,27 +168,51 @@ static ChainKey
 chain_key(const NfRuleset *rs, uint32_t id)
 {
     ChainKey key = {.chain = {nf_chain_name(nf_ruleset_names(rs), id), id}};
-    const char *name = key.chain.name;
 
-    if (nf_ruleset_is_base_chain(rs, id)) {
-        key.head[1] = nf_chain_spec(nf_ruleset_chain(rs, id))->hook;
-        return key;
-    }
-    key.head[0] = 1;
-    for (size_t i = 0; i < 16 && name[i]; i++)
-        key.head[1 + i / 8] |= (uint64_t)(uint8_t)name[i] << (56 - i % 8 * 8);
+    if (nf_ruleset_is_base_chain(rs, id))
+        key.head[1] = (uint8_t)nf_chain_spec(nf_ruleset_chain(rs, id))->hook;
+    else
+        memcpy(key.head, key.chain.name, strnlen(key.chain.name, sizeof key.head));
     return key;
+}
+
+/* Many by the byte after the 'n_equal' that are equal, then those of each byte for themselves: names are hashes, and
+ * every second comparison of two would surprise the processor.  'spare' has room for 'n'. */
+static void
+sort_keys(ChainKey *keys, ChainKey *spare, size_t n, size_t n_equal)
+{
+    size_t ends[UINT8_MAX + 1] = {0}, end = 0;
+
+    if (n <= SORT_FEW || n_equal == sizeof keys->head) {
+        qsort(keys, n, sizeof *keys, compare_keys);
+        return;
+    }
+    for (size_t i = 0; i < n; i++)
+        ends[keys[i].head[n_equal]]++;
+    if (ends[keys->head[n_equal]] == n) {
+        sort_keys(keys, spare, n, n_equal + 1);
+        return;
+    }
+    for (size_t byte = 0; byte <= UINT8_MAX; byte++)
+        ends[byte] = end += ends[byte];
+    memcpy(spare, keys, n * sizeof *keys);
+    for (size_t i = n; i-- > 0;)
+        keys[--ends[spare[i].head[n_equal]]] = spare[i];
+    /* Ends are starts now. */
+    for (size_t byte = 0; byte <= UINT8_MAX; byte++) {
+        end = byte < UINT8_MAX ? ends[byte + 1] : n;
+        if (end - ends[byte] > 1)
+            sort_keys(keys + ends[byte], spare, end - ends[byte], n_equal + 1);
+    }
 }
 
 static int
 compare_keys(const void *a, const void *b)
 {
     const ChainKey *x = a, *y = b;
+    int order = memcmp(x->head, y->head, sizeof x->head);
 
-    for (size_t i = 0; i < G_N_ELEMENTS(x->head); i++)
-        if (x->head[i] != y->head[i])
-            return x->head[i] < y->head[i] ? -1 : 1;
-    return strcmp(x->chain.name, y->chain.name);
+    return order ? order : strcmp(x->chain.name, y->chain.name);
 }
 
 static void
