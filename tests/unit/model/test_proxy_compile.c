@@ -5,15 +5,19 @@
 #include <string.h>
 
 #include "model/proxy/proxier.h"
+#include "sim/netfilter/nf_pieces.h"
 #include "sim/netfilter/nf_ruleset_int.h"
 #include "sim/netfilter/nf_text.h"
 #include "tests/unit/test.h"
 
 #define N_NODES 3
+#define FEW     6
+#define MANY    300 /* Several blocks of shared chains. */
 
 typedef struct {
     Store *store;
     uint64_t seed; /* Of a plain generator: any sequence will do. */
+    uint32_t n_services;
     ProxyConfig config;
     ProxyNode nodes[N_NODES];
     IpAddr addrs[N_NODES][2];
@@ -45,14 +49,15 @@ put_service(World *w, uint32_t i)
 
     service->type = lb ? SERVICE_LOADBALANCER : SERVICE_NODEPORT;
     service->cluster_ips = g_new(const char *, 1);
-    service->cluster_ips[0] = word(w, "10.96.0.%u", i + 1);
+    service->cluster_ips[0] = word(w, "10.96.%u.%u", i / 250, i % 250 + 1);
     service->n_cluster_ips = 1;
-    service->ports = g_new0(ServicePort, 1);
+    service->ports = g_new0(ServicePort, 2);
     service->ports[0] = (ServicePort){.name = "p", .proto = IPPROTO_TCP, .port = 80};
+    service->ports[1] = (ServicePort){.name = "q", .proto = IPPROTO_UDP, .port = 53};
     service->ports[0].node_port = (uint16_t)(below(w, 2) ? 30000 + i : 0);
-    service->n_ports = 1;
+    service->n_ports = 1 + below(w, 2);
     service->ingress = g_new0(LbIngress, 1);
-    service->ingress[0].ip = word(w, "203.0.113.%u", i + 1);
+    service->ingress[0].ip = word(w, "203.0.%u.%u", 113 + i / 250, i % 250 + 1);
     service->n_ingress = lb;
     service->source_ranges = g_new(const char *, 1);
     service->source_ranges[0] = word(w, "192.168.0.%u/31", below(w, 4));
@@ -73,9 +78,10 @@ put_slice(World *w, uint32_t i)
 
     slice->service = word(w, "svc%u", i);
     slice->family = FAMILY_IPV4;
-    slice->ports = g_new0(EndpointPort, 1);
+    slice->ports = g_new0(EndpointPort, 2);
     slice->ports[0] = (EndpointPort){.name = "p", .port = 8080, .proto = IPPROTO_TCP};
-    slice->n_ports = 1;
+    slice->ports[1] = (EndpointPort){.name = "q", .port = 5353, .proto = IPPROTO_UDP};
+    slice->n_ports = 2;
     slice->n_endpoints = below(w, 4);
     slice->endpoints = g_new0(Endpoint, 4);
     for (uint32_t e = 0; e < slice->n_endpoints; e++) {
@@ -89,7 +95,7 @@ put_slice(World *w, uint32_t i)
 static void
 change_something(World *w)
 {
-    uint32_t i = below(w, 6);
+    uint32_t i = below(w, w->n_services);
 
     switch (below(w, 4)) {
     case 0:
@@ -104,9 +110,9 @@ change_something(World *w)
 }
 
 static World
-world_new(uint64_t seed, ProxyMode mode)
+world_new(uint64_t seed, ProxyMode mode, uint32_t n_services)
 {
-    World w = {.store = store_new(), .seed = seed};
+    World w = {.store = store_new(), .seed = seed, .n_services = n_services};
 
     proxy_config_default(&w.config);
     w.config.mode = mode;
@@ -114,7 +120,7 @@ world_new(uint64_t seed, ProxyMode mode)
     w.config.n_cluster_cidr = 1;
     for (uint32_t i = 0; i < N_NODES; i++)
         w.nodes[i] = (ProxyNode){.name = word(&w, "node%u", i), .primary_ip = ipaddr_v4(192, 168, 0, (uint8_t)(i + 1))};
-    for (uint32_t i = 0; i < 6; i++) {
+    for (uint32_t i = 0; i < n_services; i++) {
         put_service(&w, i);
         put_slice(&w, i);
     }
@@ -240,9 +246,9 @@ check_names(ProxyCompiler *compiler, const ServiceMap *map, const ProxyNode *nod
 }
 
 static void
-run_history(ProxyMode mode, uint8_t minor, uint64_t seed)
+run_history(ProxyMode mode, uint8_t minor, uint64_t seed, uint32_t n_services)
 {
-    World w = world_new(seed, mode);
+    World w = world_new(seed, mode, n_services);
     ProxyParams params = {.mode = mode, .family = FAMILY_IPV4, .version = {minor, ""}, .config = &w.config};
     NfNames *names = nf_names_new();
     ServiceMap *map = service_map_new(w.store, FAMILY_IPV4, params.version);
@@ -267,15 +273,16 @@ static void
 test_iptables_history(void)
 {
     for (uint64_t seed = 1; seed <= 4; seed++)
-        run_history(PROXY_IPTABLES, 34, seed);
+        run_history(PROXY_IPTABLES, 34, seed, FEW);
+    run_history(PROXY_IPTABLES, 34, 5, MANY);
 }
 
 static void
 test_nftables_history(void)
 {
     for (uint64_t seed = 1; seed <= 4; seed++) {
-        run_history(PROXY_NFTABLES, 35, seed);
-        run_history(PROXY_NFTABLES, 36, seed);
+        run_history(PROXY_NFTABLES, 35, seed, FEW);
+        run_history(PROXY_NFTABLES, 36, seed, FEW);
     }
 }
 
@@ -283,7 +290,7 @@ test_nftables_history(void)
 static void
 test_identity(void)
 {
-    World w = world_new(7, PROXY_IPTABLES);
+    World w = world_new(8, PROXY_IPTABLES, FEW);
     ProxyParams params = {.mode = PROXY_IPTABLES, .family = FAMILY_IPV4, .version = {34, ""}, .config = &w.config};
     NfNames *names = nf_names_new();
     ServiceMap *map = service_map_new(w.store, FAMILY_IPV4, params.version);
@@ -307,11 +314,56 @@ test_identity(void)
     store_free(w.store);
 }
 
+/* A Service that comes, goes or changes leaves all pieces of KUBE-SERVICES but those of its block as they were. */
+static void
+test_blocks(void)
+{
+    World w = world_new(8, PROXY_IPTABLES, MANY);
+    ProxyParams params = {.mode = PROXY_IPTABLES, .family = FAMILY_IPV4, .version = {34, ""}, .config = &w.config};
+    NfNames *names = nf_names_new();
+    ServiceMap *map = service_map_new(w.store, FAMILY_IPV4, params.version);
+    ProxyCompiler *compiler = proxy_compiler_new(&params, names);
+    const ProxyNode elsewhere = {.name = "elsewhere", .primary_ip = ipaddr_v4(192, 168, 9, 9)};
+    NfRuleset *rules = proxy_compile(compiler, map, &elsewhere, NULL);
+    uint32_t id = nf_chain_find(names, "nat", "KUBE-SERVICES");
+
+    for (uint32_t i = 0; i < MANY; i += 17) {
+        const NfPieces *was = nf_ruleset_chain(rules, id)->pieces, *is;
+        NfRuleset *next;
+        uint32_t n_other = 0, n_same = 0;
+
+        if (i % 2)
+            put_service(&w, i);
+        else
+            store_remove(w.store, KIND_SERVICE, word(&w, "ns"), word(&w, "svc%u", i));
+        service_map_update(map);
+        next = proxy_compile(compiler, map, &elsewhere, NULL);
+        is = nf_ruleset_chain(next, id)->pieces;
+        T_TRUE(was && is && was->n > 4);
+        for (uint32_t p = 0; was && is && p < is->n; p++) {
+            bool found = false;
+            for (uint32_t q = 0; q < was->n; q++)
+                found |= was->pieces[q] == is->pieces[p];
+            n_same += found;
+            n_other += !found;
+        }
+        /* Its block, which may be one or two more now, and what stands behind the blocks. */
+        T_TRUE(n_other <= 4 && n_same + 4 >= was->n);
+        nf_ruleset_unref(rules);
+        rules = next;
+    }
+    nf_ruleset_unref(rules);
+    proxy_compiler_free(compiler);
+    service_map_free(map);
+    nf_names_unref(names);
+    store_free(w.store);
+}
+
 /* A chain that was made is the same object for all who hold it, and stays that through changes of other Services. */
 static void
 test_made_once(void)
 {
-    World w = world_new(7, PROXY_IPTABLES);
+    World w = world_new(8, PROXY_IPTABLES, FEW);
     ProxyParams params = {.mode = PROXY_IPTABLES, .family = FAMILY_IPV4, .version = {34, ""}, .config = &w.config};
     NfNames *names = nf_names_new();
     ServiceMap *map = service_map_new(w.store, FAMILY_IPV4, params.version);
@@ -353,7 +405,7 @@ test_made_once(void)
 static void
 test_origins(void)
 {
-    World w = world_new(3, PROXY_IPTABLES);
+    World w = world_new(8, PROXY_IPTABLES, FEW);
     ProxyParams params = {.mode = PROXY_IPTABLES, .family = FAMILY_IPV4, .version = {34, ""}, .config = &w.config};
     NfNames *names = nf_names_new();
     ServiceMap *map = service_map_new(w.store, FAMILY_IPV4, params.version);
@@ -384,6 +436,7 @@ const TestSuite suite_proxy_compile = {
     {{"iptables rules after any history are a fresh compiler's", test_iptables_history},
      {"nftables rules after any history are a fresh compiler's", test_nftables_history},
      {"an incremental sync writes the changed Service's chains only", test_identity},
+     {"a changed Service leaves the pieces of other blocks alone", test_blocks},
      {"a chain is made once for all who hold it", test_made_once},
      {"every rule has an origin", test_origins}},
 };
