@@ -332,8 +332,12 @@ void
 netdev_trace_frame(NetDev *dev, TraceKind kind, const Packet *pkt)
 {
     uint32_t bits = TRACE_BIT(kind) | (dev->kind == DEV_ETHER ? TRACE_NIC_FRAMES : 0);
-    TraceRecord record = {.kind = kind, .host = dev->host, .dev = dev, .pkt = pkt};
+    TraceRecord record; /* What is of other kinds stays unset: there are many of these. */
 
+    record.kind = kind;
+    record.host = dev->host;
+    record.dev = dev;
+    record.pkt = pkt;
     if (dev->host->sim->trace_mask & bits)
         trace_emit_part(dev->host->sim, &record, bits);
 }

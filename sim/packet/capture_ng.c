@@ -10,7 +10,8 @@
 
 #include "sim/packet/wire.h"
 
-#define BUFFER_SIZE (1024 * 1024)
+/* Holds the largest block, and stays in the caches with what the simulation needs. */
+#define BUFFER_SIZE (128 * 1024)
 #define COMMENT_MAX 32768 /* Option lengths have 16 bits. */
 
 enum { BLOCK_INTERFACE = 1, BLOCK_PACKET = 6, BLOCK_SECTION = 0x0a0d0d0a };
@@ -35,6 +36,33 @@ static void append_padded(PcapngWriter *writer, const void *data, size_t size);
 static size_t padded(size_t size);
 static size_t option_size(const char *text);
 static void append_option(PcapngWriter *writer, uint16_t code, const void *data, size_t size);
+
+_Static_assert(28 + WIRE_MAX_FRAME + 3 + 8 + 4 + COMMENT_MAX + 3 + 8 <= BUFFER_SIZE, "a packet's block fits");
+
+/* Room for 'size' bytes more; they count when 'used' says so. */
+static inline uint8_t *
+reserve(PcapngWriter *writer, size_t size)
+{
+    if (writer->used + size > BUFFER_SIZE)
+        flush(writer);
+    return writer->buffer + writer->used;
+}
+
+static inline uint8_t *
+put(uint8_t *p, uint32_t value)
+{
+    memcpy(p, &value, sizeof value);
+    return p + sizeof value;
+}
+
+static inline uint8_t *
+put_option(uint8_t *p, uint16_t code, uint16_t size)
+{
+    uint16_t header[2] = {code, size};
+
+    memcpy(p, header, sizeof header);
+    return p + sizeof header;
+}
 
 PcapngWriter *
 pcapng_writer_open(const char *path, uint32_t snaplen, GError **error)
@@ -89,26 +117,38 @@ void
 pcapng_writer_packet(PcapngWriter *writer, uint32_t interface, SimTime at, const Packet *pkt, bool outbound,
                      const char *comment)
 {
-    uint32_t full = wire_build(pkt, writer->frame, sizeof writer->frame);
-    uint32_t captured = MIN(full, writer->snaplen);
+    uint32_t full = packet_eth_size(pkt), captured = MIN(full, writer->snaplen);
     size_t comment_size = comment ? MIN(strlen(comment), COMMENT_MAX) : 0;
     uint32_t size = (uint32_t)(28 + padded(captured) + 8 + (comment ? 4 + padded(comment_size) : 0) + 4 + 4);
     uint64_t time = (uint64_t)(CAPTURE_EPOCH_SEC * SIMTIME_SEC + at);
-    uint32_t flags = outbound ? OUTBOUND : INBOUND;
+    uint8_t *p = reserve(writer, size);
 
-    append32(writer, BLOCK_PACKET);
-    append32(writer, size);
-    append32(writer, interface);
-    append32(writer, (uint32_t)(time >> 32));
-    append32(writer, (uint32_t)time);
-    append32(writer, captured);
-    append32(writer, full);
-    append_padded(writer, writer->frame, captured);
-    append_option(writer, OPT_EPB_FLAGS, &flags, sizeof flags);
-    if (comment)
-        append_option(writer, OPT_COMMENT, comment, comment_size);
-    append32(writer, OPT_END);
-    append32(writer, size);
+    p = put(p, BLOCK_PACKET);
+    p = put(p, size);
+    p = put(p, interface);
+    p = put(p, (uint32_t)(time >> 32));
+    p = put(p, (uint32_t)time);
+    p = put(p, captured);
+    p = put(p, full);
+    put(p + padded(captured) - 4, 0); /* Its end pads the frame. */
+    if (captured == full) {
+        wire_write(pkt, p, full);
+    } else {
+        wire_write(pkt, writer->frame, full);
+        memcpy(p, writer->frame, captured);
+    }
+    p += padded(captured);
+    p = put_option(p, OPT_EPB_FLAGS, sizeof(uint32_t));
+    p = put(p, outbound ? OUTBOUND : INBOUND);
+    if (comment) {
+        p = put_option(p, OPT_COMMENT, (uint16_t)comment_size);
+        memcpy(p, comment, comment_size);
+        for (p += comment_size; comment_size % 4 != 0; comment_size++)
+            *p++ = 0;
+    }
+    p = put(p, OPT_END);
+    p = put(p, size);
+    writer->used = (size_t)(p - writer->buffer);
 }
 
 bool
@@ -149,9 +189,7 @@ flush(PcapngWriter *writer)
 static void
 append(PcapngWriter *writer, const void *data, size_t size)
 {
-    if (writer->used + size > BUFFER_SIZE)
-        flush(writer);
-    memcpy(writer->buffer + writer->used, data, size);
+    memcpy(reserve(writer, size), data, size);
     writer->used += size;
 }
 

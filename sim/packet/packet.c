@@ -332,6 +332,7 @@ payload_buf_new_uninit(size_t size)
     assert(size <= UINT32_MAX);
     buf->refs = 1;
     buf->size = (uint32_t)size;
+    buf->summed.offset = buf->summed.len = buf->sum = 0;
     return buf;
 }
 

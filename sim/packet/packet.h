@@ -29,10 +29,15 @@ const char *ipproto_name(uint8_t proto, char buf[static IPPROTO_STR_SIZE]);
 /* Accepts any case and numbers; false if unknown. */
 bool ipproto_parse(const char *text, uint8_t *ret_proto);
 
-/* Immutable, reference-counted bytes; packets hold slices, so a payload is stored once. */
+/* Immutable, reference-counted bytes; packets hold slices, so a payload is stored once.  wire.c notes the sum of the
+ * slice that it wrote last. */
 typedef struct {
     uint32_t refs;
     uint32_t size;
+    struct {
+        uint32_t offset, len; /* 0: none. */
+    } summed;                 /* The slice that 'sum' is of. */
+    uint32_t sum;             /* Folded, as of wire_checksum_add(). */
     uint8_t data[];
 } PayloadBuf;
 

@@ -8,19 +8,21 @@
 
 #define FLANNEL_VNI 1
 
-static void write_frame(const Packet *pkt, uint8_t *p);
+static void write_frame(const Packet *pkt, uint8_t *p, uint32_t size);
 static void write_arp(const Packet *pkt, uint8_t *p);
-static void write_ip(const Packet *pkt, uint8_t *p);
-static uint32_t write_ip_header(uint8_t *p, IpAddr src, IpAddr dst, uint8_t proto, uint8_t ttl, uint8_t tos,
-                                uint16_t total_len, uint16_t ip_id, bool dont_fragment);
+static void write_ip(const Packet *pkt, uint8_t *p, uint32_t size);
+static inline uint32_t write_ip_header(uint8_t *p, IpAddr src, IpAddr dst, uint8_t proto, uint8_t ttl, uint8_t tos,
+                                       uint16_t total_len, uint16_t ip_id, bool dont_fragment);
 static void write_l4(const Packet *pkt, uint8_t *p, uint32_t size);
-static void write_tcp(const Packet *pkt, uint8_t *p, uint32_t header_size);
-static void write_tcp_options(const TcpHeader *tcp, uint8_t *p);
+static void write_udp(const Packet *pkt, uint8_t *p, uint32_t size);
+static void write_tcp(const Packet *pkt, uint8_t *p, uint32_t size);
+static void write_tcp_options(const TcpHeader *tcp, uint8_t *p, uint64_t *sum);
 static void write_icmp(const Packet *pkt, uint8_t *p, uint32_t size);
 static void write_quote(const IcmpHeader *icmp, uint8_t *p, uint32_t size);
 static void write_sctp(const Packet *pkt, uint8_t *p, uint32_t size);
 static void write_payload(const Packet *pkt, uint8_t *p);
-static void store_checksum(const Packet *pkt, uint8_t *field, uint16_t good);
+static uint32_t payload_sum(const Payload *payload);
+static uint16_t stored_checksum(const Packet *pkt, uint16_t good);
 
 static inline uint8_t *
 put8(uint8_t *p, uint8_t v)
@@ -32,15 +34,30 @@ put8(uint8_t *p, uint8_t v)
 static inline uint8_t *
 put16(uint8_t *p, uint16_t v)
 {
-    p[0] = (uint8_t)(v >> 8);
-    p[1] = (uint8_t)v;
-    return p + 2;
+    v = htobe16(v);
+    memcpy(p, &v, sizeof v);
+    return p + sizeof v;
 }
 
 static inline uint8_t *
 put32(uint8_t *p, uint32_t v)
 {
-    return put16(put16(p, (uint16_t)(v >> 16)), (uint16_t)v);
+    v = htobe32(v);
+    memcpy(p, &v, sizeof v);
+    return p + sizeof v;
+}
+
+static inline uint8_t *
+put_sum(uint8_t *p, uint32_t v, uint64_t *sum)
+{
+    *sum += v;
+    return put32(p, v);
+}
+
+static inline uint32_t
+pair16(uint16_t high, uint16_t low)
+{
+    return (uint32_t)high << 16 | low;
 }
 
 static inline uint8_t *
@@ -57,14 +74,21 @@ wire_build(const Packet *pkt, uint8_t *buf, uint32_t size)
 
     assert(full <= WIRE_MAX_FRAME);
     if (full <= size) {
-        write_frame(pkt, buf);
+        write_frame(pkt, buf, full);
     } else {
         /* The checksums need all of it. */
         g_autofree uint8_t *frame = g_malloc(full);
-        write_frame(pkt, frame);
+        write_frame(pkt, frame, full);
         memcpy(buf, frame, size);
     }
     return full;
+}
+
+void
+wire_write(const Packet *pkt, uint8_t *buf, uint32_t full)
+{
+    assert(full <= WIRE_MAX_FRAME);
+    write_frame(pkt, buf, full);
 }
 
 void
@@ -73,28 +97,84 @@ wire_build_l4(const Packet *pkt, uint8_t *buf)
     write_l4(pkt, buf, packet_l4_header_size(pkt) + pkt->payload.len);
 }
 
-uint32_t
-wire_checksum_add(uint32_t sum, const void *data, uint32_t size)
+static inline uint64_t
+carry_add(uint64_t a, uint64_t b)
 {
-    const uint8_t *p = data;
-    uint64_t native = 0;
+    uint64_t sum = a + b;
+
+    return sum + (sum < b);
+}
+
+/* The sum does not care about byte order (RFC 1071 2 (B)): added in the machine's, swapped once. */
+static inline uint64_t
+native_add(uint64_t native, const uint8_t *p, uint32_t size)
+{
+    uint64_t words;
     uint32_t word;
 
-    /* The sum does not care about byte order (RFC 1071 2 (B)): add in the machine's, swap once. */
-    for (; size >= 4; p += 4, size -= 4) {
+    for (; size >= 8; p += 8, size -= 8) {
+        memcpy(&words, p, 8);
+        native = carry_add(native, words);
+    }
+    if (size >= 4) {
         memcpy(&word, p, 4);
-        native += word;
+        native = carry_add(native, word);
+        p += 4;
+        size -= 4;
     }
     if (size > 0) {
         word = 0;
         memcpy(&word, p, size);
-        native += word;
+        native = carry_add(native, word);
     }
+    return native;
+}
+
+/* In the order of the wire. */
+static inline uint16_t
+native_fold(uint64_t native)
+{
     native = (native & 0xffffffff) + (native >> 32);
     native = (native & 0xffffffff) + (native >> 32);
     native = (native & 0xffff) + (native >> 16);
     native = (native & 0xffff) + (native >> 16);
-    sum += be16toh((uint16_t)native);
+    return be16toh((uint16_t)native);
+}
+
+/* Headers are summed up from what is written, as words of 32 bits, not read back: a sum that began with put_sum(). */
+static inline uint16_t
+sum_fold(uint64_t sum)
+{
+    sum = (sum & 0xffffffff) + (sum >> 32);
+    sum = (sum & 0xffff) + (sum >> 16);
+    sum = (sum & 0xffff) + (sum >> 16);
+    return (uint16_t)((sum & 0xffff) + (sum >> 16));
+}
+
+static inline uint64_t
+sum_addr(const IpAddr *addr)
+{
+    uint64_t sum = 0;
+
+    if (ipaddr_is_v4(addr))
+        return ipaddr_to_u32(*addr);
+    for (uint32_t i = 0; i < 16; i += 4)
+        sum += (uint32_t)addr->b[i] << 24 | (uint32_t)addr->b[i + 1] << 16 | (uint32_t)addr->b[i + 2] << 8 |
+               addr->b[i + 3];
+    return sum;
+}
+
+/* wire_checksum_pseudo() for a protocol that has it in both IPs. */
+static inline uint64_t
+sum_pseudo(const Packet *pkt, uint32_t l4_size)
+{
+    return sum_addr(&pkt->src) + sum_addr(&pkt->dst) + pkt->proto + l4_size;
+}
+
+uint32_t
+wire_checksum_add(uint32_t sum, const void *data, uint32_t size)
+{
+    sum += native_fold(native_add(0, data, size));
     return (sum & 0xffff) + (sum >> 16);
 }
 
@@ -139,14 +219,14 @@ wire_sctp_checksum(const uint8_t *packet, uint32_t size)
 }
 
 static void
-write_frame(const Packet *pkt, uint8_t *p)
+write_frame(const Packet *pkt, uint8_t *p, uint32_t size)
 {
     p = put_bytes(p, pkt->eth_dst.b, 6);
     p = put_bytes(p, pkt->eth_src.b, 6);
     if (pkt->eth == ETH_ARP)
         write_arp(pkt, put16(p, 0x0806));
     else
-        write_ip(pkt, put16(p, packet_family(pkt) == FAMILY_IPV4 ? 0x0800 : 0x86dd));
+        write_ip(pkt, put16(p, packet_family(pkt) == FAMILY_IPV4 ? 0x0800 : 0x86dd), size - ETH_HEADER_SIZE);
 }
 
 static void
@@ -161,9 +241,8 @@ write_arp(const Packet *pkt, uint8_t *p)
 }
 
 static void
-write_ip(const Packet *pkt, uint8_t *p)
+write_ip(const Packet *pkt, uint8_t *p, uint32_t size)
 {
-    uint32_t size = packet_ip_size(pkt);
     uint32_t header = write_ip_header(p, pkt->src, pkt->dst, pkt->proto, pkt->ttl, pkt->tos, (uint16_t)size, pkt->ip_id,
                                       pkt->dont_fragment);
 
@@ -171,11 +250,12 @@ write_ip(const Packet *pkt, uint8_t *p)
 }
 
 /* Returns the header's size. */
-static uint32_t
+static inline uint32_t
 write_ip_header(uint8_t *p, IpAddr src, IpAddr dst, uint8_t proto, uint8_t ttl, uint8_t tos, uint16_t total_len,
                 uint16_t ip_id, bool dont_fragment)
 {
-    uint8_t *start = p;
+    uint32_t words[5];
+    uint64_t sum;
 
     if (!ipaddr_is_v4(&src)) {
         p = put32(p, UINT32_C(6) << 28 | (uint32_t)tos << 20);
@@ -184,93 +264,108 @@ write_ip_header(uint8_t *p, IpAddr src, IpAddr dst, uint8_t proto, uint8_t ttl, 
         put_bytes(put_bytes(p, src.b, 16), dst.b, 16);
         return 40;
     }
-    p = put8(put8(p, 0x45), tos);
-    p = put16(put16(p, total_len), ip_id);
-    p = put16(p, dont_fragment ? 0x4000 : 0);
-    p = put16(put8(put8(p, ttl), proto), 0);
-    put_bytes(put_bytes(p, &src.b[12], 4), &dst.b[12], 4);
-    put16(start + 10, wire_checksum_fold(wire_checksum_add(0, start, 20)));
+    words[0] = pair16((uint16_t)(0x4500 | tos), total_len);
+    words[1] = pair16(ip_id, dont_fragment ? 0x4000 : 0);
+    words[2] = pair16((uint16_t)(ttl << 8 | proto), 0);
+    words[3] = ipaddr_to_u32(src);
+    words[4] = ipaddr_to_u32(dst);
+    sum = (uint64_t)words[0] + words[1] + words[2] + words[3] + words[4];
+    words[2] |= (uint16_t)~sum_fold(sum);
+    for (uint32_t i = 0; i < 5; i++)
+        p = put32(p, words[i]);
     return 20;
 }
 
 static void
 write_l4(const Packet *pkt, uint8_t *p, uint32_t size)
 {
-    uint32_t header = packet_l4_header_size(pkt);
-    uint32_t pseudo = wire_checksum_pseudo(&pkt->src, &pkt->dst, pkt->proto, size);
-    uint16_t sum;
+    uint32_t sum;
 
     switch (pkt->proto) {
     case IPPROTO_TCP_:
-        write_tcp(pkt, p, header);
-        write_payload(pkt, p + header);
-        store_checksum(pkt, p + 16, wire_checksum_fold(wire_checksum_add(pseudo, p, size)));
+        write_tcp(pkt, p, size);
         return;
     case IPPROTO_UDP_:
-        put16(put16(put16(put16(p, pkt->sport), pkt->dport), (uint16_t)size), 0);
-        if (pkt->inner) {
-            put32(put32(p + header, UINT32_C(1) << 27), FLANNEL_VNI << 8); /* Flags: a VNI is given. */
-            write_frame(pkt->inner, p + header + VXLAN_HEADER_SIZE);
-        } else {
-            write_payload(pkt, p + header);
-        }
-        sum = wire_checksum_fold(wire_checksum_add(pseudo, p, size));
-        store_checksum(pkt, p + 6, sum ? sum : 0xffff); /* 0 would mean: none. */
+        write_udp(pkt, p, size);
         return;
     case IPPROTO_ICMP_:
     case IPPROTO_ICMPV6_:
         write_icmp(pkt, p, size);
-        store_checksum(pkt, p + 2, wire_checksum_fold(wire_checksum_add(pseudo, p, size)));
+        sum = wire_checksum_add(wire_checksum_pseudo(&pkt->src, &pkt->dst, pkt->proto, size), p, size);
+        put16(p + 2, stored_checksum(pkt, wire_checksum_fold(sum)));
         return;
     case IPPROTO_SCTP_:
         write_sctp(pkt, p, size);
         return;
     default:
         if (pkt->inner)
-            write_ip(pkt->inner, p);
+            write_ip(pkt->inner, p, size);
         else
             write_payload(pkt, p);
     }
 }
 
 static void
-write_tcp(const Packet *pkt, uint8_t *p, uint32_t header_size)
+write_udp(const Packet *pkt, uint8_t *p, uint32_t size)
+{
+    uint8_t *body = p + UDP_HEADER_SIZE;
+    uint64_t sum = sum_pseudo(pkt, size);
+    uint16_t good;
+
+    if (pkt->inner) {
+        put32(put32(body, UINT32_C(1) << 27), FLANNEL_VNI << 8); /* Flags: a VNI is given. */
+        write_frame(pkt->inner, body + VXLAN_HEADER_SIZE, size - UDP_HEADER_SIZE - VXLAN_HEADER_SIZE);
+        sum += native_fold(native_add(0, body, size - UDP_HEADER_SIZE));
+    } else {
+        write_payload(pkt, body);
+        sum += payload_sum(&pkt->payload);
+    }
+    p = put_sum(p, pair16(pkt->sport, pkt->dport), &sum);
+    good = (uint16_t)~sum_fold(sum + (size << 16));
+    put32(p, pair16((uint16_t)size, stored_checksum(pkt, good ? good : 0xffff))); /* 0 would mean: none. */
+}
+
+static void
+write_tcp(const Packet *pkt, uint8_t *p, uint32_t size)
 {
     const TcpHeader *tcp = &pkt->tcp;
+    uint32_t header = size - pkt->payload.len;
+    uint64_t sum = sum_pseudo(pkt, size) + payload_sum(&pkt->payload);
+    uint8_t *checksum;
 
-    p = put16(put16(p, pkt->sport), pkt->dport);
-    p = put32(put32(p, tcp->seq), tcp->ack);
-    p = put8(put8(p, (uint8_t)(header_size / 4 << 4)), tcp->flags);
-    p = put16(p, tcp->window);
-    p = put32(p, 0); /* Checksum, urgent pointer. */
-    write_tcp_options(tcp, p);
+    write_payload(pkt, p + header);
+    p = put_sum(p, pair16(pkt->sport, pkt->dport), &sum);
+    p = put_sum(p, tcp->seq, &sum);
+    p = put_sum(p, tcp->ack, &sum);
+    p = put_sum(p, pair16((uint16_t)(header / 4 << 12 | tcp->flags), tcp->window), &sum);
+    checksum = p;
+    write_tcp_options(tcp, p + 4, &sum);
+    put32(checksum, pair16(stored_checksum(pkt, (uint16_t)~sum_fold(sum)), 0)); /* No urgent pointer. */
 }
 
 /* In Linux' order; packet_l4_header_size() counts the same. */
 static void
-write_tcp_options(const TcpHeader *tcp, uint8_t *p)
+write_tcp_options(const TcpHeader *tcp, uint8_t *p, uint64_t *sum)
 {
     enum { OPT_NOP = 1, OPT_MSS = 2, OPT_WSCALE = 3, OPT_SACK_PERMITTED = 4, OPT_SACK = 5, OPT_TIMESTAMPS = 8 };
+    enum { NOPS = OPT_NOP << 8 | OPT_NOP, SACK_PERMITTED = OPT_SACK_PERMITTED << 8 | 2 };
 
     if (tcp->mss)
-        p = put16(put8(put8(p, OPT_MSS), 4), tcp->mss);
-    if (tcp->sack_permitted) {
-        if (!tcp->has_ts)
-            p = put8(put8(p, OPT_NOP), OPT_NOP);
-        p = put8(put8(p, OPT_SACK_PERMITTED), 2);
-    } else if (tcp->has_ts) {
-        p = put8(put8(p, OPT_NOP), OPT_NOP);
+        p = put_sum(p, pair16(OPT_MSS << 8 | 4, tcp->mss), sum);
+    if (tcp->has_ts) {
+        p = put_sum(p, pair16(tcp->sack_permitted ? SACK_PERMITTED : NOPS, OPT_TIMESTAMPS << 8 | 10), sum);
+        p = put_sum(p, tcp->ts_val, sum);
+        p = put_sum(p, tcp->ts_ecr, sum);
+    } else if (tcp->sack_permitted) {
+        p = put_sum(p, pair16(NOPS, SACK_PERMITTED), sum);
     }
-    if (tcp->has_ts)
-        p = put32(put32(put8(put8(p, OPT_TIMESTAMPS), 10), tcp->ts_val), tcp->ts_ecr);
     if (tcp->wscale)
-        p = put8(put8(put8(put8(p, OPT_NOP), OPT_WSCALE), 3), tcp->wscale - 1);
+        p = put_sum(p, pair16(OPT_NOP << 8 | OPT_WSCALE, (uint16_t)(3 << 8 | (tcp->wscale - 1))), sum);
     if (tcp->n_sacks) {
         assert(tcp->n_sacks <= 2);
-        p = put8(put8(p, OPT_NOP), OPT_NOP);
-        p = put8(put8(p, OPT_SACK), (uint8_t)(2 + 8 * tcp->n_sacks));
+        p = put_sum(p, pair16(NOPS, (uint16_t)(OPT_SACK << 8 | (2 + 8 * tcp->n_sacks))), sum);
         for (uint32_t i = 0; i < 2u * tcp->n_sacks; i++)
-            p = put32(p, tcp->sacks[i]);
+            p = put_sum(p, tcp->sacks[i], sum);
     }
 }
 
@@ -388,9 +483,25 @@ write_payload(const Packet *pkt, uint8_t *p)
         memset(p, 0, payload->len);
 }
 
-static void
-store_checksum(const Packet *pkt, uint8_t *field, uint16_t good)
+/* The payload's part of a checksum.  Each hop of a capture asks for the same: its bytes remember the last answer. */
+static uint32_t
+payload_sum(const Payload *payload)
+{
+    PayloadBuf *buf = payload->buf;
+
+    if (!buf) /* Zeros. */
+        return 0;
+    if (buf->summed.len != payload->len || buf->summed.offset != payload->offset) {
+        buf->sum = native_fold(native_add(0, buf->data + payload->offset, payload->len));
+        buf->summed.offset = payload->offset;
+        buf->summed.len = payload->len;
+    }
+    return buf->sum;
+}
+
+static uint16_t
+stored_checksum(const Packet *pkt, uint16_t good)
 {
     /* The wrong one is never 0, which would mean "none" to UDP. */
-    put16(field, pkt->cksum == CKSUM_BAD ? (good ^ 0x0101) ? good ^ 0x0101 : 0x0202 : good);
+    return pkt->cksum == CKSUM_BAD ? (good ^ 0x0101) ? good ^ 0x0101 : 0x0202 : good;
 }

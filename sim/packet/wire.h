@@ -17,6 +17,9 @@
  * WIRE_MAX_FRAME bytes nothing is allocated. */
 uint32_t wire_build(const Packet *pkt, uint8_t *buf, uint32_t size);
 
+/* Writes the whole frame, packet_eth_size() bytes, which the caller says. */
+void wire_write(const Packet *pkt, uint8_t *buf, uint32_t full);
+
 /* Reads a frame; never reads past 'size'.  NULL with *ret_why (a literal) set when malformed.
  * Checksums are not verified, but a wrong transport checksum sets CKSUM_BAD. */
 Packet *wire_parse(Sim *sim, const uint8_t *frame, uint32_t size, const char **ret_why);
