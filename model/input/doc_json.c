@@ -2,6 +2,7 @@
  *
  * Columns count characters: each UTF-8 continuation byte moves 'line_start' on by one. */
 
+#include <endian.h>
 #include <string.h>
 
 #include "model/input/doc_private.h"
@@ -26,10 +27,13 @@ static DocNode *json_key(DocReader *reader);
 static DocNode *json_string(DocReader *reader);
 static bool json_escape(DocReader *reader);
 static bool json_hex4(Json *json, uint32_t *ret_code);
+static const char *plain_end(const char *p, const char *end);
 static size_t utf8_length(const char *p, const char *end);
 static DocNode *json_word(DocReader *reader);
 static int json_separator(DocReader *reader, bool *first, char closing);
 static void skip_space(Json *json);
+static const char *spaces_end(const char *p, const char *end);
+static uint64_t eight_bytes(const char *p);
 static Mark json_mark(const DocReader *reader, const char *at);
 static void *json_fail(DocReader *reader, const char *want);
 
@@ -198,9 +202,7 @@ json_string(DocReader *reader)
     const char *start = ++json->p, *run = start;
     bool escaped = false;
     for (;;) {
-        while (json->p < json->end && (uint8_t)*json->p >= 0x20 && (uint8_t)*json->p < 0x80 && *json->p != '"' &&
-               *json->p != '\\')
-            json->p++;
+        json->p = plain_end(json->p, json->end);
         if (json->p == json->end) {
             diag(reader->diags, DIAG_ERROR, at, "string without an end");
             return NULL;
@@ -234,7 +236,7 @@ json_string(DocReader *reader)
     at.length = (uint16_t)MIN(json->p - (start - 1), UINT16_MAX);
     if (!doc_check_scalar(reader, at, length))
         return NULL;
-    if (memchr(text, '\0', length)) {
+    if (escaped && memchr(text, '\0', length)) {
         diag(reader->diags, DIAG_ERROR, at, "NUL character in a string");
         return NULL;
     }
@@ -287,6 +289,25 @@ json_hex4(Json *json, uint32_t *ret_code)
     json->p += 4;
     *ret_code = code;
     return true;
+}
+
+#define EIGHT_OF(byte) (UINT64_C(0x0101010101010101) * (uint8_t)(byte))
+
+/* The first byte from 'p' on that does not stand for itself in a string: '"', '\\', a control character, or beyond
+ * ASCII.  Each sets the highest bit of its place in 'marked'; a borrow may set one more, but only above it. */
+static const char *
+plain_end(const char *p, const char *end)
+{
+    for (; end - p >= 8; p += 8) {
+        uint64_t bytes = eight_bytes(p);
+        uint64_t marked = bytes | (bytes - EIGHT_OF(' ')) | ((bytes ^ EIGHT_OF('"')) - EIGHT_OF(1)) |
+                          ((bytes ^ EIGHT_OF('\\')) - EIGHT_OF(1));
+        if (marked & EIGHT_OF(0x80))
+            return p + __builtin_ctzll(marked & EIGHT_OF(0x80)) / 8;
+    }
+    while (p < end && (uint8_t)*p >= ' ' && (uint8_t)*p < 0x80 && *p != '"' && *p != '\\')
+        p++;
+    return p;
 }
 
 /* Bytes of the character at 'p'; 0: not valid UTF-8 (RFC 3629: no overlong forms, no surrogates). */
@@ -379,15 +400,39 @@ static void
 skip_space(Json *json)
 {
     const char *p = json->p, *end = json->end;
-    for (; p < end; p++) {
+    for (; p < end && (uint8_t)*p <= ' '; p++) {
         if (*p == '\n') {
             json->line++;
             json->line_start = p + 1;
-        } else if (*p != ' ' && *p != '\r' && *p != '\t') {
+        } else if (*p == ' ') {
+            p = spaces_end(p, end) - 1;
+        } else if (*p != '\r' && *p != '\t') {
             break;
         }
     }
     json->p = p;
+}
+
+static const char *
+spaces_end(const char *p, const char *end)
+{
+    for (; end - p >= 8; p += 8) {
+        uint64_t others = eight_bytes(p) ^ EIGHT_OF(' ');
+        if (others)
+            return p + __builtin_ctzll(others) / 8;
+    }
+    while (p < end && *p == ' ')
+        p++;
+    return p;
+}
+
+/* The first one lowest. */
+static uint64_t
+eight_bytes(const char *p)
+{
+    uint64_t bytes;
+    memcpy(&bytes, p, sizeof bytes);
+    return le64toh(bytes);
 }
 
 static Mark

@@ -22,8 +22,9 @@ node_get(const DocNode *map, const char *key)
 {
     if (!map || map->kind != NODE_MAPPING)
         return NULL;
+    size_t length = strlen(key);
     for (uint32_t i = 0; i < map->n; i++)
-        if (strcmp(map->keys[i]->text, key) == 0) {
+        if (map->keys[i]->text_len == length && memcmp(map->keys[i]->text, key, length) == 0) {
             map->used[i] = 1;
             return map->items[i]->kind == NODE_NULL ? NULL : map->items[i];
         }
