@@ -129,42 +129,6 @@ doc_reader_size(const DocReader *reader)
     return reader->size;
 }
 
-bool
-doc_check_depth(DocReader *reader, Mark at, uint32_t depth)
-{
-    if (depth <= DOC_MAX_DEPTH)
-        return true;
-    diag(reader->diags, DIAG_ERROR, at, "nested deeper than %d levels", DOC_MAX_DEPTH);
-    return false;
-}
-
-bool
-doc_check_scalar(DocReader *reader, Mark at, size_t length)
-{
-    if (length <= DOC_MAX_SCALAR)
-        return true;
-    diag(reader->diags, DIAG_ERROR, at, "text of %zu bytes is longer than %u", length, DOC_MAX_SCALAR);
-    return false;
-}
-
-bool
-doc_check_items(DocReader *reader, Mark at, size_t n)
-{
-    if (n <= DOC_MAX_ITEMS)
-        return true;
-    diag(reader->diags, DIAG_ERROR, at, "more than %u entries in one list or mapping", DOC_MAX_ITEMS);
-    return false;
-}
-
-bool
-doc_check_nodes(DocReader *reader, Mark at)
-{
-    if (++reader->n_nodes <= DOC_MAX_NODES)
-        return true;
-    diag(reader->diags, DIAG_ERROR, at, "object of more than %u values", DOC_MAX_NODES);
-    return false;
-}
-
 DocNode *
 doc_close_sequence(DocReader *reader, Mark at, size_t first)
 {

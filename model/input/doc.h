@@ -99,7 +99,19 @@ void node_use_all(const DocNode *map);
 
 /* --- Building trees ---------------------------------------------------------------------------------------------- */
 
-DocNode *doc_scalar(DocArena *arena, Mark mark, const char *text, size_t length, bool quoted);
+bool doc_is_null_text(const char *text, size_t length); /* "null", "~", nothing. */
+/* Inline, as a large input has millions. */
+static inline DocNode *
+doc_scalar(DocArena *arena, Mark mark, const char *text, size_t length, bool quoted)
+{
+    DocNode *node = doc_arena_alloc(arena, sizeof *node);
+    *node = (DocNode){.kind = !quoted && doc_is_null_text(text, length) ? NODE_NULL : NODE_SCALAR,
+                      .quoted = quoted,
+                      .mark = mark,
+                      .text = doc_arena_text(arena, text, length),
+                      .text_len = (uint32_t)length};
+    return node;
+}
 /* Copies the pointers; sets the children's parent.  'keys' NULL: a sequence. */
 DocNode *doc_container(DocArena *arena, Mark mark, DocNode *const *keys, DocNode *const *items, size_t n);
 DocNode *doc_copy(DocArena *arena, const DocNode *node);

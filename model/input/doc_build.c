@@ -12,21 +12,16 @@ typedef struct {
 
 typedef VEC(PathPart) PathParts;
 
-static bool is_null_text(const char *text, size_t length);
 static bool is_plain(const char *text);
 static bool split_path(const char *path, PathParts *ret_parts);
 static DocNode *read_value(Diags *diags, DocArena *arena, Mark mark, const char *path, const char *value);
 
-DocNode *
-doc_scalar(DocArena *arena, Mark mark, const char *text, size_t length, bool quoted)
+bool
+doc_is_null_text(const char *text, size_t length)
 {
-    DocNode *node = doc_arena_alloc(arena, sizeof *node);
-    *node = (DocNode){.kind = !quoted && is_null_text(text, length) ? NODE_NULL : NODE_SCALAR,
-                      .quoted = quoted,
-                      .mark = mark,
-                      .text = doc_arena_text(arena, text, length),
-                      .text_len = (uint32_t)length};
-    return node;
+    return length == 0 || (length == 1 && *text == '~') ||
+           (length == 4 &&
+            (memcmp(text, "null", 4) == 0 || memcmp(text, "Null", 4) == 0 || memcmp(text, "NULL", 4) == 0));
 }
 
 DocNode *
@@ -124,14 +119,6 @@ doc_from_path(Diags *diags, DocArena *arena, Mark mark, const char *path, const 
         g_free(parts.data[i].key);
     vec_clear(&parts);
     return node;
-}
-
-static bool
-is_null_text(const char *text, size_t length)
-{
-    return length == 0 || (length == 1 && *text == '~') ||
-           (length == 4 &&
-            (memcmp(text, "null", 4) == 0 || memcmp(text, "Null", 4) == 0 || memcmp(text, "NULL", 4) == 0));
 }
 
 static bool

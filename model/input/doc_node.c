@@ -401,7 +401,7 @@ parse_bool(const DocNode *node, bool *ret_value)
         return false;
     for (int truth = 0; truth < 2; truth++)
         for (size_t i = 0; i < G_N_ELEMENTS(words[0]); i++)
-            if (strcmp(words[truth][i], node->text) == 0) {
+            if (words[truth][i][0] == node->text[0] && strcmp(words[truth][i], node->text) == 0) {
                 *ret_value = truth;
                 return true;
             }

@@ -191,12 +191,54 @@ test_paths(void)
     diags_free(diags);
 }
 
+/* Each byte at each place of a text: what it makes of the object, or the complaint at its column. */
+static void
+test_json_bytes(void)
+{
+    for (int at = 0; at < 20; at++)
+        for (int byte = 1; byte < 256; byte++) {
+            char text[] = "{\"a\": \"xxxxxxxxxxxxxxxxxxxx\"}", value[] = "xxxxxxxxxxxxxxxxxxxx";
+            g_autofree char *want = NULL;
+            text[7 + at] = value[at] = (char)byte;
+            if (byte == '"')
+                want =
+                    g_strdup_printf("!1:%d: error: JSON: want ',' or '}', found '%s\n", 9 + at, at < 19 ? "x'" : "\"'");
+            else if (byte == '\\' && at == 19)
+                want = g_strdup("!1:7: error: string without an end\n");
+            else if (byte == '\\')
+                want = g_strdup_printf("!1:%d: error: JSON: want an escape: \\\" \\\\ \\/ \\b \\f \\n \\r \\t "
+                                       "\\uXXXX, found '\\'\n",
+                                       8 + at);
+            else if (byte < ' ' || byte > 0x7f)
+                want = g_strdup_printf("!1:%d: error: JSON: want %s, found byte 0x%02x\n", 8 + at,
+                                       byte < ' ' ? "no control characters in a string" : "valid UTF-8", byte);
+            else
+                want = g_strdup_printf(g_ascii_isalnum(byte) || strchr("./_-:+*", byte) ? "{a: %s}\n" : "{a: \"%s\"}\n",
+                                       value);
+            check_read(text, want);
+        }
+}
+
+static void
+test_json_spaces(void)
+{
+    for (int n = 0; n < 40; n++) {
+        g_autofree char *text =
+            g_strdup_printf("{%*s\"a\"%*s:\t%*s1\r\n%*s%s", n, "", n, "", n, "", n, "", n % 2 ? "}" : "x}");
+        g_autofree char *want =
+            n % 2 ? g_strdup("{a: 1}\n") : g_strdup_printf("!2:%d: error: JSON: want ',' or '}', found 'x'\n", n + 1);
+        check_read(text, want);
+    }
+}
+
 const TestSuite suite_doc = {
     "model/doc",
     {{"YAML and JSON give the same trees", test_same_trees},
      {"items of lists come one by one, wherever the kind stands", test_lists},
      {"anchors, aliases and merge keys expand, within limits", test_anchors},
      {"syntax errors have their place and do not hide the next document", test_errors},
+     {"each byte of a JSON text is taken or refused at its place", test_json_bytes},
+     {"spaces in JSON are counted", test_json_spaces},
      {"NUL characters are refused", test_nul},
      {"depth, width and length are limited", test_limits},
      {"scalars mean what they mean to kubectl", test_scalars},
