@@ -12,6 +12,7 @@ typedef struct {
 static bool walk_rules(NfWalk *walk, const NfChain *base, NfBlock *block, NfResult *ret_result);
 static inline bool quick_match(NfWalk *walk, const NfExpr *expr);
 static void enter_piece(NfWalk *walk, uint32_t index);
+static void next_piece(NfWalk *walk, uint32_t at);
 static void trace_rule(NfWalk *walk, TraceKind kind, uint32_t depth);
 
 static inline uint32_t
@@ -79,7 +80,7 @@ walk_rules(NfWalk *walk, const NfChain *base, NfBlock *block, NfResult *ret_resu
         if (walk->index >= walk->end) {
             if (walk->end == walk->chain->n_rules)
                 goto chain_end;
-            enter_piece(walk, walk->end);
+            next_piece(walk, walk->piece + 1);
             continue;
         }
         rule = &walk->rules[walk->index - walk->first];
@@ -156,25 +157,46 @@ walk_rules(NfWalk *walk, const NfChain *base, NfBlock *block, NfResult *ret_resu
     }
 }
 
-/* Goes on at a rule of a chain in pieces, or at the next one that may concern the packet, if that is the first of its
- * piece. */
-static void
-enter_piece(NfWalk *walk, uint32_t index)
+static inline void
+into_piece(NfWalk *walk, uint32_t at, uint32_t index)
 {
     static const NfBody NONE = {0};
     const NfPieces *pieces = walk->chain->pieces;
-    uint32_t at = pieces->n;
 
-    if (index < walk->chain->n_rules)
-        at = nf_pieces_find(pieces, index);
-    if (at < pieces->n && index == pieces->first[at] && !walk->linear)
-        do
-            at = nf_pieces_probe(pieces, at, walk->pkt);
-        while (at < pieces->n && pieces->pieces[at]->n_rules == 0 && ++at < pieces->n);
+    walk->piece = at;
     if (at == pieces->n)
         enter_body(walk, &NONE, walk->chain->n_rules, walk->chain->n_rules);
     else
-        enter_body(walk, &nf_piece_rules(pieces->pieces[at])->body, pieces->first[at], MAX(index, pieces->first[at]));
+        enter_body(walk, &nf_piece_rules(pieces->pieces[at])->body, pieces->first[at], index);
+}
+
+/* Goes on at the next piece from 'at' on that may concern the packet. */
+static void
+next_piece(NfWalk *walk, uint32_t at)
+{
+    const NfPieces *pieces = walk->chain->pieces;
+
+    if (!walk->linear)
+        at = nf_pieces_probe(pieces, at, walk->pkt);
+    while (at < pieces->n && pieces->pieces[at]->n_rules == 0) {
+        at++;
+        if (!walk->linear)
+            at = nf_pieces_probe(pieces, at, walk->pkt);
+    }
+    into_piece(walk, at, pieces->first[at]);
+}
+
+/* Goes on at a rule of a chain in pieces. */
+static void
+enter_piece(NfWalk *walk, uint32_t index)
+{
+    const NfPieces *pieces = walk->chain->pieces;
+    uint32_t at = index ? nf_pieces_find(pieces, index) : 0;
+
+    if (index == pieces->first[at])
+        next_piece(walk, at);
+    else
+        into_piece(walk, index < walk->chain->n_rules ? at : pieces->n, index);
 }
 
 /* The tests that long chains consist of; the others are nf_match()'s. */

@@ -36,6 +36,7 @@ typedef struct {
     const NfExpr *exprs;
     const uint32_t *next;
     uint32_t first, end;
+    uint32_t piece;   /* Number, of a chain in pieces. */
     uint32_t index;   /* Of the rule in the chain. */
     NfBlock *block;   /* Of 'chain'; NULL until needed. */
     NfBlock *counted; /* The block looked up last. */

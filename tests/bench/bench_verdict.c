@@ -1,6 +1,7 @@
 /* Nanoseconds of CPU per verdict: kube-proxy's iptables rules for 10,000 Services of 10 endpoints
  *
- * PREROUTING jumps to KUBE-SERVICES, which has a rule per Service; its chain chooses among ten endpoint chains.  The
+ * PREROUTING jumps to KUBE-SERVICES, which has a rule per Service, in pieces as the compiler makes them (all of them
+ * made, as by packets to all Services); its chain chooses among ten endpoint chains.  The
  * endpoint's rule accepts instead of translating, so that conntrack stays out of the figures.  Per case: the first and
  * the last Service, with the index and linearly, hot (one Service) and over random Services.  Medians of some runs. */
 
@@ -13,6 +14,8 @@
 #define N_SERVICES  10000
 #define N_ENDPOINTS 10
 #define N_RUNS      7
+#define N_IN_PIECE  32
+#define N_PIECES    ((N_SERVICES + N_IN_PIECE - 1) / N_IN_PIECE)
 
 static uint32_t
 no_addr_type(Host *host, IpAddr addr, const NetDev *dev)
@@ -61,8 +64,21 @@ add(NfChainBuilder *b, const NfExpr *exprs, size_t n)
 }
 #define ADD(b, ...) add((b), (NfExpr[]){__VA_ARGS__}, sizeof((NfExpr[]){__VA_ARGS__}) / sizeof(NfExpr))
 
+/* The rule of KUBE-SERVICES. */
 static void
-put_service(NfRuleset *rs, NfChainBuilder *services, uint32_t i)
+add_service(NfNames *names, NfChainBuilder *services, uint32_t i)
+{
+    char svc[32];
+    IpPrefix vip = {service_addr(i), 32};
+
+    g_snprintf(svc, sizeof svc, "KUBE-SVC-%u", i);
+    ADD(services, nfx_daddr(vip, false), nfx_proto(6), nfx_comment(names, svc), nfx_u32(NFX_L4_MATCH, 6, 0, 0, false),
+        nfx_dport(6, 80, 80), nfx_jump(nf_chain_id(names, "nat", svc)));
+}
+
+/* Its own chains. */
+static void
+put_service(NfRuleset *rs, uint32_t i)
 {
     NfNames *names = nf_ruleset_names(rs);
     char svc[32], sep[32];
@@ -70,8 +86,6 @@ put_service(NfRuleset *rs, NfChainBuilder *services, uint32_t i)
     IpPrefix vip = {service_addr(i), 32};
 
     g_snprintf(svc, sizeof svc, "KUBE-SVC-%u", i);
-    ADD(services, nfx_daddr(vip, false), nfx_proto(6), nfx_comment(names, svc), nfx_u32(NFX_L4_MATCH, 6, 0, 0, false),
-        nfx_dport(6, 80, 80), nfx_jump(nf_chain_id(names, "nat", svc)));
     b = begin(names, svc);
     ADD(b, nfx_saddr((IpPrefix){ipaddr_v4(10, 244, 0, 0), 16}, true), nfx_daddr(vip, false), nfx_proto(6),
         nfx_dport(6, 80, 80), nfx_u32(NFX_SET_MARK, 0x4000, 0x4000, 0, false));
@@ -128,6 +142,20 @@ measure(const char *name, NfStack *nf, Packet *pkt, uint32_t first, uint32_t n_s
     printf("%-28s %10.1f ns  [%.1f..%.1f]\n", name, runs[N_RUNS / 2], runs[0], runs[N_RUNS - 1]);
 }
 
+/* Takes the pieces. */
+static NfChain *
+services_chain(NfNames *names, NfPiece *const *pieces)
+{
+    NfChainSpec spec = {.id = nf_chain_id(names, "nat", "KUBE-SERVICES"), .comment = NF_NO_ID};
+    NfKeyIndex *index = nf_key_index_new(pieces, 1, N_PIECES);
+    NfChain *chain = nf_chain_of_pieces(names, &spec, pieces, N_PIECES, index);
+
+    nf_key_index_unref(index);
+    for (uint32_t i = 0; i < N_PIECES; i++)
+        nf_piece_unref(pieces[i]);
+    return chain;
+}
+
 int
 main(void)
 {
@@ -136,12 +164,19 @@ main(void)
     NfRuleset *rs = nf_ruleset_new(names, NF_DIALECT_IPTABLES, FAMILY_IPV4), *over;
     NfStack *nf = nf_stack_new(sim, NULL, &ops);
     double start = cpu_ns();
-    NfChainBuilder *b = begin(names, "KUBE-SERVICES");
+    NfPiece *pieces[N_PIECES];
+    NfChainBuilder *b;
     Packet *pkt;
 
+    for (uint32_t p = 0; p < N_PIECES; p++) {
+        b = begin(names, "KUBE-SERVICES");
+        for (uint32_t i = p * N_IN_PIECE; i < (p + 1) * N_IN_PIECE && i < N_SERVICES; i++)
+            add_service(names, b, i);
+        pieces[p] = nf_piece_new_made(nf_chain_seal_piece(b));
+    }
+    nf_ruleset_put_chain(rs, services_chain(names, pieces));
     for (uint32_t i = 0; i < N_SERVICES; i++)
-        put_service(rs, b, i);
-    nf_ruleset_put_chain(rs, nf_chain_seal(b));
+        put_service(rs, i);
     b = begin(names, "PREROUTING");
     ADD(b, nfx_jump(nf_chain_id(names, "nat", "KUBE-SERVICES")));
     nf_ruleset_put_chain(rs, nf_chain_seal(b));
