@@ -50,7 +50,7 @@ base_reset(Base *base)
     for (size_t i = 0; i < base->services.len; i++)
         service_names_leave(service_parts_names(base->services.data[i].parts));
     vec_clear(&base->services);
-    vec_clear(&base->dependent);
+    nearby_clear(&base->nearby);
     service_blocks_clear(&base->blocks);
     vec_clear(&base->shared);
     nf_ruleset_unref(base->ruleset);
@@ -157,13 +157,16 @@ shared_alike(const BaseService *a, const BaseService *b)
     return true;
 }
 
+/* The Service in that place is another, or in another state. */
 static void
-note_dependent(Base *base)
+change_nearby(Base *base, uint32_t place, const BaseService *old, const BaseService *new_)
 {
-    base->dependent.len = 0;
-    for (size_t i = 0; i < base->services.len; i++)
-        if (base->services.data[i].node_dependent)
-            vec_push(&base->dependent, (uint32_t)i);
+    if (!base->nearby.by_node)
+        return;
+    if (old->node_dependent)
+        nearby_remove(&base->nearby, place, old->entry);
+    if (new_->node_dependent)
+        nearby_add(&base->nearby, place, new_->entry);
 }
 
 /* The usual case: none came, none went.  False, and nothing done, if it is another. */
@@ -191,6 +194,7 @@ take_in_place(ProxyCompiler *c, Base *base, const ProxyView *view, const Service
 
         *service = base_service(c, view, entries[changed.data[k]]);
         service_parts_put(next, service->parts);
+        change_nearby(base, changed.data[k], &old, service);
         if (shared_alike(&old, service))
             service->shared = old.shared;
         else
@@ -219,10 +223,9 @@ take_services(ProxyCompiler *c, Base *base, const ProxyView *view, const Service
     size_t j = 0;
     bool shared_differ = false;
 
-    if (take_in_place(c, base, view, entries, n, next, &shared_differ)) {
-        note_dependent(base);
+    if (take_in_place(c, base, view, entries, n, next, &shared_differ))
         return shared_differ;
-    }
+    nearby_clear(&base->nearby);
     memcpy(&old, &base->services, sizeof old);
     memset(&base->services, 0, sizeof base->services);
     vec_reserve(&base->services, n);
@@ -250,7 +253,6 @@ take_services(ProxyCompiler *c, Base *base, const ProxyView *view, const Service
     for (; j < old.len; j++)
         leave(&old.data[j]);
     vec_clear(&old);
-    note_dependent(base);
     return true;
 }
 

@@ -11,6 +11,7 @@
  * Internal to proxier.c, base.c and overlay.c. */
 
 #include "model/proxy/compiler.h"
+#include "model/proxy/nearby.h"
 #include "model/proxy/service_blocks.h"
 #include "model/proxy/service_parts.h"
 #include "sim/engine/htable.h"
@@ -37,7 +38,7 @@ typedef struct {
     NodeClass class;
     uint64_t generation; /* Of the service map that was taken in. */
     VEC(BaseService) services;
-    VEC(uint32_t) dependent; /* Indices of Services that may differ from node to node. */
+    Nearby nearby;           /* Made when an overlay needs it; places are those among the Services. */
     SharedServices shared;   /* What the shared parts were made of, in order. */
     ServiceBlocks blocks;    /* Of the same: they hold its parts. */
     NfRuleset *ruleset;      /* Sealed. */

@@ -6,7 +6,7 @@
 typedef struct {
     NfRuleset *rules;
     unsigned differs; /* PART_* of the shared parts. */
-    GByteArray *key;  /* Of all decisions that shared parts depend on. */
+    GByteArray *key;  /* Of all decisions that shared parts depend on and the base made otherwise. */
     VEC(OwnParts) own; /* Of ports that shared parts see otherwise. */
 } Overlay;
 
@@ -29,14 +29,20 @@ overlay_service(ProxyCompiler *c, const ProxyView *view, uint32_t place, const B
         service_parts_overlay(overlay->rules, own, of_base->parts);
     for (uint32_t i = 0; i < service_entry_n_ports(of_base->entry); i++) {
         PortVerdict mine = service_parts_verdict(own, i), theirs = service_parts_verdict(of_base->parts, i);
-        uint8_t bits = (uint8_t)(mine.has_internal | mine.has_external << 1 | mine.has_endpoints << 2);
 
         differs |= verdict_differs(&mine, &theirs);
+    }
+    if (!differs)
+        return;
+    overlay->differs |= differs;
+    vec_push(&overlay->own, (OwnParts){place, own});
+    g_byte_array_append(overlay->key, (const guint8 *)&place, sizeof place);
+    for (uint32_t i = 0; i < service_entry_n_ports(of_base->entry); i++) {
+        PortVerdict mine = service_parts_verdict(own, i);
+        uint8_t bits = (uint8_t)(mine.has_internal | mine.has_external << 1 | mine.has_endpoints << 2);
+
         g_byte_array_append(overlay->key, &bits, 1);
     }
-    overlay->differs |= differs;
-    if (differs)
-        vec_push(&overlay->own, (OwnParts){place, own});
 }
 
 static void
@@ -96,17 +102,29 @@ overlay_shared(ProxyCompiler *c, Base *base, const ProxyView *view, Overlay *ove
     return parts;
 }
 
+static void
+find_nearby(Base *base)
+{
+    nearby_begin(&base->nearby);
+    for (size_t i = 0; i < base->services.len; i++)
+        if (base->services.data[i].node_dependent)
+            nearby_add(&base->nearby, (uint32_t)i, base->services.data[i].entry);
+}
+
 NfRuleset *
 overlay_new(ProxyCompiler *c, Base *base, const ProxyView *view, GError **error)
 {
     g_autoptr(GByteArray) key = g_byte_array_new();
     Overlay overlay = {.rules = nf_ruleset_derive(base->ruleset), .key = key};
+    Places places;
     bool ok = true;
 
-    for (size_t i = 0; i < base->dependent.len; i++) {
-        uint32_t at = base->dependent.data[i];
-        overlay_service(c, view, at, &base->services.data[at], &overlay);
-    }
+    if (!base->nearby.by_node)
+        find_nearby(base);
+    places = nearby_find(&base->nearby, view->node.name);
+    for (size_t i = 0; i < places.len; i++)
+        overlay_service(c, view, places.data[i], &base->services.data[places.data[i]], &overlay);
+    vec_clear(&places);
     /* Most nodes are as their class. */
     if (!(overlay.differs | c->ops->per_node(view)) && nf_ruleset_is_as_base(overlay.rules)) {
         nf_ruleset_unref(overlay.rules);

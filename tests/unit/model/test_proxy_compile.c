@@ -4,6 +4,7 @@
 #include <netinet/in.h>
 #include <string.h>
 
+#include "model/proxy/names.h"
 #include "model/proxy/proxier.h"
 #include "sim/netfilter/nf_pieces.h"
 #include "sim/netfilter/nf_ruleset_int.h"
@@ -208,6 +209,48 @@ check_made(const NfRuleset *rules)
     nf_ruleset_unref(whole);
 }
 
+static uint32_t
+count_rules(const NfRuleset *rules, const char *prefix, const ProxyServicePort *port)
+{
+    char hash[IPT_HASH_SIZE];
+    g_autofree char *name = NULL;
+    uint32_t id;
+
+    ipt_service_hash(port, hash);
+    name = g_strconcat(prefix, hash, NULL);
+    id = nf_chain_find(nf_ruleset_names(rules), "nat", name);
+    return id != NF_NO_ID && nf_ruleset_has_chain(rules, id) ? nf_chain_n_rules(nf_ruleset_chain(rules, id)) : 0;
+}
+
+/* What a node decides for every port, asked without any sharing: iptables mode. */
+static void
+check_decisions(const NfRuleset *rules, const ServiceMap *map, const ProxyNode *node, KubeVersion version)
+{
+    ChoiceNode choice_node = {node->name, node->zone, version};
+    size_t n;
+    const ServiceEntry *const *entries = service_map_entries(map, &n);
+
+    for (size_t i = 0; i < n; i++)
+        for (uint32_t p = 0; p < service_entry_n_ports(entries[i]); p++) {
+            const ProxyServicePort *port = &service_entry_ports(entries[i])[p];
+            uint32_t balanced = port->affinity ? 2 : 1, in_ranges = 0;
+            EndpointChoice choice;
+
+            endpoint_choice(port, &choice_node, &choice);
+            for (uint32_t r = 0; r < port->n_source_ranges; r++)
+                in_ranges |= ipprefix_contains(&port->source_ranges[r], node->primary_ip);
+            T_EQ_U64(count_rules(rules, "KUBE-SVC-", port),
+                     choice.n_cluster ? choice.n_cluster * balanced + (choice.has_internal && !port->itp_local) : 0);
+            T_EQ_U64(count_rules(rules, "KUBE-SVL-", port),
+                     choice.n_local ? choice.n_local * balanced + (choice.has_internal && port->itp_local) : 0);
+            T_EQ_U64(count_rules(rules, "KUBE-FW-", port),
+                     choice.has_endpoints && port->n_lb_vips && port->n_source_ranges
+                         ? port->n_source_ranges + 1 + (in_ranges ? port->n_lb_vips : 0)
+                         : 0);
+            endpoint_choice_clear(&choice);
+        }
+}
+
 static void
 check_against_fresh(World *w, const ProxyParams *params, ProxyCompiler *compiler, const ServiceMap *map)
 {
@@ -220,6 +263,8 @@ check_against_fresh(World *w, const ProxyParams *params, ProxyCompiler *compiler
         g_autofree char *got_text = comparable_text(got), *want_text = comparable_text(want);
         test_check(got && strcmp(got_text, want_text) == 0, __LINE__, __FILE__, __func__,
                    "rules of node %u differ:\n%s\n---\n%s", i, got_text, want_text);
+        if (params->mode == PROXY_IPTABLES)
+            check_decisions(got, map, &w->nodes[i], params->version);
         check_made(got);
         check_made(want);
         nf_ruleset_unref(got);
