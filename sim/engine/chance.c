@@ -11,7 +11,7 @@
 
 static uint32_t keyed_draw(ChanceSource *source, const ChancePoint *point);
 static uint32_t script_draw(ChanceSource *source, const ChancePoint *point);
-static uint64_t keyed_below(uint64_t key, uint64_t n);
+static inline uint64_t keyed_below(uint64_t key, uint64_t n);
 static uint32_t first_possible(const ChancePoint *point, uint32_t from);
 
 uint64_t
@@ -125,7 +125,7 @@ script_draw(ChanceSource *source, const ChancePoint *point)
 }
 
 /* Uniform in [0, n) without bias: the rare draws in the uneven rest are redrawn with a new key. */
-static uint64_t
+static inline uint64_t
 keyed_below(uint64_t key, uint64_t n)
 {
     for (uint64_t round = 1;; round++) {

@@ -5,17 +5,7 @@
 #include <endian.h>
 #include <string.h>
 
-#define GOLDEN UINT64_C(0x9e3779b97f4a7c15)
-
-static uint64_t fold_product(uint64_t a, uint64_t b);
-static uint64_t splitmix64(uint64_t *state);
 static uint32_t log2_fraction(uint64_t mantissa);
-
-static inline uint64_t
-rotl(uint64_t x, int k)
-{
-    return (x << k) | (x >> (64 - k));
-}
 
 Rng
 rng_stream(uint64_t seed, const char *name, const char *purpose)
@@ -24,7 +14,7 @@ rng_stream(uint64_t seed, const char *name, const char *purpose)
     Rng rng;
 
     for (size_t i = 0; i < 4; i++)
-        rng.s[i] = splitmix64(&state);
+        rng.s[i] = rng_splitmix64(&state);
     return rng;
 }
 
@@ -32,7 +22,7 @@ uint64_t
 rng_u64(Rng *rng)
 {
     uint64_t *s = rng->s;
-    uint64_t result = rotl(s[1] * 5, 7) * 9;
+    uint64_t result = rng_rotl(s[1] * 5, 7) * 9;
     uint64_t t = s[1] << 17;
 
     s[2] ^= s[0];
@@ -40,7 +30,7 @@ rng_u64(Rng *rng)
     s[1] ^= s[2];
     s[0] ^= s[3];
     s[2] ^= t;
-    s[3] = rotl(s[3], 45);
+    s[3] = rng_rotl(s[3], 45);
     return result;
 }
 
@@ -99,34 +89,6 @@ uint64_t
 rng_hash_str(uint64_t seed, const char *text)
 {
     return rng_hash(seed, text, strlen(text));
-}
-
-uint64_t
-rng_mix(uint64_t a, uint64_t b)
-{
-    /* Two rounds: one product alone lets a zero factor swallow the other one. */
-    uint64_t h = fold_product(a ^ GOLDEN, b ^ UINT64_C(0xd6e8feb86659fd93));
-    uint64_t state = h ^ rotl(a, 29) ^ b;
-
-    return splitmix64(&state);
-}
-
-static uint64_t
-fold_product(uint64_t a, uint64_t b)
-{
-    unsigned __int128 product = (unsigned __int128)a * b;
-
-    return (uint64_t)product ^ (uint64_t)(product >> 64);
-}
-
-static uint64_t
-splitmix64(uint64_t *state)
-{
-    uint64_t z = *state += GOLDEN;
-
-    z = (z ^ (z >> 30)) * UINT64_C(0xbf58476d1ce4e5b9);
-    z = (z ^ (z >> 27)) * UINT64_C(0x94d049bb133111eb);
-    return z ^ (z >> 31);
 }
 
 /* log2 of mantissa / 2^63 in [1, 2), 32 bits of fraction, one bit for each squaring. */

@@ -31,7 +31,33 @@ int64_t rng_exponential(Rng *rng, int64_t mean);
 uint64_t rng_hash(uint64_t seed, const void *data, size_t size);
 uint64_t rng_hash_str(uint64_t seed, const char *text);
 
+#define RNG_GOLDEN UINT64_C(0x9e3779b97f4a7c15)
+
+static inline uint64_t
+rng_rotl(uint64_t x, int k)
+{
+    return (x << k) | (x >> (64 - k));
+}
+
+static inline uint64_t
+rng_splitmix64(uint64_t *state)
+{
+    uint64_t z = *state += RNG_GOLDEN;
+
+    z = (z ^ (z >> 30)) * UINT64_C(0xbf58476d1ce4e5b9);
+    z = (z ^ (z >> 27)) * UINT64_C(0x94d049bb133111eb);
+    return z ^ (z >> 31);
+}
+
 /* Mixes two words into one (for keyed draws: fold the parts of the key, the seed first). */
-uint64_t rng_mix(uint64_t a, uint64_t b);
+static inline uint64_t
+rng_mix(uint64_t a, uint64_t b)
+{
+    /* Two rounds: one product alone lets a zero factor swallow the other one. */
+    unsigned __int128 product = (unsigned __int128)(a ^ RNG_GOLDEN) * (b ^ UINT64_C(0xd6e8feb86659fd93));
+    uint64_t state = ((uint64_t)product ^ (uint64_t)(product >> 64)) ^ rng_rotl(a, 29) ^ b;
+
+    return rng_splitmix64(&state);
+}
 
 #endif

@@ -13,6 +13,7 @@ static bool walk_rules(NfWalk *walk, const NfChain *base, NfBlock *block, NfResu
 static inline bool quick_match(NfWalk *walk, const NfExpr *expr);
 static void enter_piece(NfWalk *walk, uint32_t index);
 static void next_piece(NfWalk *walk, uint32_t at);
+static inline NfStep quick_action(NfWalk *walk, const NfExpr *expr, uint32_t *ret_chain, NfResult *ret_result);
 static void trace_rule(NfWalk *walk, TraceKind kind, uint32_t depth);
 
 static inline uint32_t
@@ -112,7 +113,7 @@ walk_rules(NfWalk *walk, const NfChain *base, NfBlock *block, NfResult *ret_resu
             if (expr->op < NFX_FIRST_ACTION)
                 step = nf_match(walk, expr) ? STEP_ON : STEP_MISS;
             else
-                step = nf_action(walk, expr, &target, ret_result);
+                step = quick_action(walk, expr, &target, ret_result);
             acted |= step != STEP_MISS && expr->op >= NFX_FIRST_ACTION;
         }
         if (walk->traced)
@@ -216,6 +217,8 @@ quick_match(NfWalk *walk, const NfExpr *expr)
         return packet_has_ports(pkt) && (pkt->dport >= expr->a && pkt->dport <= expr->b) != expr->neg;
     case NFX_CT_STATE:
         return (((nf_walk_has_template(walk) ? NF_CT_NEW : conntrack_state_bits(pkt)) & expr->a) != 0) != expr->neg;
+    case NFX_STATISTIC_RANDOM:
+        return nf_match_random(walk, expr) != expr->neg;
     case NFX_MARK:
         return ((pkt->meta.mark & expr->b) == expr->a) != expr->neg;
     case NFX_COMMENT:
@@ -223,6 +226,21 @@ quick_match(NfWalk *walk, const NfExpr *expr)
         return true;
     default:
         return nf_match(walk, expr);
+    }
+}
+
+/* The ends that most rules have; the others are nf_action()'s. */
+static inline NfStep
+quick_action(NfWalk *walk, const NfExpr *expr, uint32_t *ret_chain, NfResult *ret_result)
+{
+    switch (expr->op) {
+    case NFX_JUMP:
+        *ret_chain = expr->a;
+        return STEP_JUMP;
+    case NFX_ACCEPT:
+        return STEP_ACCEPT;
+    default:
+        return nf_action(walk, expr, ret_chain, ret_result);
     }
 }
 

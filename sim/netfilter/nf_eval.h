@@ -50,6 +50,8 @@ void nf_eval(NfWalk *walk, const NfChain *base, NfBlock *block, NfResult *ret_re
 
 /* Any test; the result includes 'neg'. */
 bool nf_match(NfWalk *walk, const NfExpr *expr);
+/* NFX_STATISTIC_RANDOM, without 'neg'. */
+bool nf_match_random(NfWalk *walk, const NfExpr *expr);
 /* The key that the fields of an nft expression (LOOKUP, VMAP, SET_UPDATE) take from the packet. */
 NfKey nf_walk_key(const NfWalk *walk, uint32_t fields, uint8_t n);
 

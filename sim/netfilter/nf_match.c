@@ -12,7 +12,6 @@ static bool match_icmp(const Packet *pkt, const NfExpr *expr);
 static CtTuple ct_side(const Conn *conn, const NfExpr *expr, IpFamily family);
 static bool match_ct(const NfWalk *walk, const NfExpr *expr, bool *ret_known);
 static bool match_addrtype(const NfWalk *walk, const NfExpr *expr);
-static bool match_random(NfWalk *walk, const NfExpr *expr);
 static bool match_nth(NfWalk *walk, const NfExpr *expr);
 static bool match_physdev(const NfWalk *walk, const NfExpr *expr);
 static bool match_pkttype(const Packet *pkt, uint32_t type);
@@ -92,7 +91,7 @@ test(NfWalk *walk, const NfExpr *expr)
     case NFX_MARK_EQ0:
         return (pkt->meta.mark & expr->a) == 0;
     case NFX_STATISTIC_RANDOM:
-        return match_random(walk, expr);
+        return nf_match_random(walk, expr);
     case NFX_STATISTIC_NTH:
         return match_nth(walk, expr);
     case NFX_ADDRTYPE:
@@ -258,8 +257,8 @@ has_addr_type(const NfWalk *walk, IpAddr addr, const NetDev *dev, uint32_t types
     return (walk->ops->addr_type(walk->host, addr, dev) & types) != 0;
 }
 
-static bool
-match_random(NfWalk *walk, const NfExpr *expr)
+bool
+nf_match_random(NfWalk *walk, const NfExpr *expr)
 {
     ChancePoint point = {.kind = CHANCE_BERNOULLI, .n = 2, .yes = expr->a, .total = UINT64_C(1) << 31};
 
