@@ -38,11 +38,11 @@ typedef struct {
     NodeClass class;
     uint64_t generation; /* Of the service map that was taken in. */
     VEC(BaseService) services;
-    Nearby nearby;           /* Made when an overlay needs it; places are those among the Services. */
-    SharedServices shared;   /* What the shared parts were made of, in order. */
-    ServiceBlocks blocks;    /* Of the same: they hold its parts. */
-    NfRuleset *ruleset;      /* Sealed. */
-    GHashTable *overlays; /* Key of decisions (GBytes) -> Parts of the shared chains; dropped with each change. */
+    Nearby nearby;         /* Made when an overlay needs it; places are those among the Services. */
+    SharedServices shared; /* What the shared parts were made of, in order. */
+    ServiceBlocks blocks;  /* Of the same: they hold its parts. */
+    NfRuleset *ruleset;    /* Sealed. */
+    GHashTable *overlays;  /* Key of decisions (GBytes) -> Parts of the shared chains; dropped with each change. */
 } Base;
 
 struct ProxyCompiler {
@@ -54,10 +54,10 @@ struct ProxyCompiler {
     Origins *origins;
     const ProxyModeOps *ops; /* NULL: the mode is not modelled. */
     GPtrArray *bases;
-    HTable service_names; /* Key of a Service -> ServiceNames *: its states in use, the newest first. */
-    HTable gone_services; /* Keys of Services that had states: the table of names has their chains. */
-    GPtrArray *detectors; /* LocalDetector, each once. */
-    VEC(PortChoice) choices; /* Scratch. */
+    HTable service_names;            /* Key of a Service -> ServiceNames *: its states in use, the newest first. */
+    HTable gone_services;            /* Keys of Services that had states: the table of names has their chains. */
+    GPtrArray *detectors;            /* LocalDetector, each once. */
+    VEC(PortChoice) choices;         /* Scratch. */
     VEC(const ServiceEntry *) awake; /* Taken in by the update under way; referenced. */
 };
 

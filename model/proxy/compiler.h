@@ -158,7 +158,7 @@ typedef struct {
 /* A Service as shared parts see it. */
 typedef struct {
     const struct ServiceParts *parts; /* Held by blocks, or those of now. */
-    uint32_t origin, n_origins : 30; /* Numbers of all its ports: see origin.h. */
+    uint32_t origin, n_origins : 30;  /* Numbers of all its ports: see origin.h. */
     uint32_t ends_block : 1;
     uint32_t serves : 1; /* All ports have internal and external endpoints. */
 } SharedService;
@@ -192,7 +192,7 @@ typedef struct {
 typedef struct ProxyModeOps {
     NfDialect dialect;
     const char *table_comment; /* Or NULL. */
-    NfNamer namer; /* Of the chains of a Service: its owner is ServiceNames, the index a place. */
+    NfNamer namer;             /* Of the chains of a Service: its owner is ServiceNames, the index a place. */
     /* Of one port: the place is among those of the port. */
     void (*chain_name)(const ProxyServicePort *port, PortChain chain, char ret_name[static NF_NAME_SIZE]);
     PortChainKind order[PORT_N_SINGLE]; /* Of the ids. */

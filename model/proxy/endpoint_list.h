@@ -18,7 +18,7 @@ typedef struct {
 } EndpointList;
 
 typedef struct {
-    const EndpointList *lists; /* Sorted by port name, then protocol. */
+    const EndpointList *lists;  /* Sorted by port name, then protocol. */
     uint32_t n_lists, n_slices; /* References to the slices, as the endpoints are theirs, stand behind the lists. */
 } EndpointLists;
 

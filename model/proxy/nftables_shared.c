@@ -164,7 +164,8 @@ nodeport_ips(const ProxyView *view, Elems *elems)
 static const SharedSet CLUSTER_IPS = {
     "cluster-ips", "Active ClusterIPs", 0, NF_SET_PLAIN, NFT_KEY_DADDR, 1, cluster_ips_row, true, true, false};
 static const SharedSet NODEPORT_IPS = {
-    "nodeport-ips", "IPs that accept NodePort traffic", PART_NODE, NF_SET_PLAIN, NFT_KEY_DADDR, 1, NULL, false, false, false};
+    "nodeport-ips", "IPs that accept NodePort traffic", PART_NODE, NF_SET_PLAIN, NFT_KEY_DADDR, 1, NULL, false, false,
+    false};
 static const SharedSet HAIRPIN_CONNECTIONS = {"hairpin-connections",
                                               "service hairpin connections",
                                               PART_LOCAL,
@@ -185,8 +186,8 @@ static const SharedSet MAPS[] = {
      false, true},
     {"service-ips", "ClusterIP, ExternalIP and LoadBalancer IP traffic", PART_INTERNAL | PART_ENDPOINTS, NF_SET_MAP,
      NFT_KEY_ADDR_PORT, 3, service_ips_row, false, false, false},
-    {"service-nodeports", "NodePort traffic", PART_ENDPOINTS, NF_SET_MAP, NFT_KEY_PORT, 2, service_nodeports_row,
-     false, false, false},
+    {"service-nodeports", "NodePort traffic", PART_ENDPOINTS, NF_SET_MAP, NFT_KEY_PORT, 2, service_nodeports_row, false,
+     false, false},
 };
 
 /* Elements from 'at' on that one Service has in a shared set: all bear its origins. */

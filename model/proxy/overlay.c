@@ -5,8 +5,8 @@
 /* What an overlay must say of its own. */
 typedef struct {
     NfRuleset *rules;
-    unsigned differs; /* PART_* of the shared parts. */
-    GByteArray *key;  /* Of all decisions that shared parts depend on and the base made otherwise. */
+    unsigned differs;  /* PART_* of the shared parts. */
+    GByteArray *key;   /* Of all decisions that shared parts depend on and the base made otherwise. */
     VEC(OwnParts) own; /* Of ports that shared parts see otherwise. */
 } Overlay;
 

@@ -15,11 +15,11 @@ typedef struct {
 
 struct ServiceBlock {
     uint32_t refs;
-    uint32_t n_alive; /* Pieces that somebody holds, and the block if somebody does. */
+    uint32_t n_alive;                            /* Pieces that somebody holds, and the block if somebody does. */
     bool localhost_node_ports, nfacct_localhost; /* What the rules depend on of a class of nodes. */
     uint32_t n;
     const ServiceParts **parts; /* Referenced. */
-    BlockPiece pieces[];     /* Of each shared chain. */
+    BlockPiece pieces[];        /* Of each shared chain. */
 };
 
 static const ProxyModeOps *
@@ -253,7 +253,7 @@ block_with(const ServiceBlock *block, const ProxyView *view, uint32_t first, con
 
 void
 service_blocks_derive(const ServiceBlocks *base, const ProxyView *view, const OwnParts *own, size_t n_own,
-                   ServiceBlocks *ret_blocks)
+                      ServiceBlocks *ret_blocks)
 {
     uint32_t first = 0;
     size_t at = 0;
@@ -267,8 +267,7 @@ service_blocks_derive(const ServiceBlocks *base, const ProxyView *view, const Ow
 
         while (end < n_own && own[end].place < first + block->n)
             end++;
-        vec_push(&ret_blocks->list,
-                 end > at ? block_with(block, view, first, &own[at], end - at) : block_ref(block));
+        vec_push(&ret_blocks->list, end > at ? block_with(block, view, first, &own[at], end - at) : block_ref(block));
         for (uint32_t c = 0; base->index && end > at && c < ops_of(block)->n_shared_chains; c++)
             covered &= nf_key_index_covers(base->index, &(*vec_last(&ret_blocks->list))->pieces[c].piece, i);
         first += block->n;

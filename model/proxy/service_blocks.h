@@ -3,10 +3,10 @@
 
 /* Chains with rules of all service ports, made of blocks
  *
- * The Services of a base, in their order, are cut into blocks; of each block every such chain has a piece (nf_ruleset.h:
- * NfPiece), whose rules are made when a packet or a reader comes to them.  Where to cut follows from the names of the
- * Services alone, so that one that comes or goes changes one block: states of a base, and overlays on it, share the
- * others.  Few Services are one block, and their chains are made whole.
+ * The Services of a base, in their order, are cut into blocks; of each block every such chain has a piece
+ * (nf_ruleset.h: NfPiece), whose rules are made when a packet or a reader comes to them.  Where to cut follows from the
+ * names of the Services alone, so that one that comes or goes changes one block: states of a base, and overlays on it,
+ * share the others.  Few Services are one block, and their chains are made whole.
  *
  * A block holds the parts of its Services, as the rules follow from them. */
 

@@ -50,7 +50,8 @@ may_have(const ProxyServicePort *port, PortChainKind kind)
     return false;
 }
 
-/* --- Ports --------------------------------------------------------------------------------------------------------- */
+/* --- Ports ---------------------------------------------------------------------------------------------------------
+ */
 
 static PortNames
 port_names_of(const ServiceNames *names, const ProxyServicePort *port)
@@ -106,7 +107,8 @@ service_chain_name(void *names, uint32_t place, char ret_name[static NF_NAME_SIZ
                                                 ret_name);
 }
 
-/* --- States -------------------------------------------------------------------------------------------------------- */
+/* --- States --------------------------------------------------------------------------------------------------------
+ */
 
 static ListedIds *
 listed(ServiceNames *names)

@@ -3,11 +3,11 @@
 
 /* The parts of the ports of one Service: sets, and chains that are made on demand
  *
- * They follow from the state of the Service, the decisions for its ports and the local detector.  Nodes (and bases) that
- * decide alike share one object.  What lies in memory is the decisions, with indices of endpoints where neither all nor
- * none are picked; a rule set holds the object in the place of each chain until a packet or a reader comes to it.  The
- * object lives as long as the names of that state of the Service are used, and as long as a rule set, a block or a chain
- * needs it. */
+ * They follow from the state of the Service, the decisions for its ports and the local detector.  Nodes (and bases)
+ * that decide alike share one object.  What lies in memory is the decisions, with indices of endpoints where neither
+ * all nor none are picked; a rule set holds the object in the place of each chain until a packet or a reader comes to
+ * it.  The object lives as long as the names of that state of the Service are used, and as long as a rule set, a block
+ * or a chain needs it. */
 
 #include "model/proxy/compiler.h"
 #include "model/proxy/parts.h"
@@ -48,7 +48,8 @@ bool row_cursor_next(RowCursor *cursor);
 
 void service_parts_put(NfRuleset *ruleset, const ServiceParts *parts);
 void service_parts_remove(NfRuleset *ruleset, const ServiceParts *parts);
-/* Puts what 'own' has otherwise than 'of_base', and takes away what it has not; both are of one state of the Service. */
+/* Puts what 'own' has otherwise than 'of_base', and takes away what it has not; both are of one state of the Service.
+ */
 void service_parts_overlay(NfRuleset *overlay, const ServiceParts *own, const ServiceParts *of_base);
 
 /* The names hold no parts any more: those last that rule sets or chains need. */

@@ -54,7 +54,7 @@ typedef struct {
 struct NfNames {
     uint32_t refs;
     struct obstack text_bytes, name_bytes; /* Of texts; of chains and sets. */
-    NameSpace texts; /* Id 0 is the empty text. */
+    NameSpace texts;                       /* Id 0 is the empty text. */
     NameSpace chains, sets;
     VEC(Namer) namers;
     void *spare_builder;

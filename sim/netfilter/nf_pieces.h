@@ -3,14 +3,14 @@
 
 /* Chains in pieces: rules that are made when a packet or a reader comes to them, inside the room
  *
- * A chain with rules of thousands of Services changes with each of them, and a packet needs one or two of its rules.  So
- * it may consist of pieces (nf_ruleset.h: NfPiece), which generations and overlays share.  What seal() and the index must
- * know of a piece it says without its rules: how many they are, what they name, and the hashes of their keys
+ * A chain with rules of thousands of Services changes with each of them, and a packet needs one or two of its rules. So
+ * it may consist of pieces (nf_ruleset.h: NfPiece), which generations and overlays share.  What seal() and the index
+ * must know of a piece it says without its rules: how many they are, what they name, and the hashes of their keys
  * (nf_chain.h).
  *
- * The index of keys tells which piece may have a rule for a packet; within the piece its own index (nf_chain.h) goes on.
- * It is one for all chains that are cut at the same places, so that overlays share their base's: it may name more pieces
- * than need be looked at, never fewer.  A piece with a rule without a key is looked at by every packet.
+ * The index of keys tells which piece may have a rule for a packet; within the piece its own index (nf_chain.h) goes
+ * on. It is one for all chains that are cut at the same places, so that overlays share their base's: it may name more
+ * pieces than need be looked at, never fewer.  A piece with a rule without a key is looked at by every packet.
  *
  * Invariant: the walk in pieces comes to the same rules as that of the chain in one body. */
 

@@ -205,8 +205,8 @@ NfMaker *nf_maker_ref(NfMaker *maker);
 void nf_maker_unref(NfMaker *maker);
 
 /* Consecutive rules of a long chain, without state, draws, sets and side tables; generations and overlays of it share
- * them.  They are made when a packet or a reader comes to them; until then the piece knows what nf_piece_init() noted of
- * them.  Its owner embeds it. */
+ * them.  They are made when a packet or a reader comes to them; until then the piece knows what nf_piece_init() noted
+ * of them.  Its owner embeds it. */
 typedef struct NfPiece NfPiece;
 typedef struct {
     NfChain *(*make)(NfPiece *piece); /* The same rules each time, sealed by nf_chain_seal_piece(). */

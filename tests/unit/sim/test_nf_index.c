@@ -12,7 +12,11 @@ typedef struct {
     uint64_t n;
 } Digest;
 
-typedef enum { IPTABLES, NFT, CUT /* iptables, of rules that may stand in pieces; one of the worlds has them so. */ } Kind;
+typedef enum {
+    IPTABLES,
+    NFT,
+    CUT /* iptables, of rules that may stand in pieces; one of the worlds has them so. */
+} Kind;
 
 /* The pieces of the chain at hand. */
 typedef struct {

@@ -226,9 +226,8 @@ test_random_graphs(void)
                         targets[n++] = names_of[t];
                     }
                 if (here[id])
-                    nf_ruleset_put_chain(edited, rng_below(&rng, 2)
-                                                     ? pieces_to(names, names_of[id], n, targets, pieces)
-                                                     : chain_to(names, names_of[id], n, targets));
+                    nf_ruleset_put_chain(edited, rng_below(&rng, 2) ? pieces_to(names, names_of[id], n, targets, pieces)
+                                                                    : chain_to(names, names_of[id], n, targets));
                 else
                     nf_ruleset_remove_chain(edited, nf_chain_id(names, "nat", names_of[id]));
             }
