@@ -9,66 +9,10 @@
  * Heights of a generation are computed in its own pages, where 0 is "not yet" (what was touched lies on pages that it
  * shares with nobody); those of an overlay in a table.                                                               */
 
-#include "sim/netfilter/nf_named.h"
-#include "sim/netfilter/nf_ruleset_int.h"
+#include "sim/netfilter/nf_seal.h"
 
-/* Who names what, in a base: callers of a node are list[first[n] .. first[n + 1]), as keys. */
-struct NfCallers {
-    uint32_t *first[2]; /* By id: chains, sets. */
-    uint32_t *list[2];
-};
-
-typedef struct {
-    NfRuleset *rs;
-    VEC(NfNode) nodes;    /* To compute. */
-    VEC(uint8_t) heights; /* Of a generation: as they were, by index in 'nodes'. */
-    GHashTable *computed; /* Of an overlay: key -> height of what is in 'nodes'; IN_PROGRESS while below it. */
-    GHashTable *raised;   /* Of an overlay: key -> height; nodes of the base that it raised. */
-    GError **error;
-} Seal;
-
-#define IN_PROGRESS 255
-#define TOO_HIGH    (NF_MAX_DEPTH + 2)
-
-static bool seal_generation(Seal *seal);
-static bool seal_overlay(Seal *seal);
-static void count_names(GHashTable *counts, NfNode node, const void *obj, int delta);
-static bool check_names_exist(Seal *seal, NfNode node);
-static bool check_not_named(Seal *seal, NfNode node, int64_t n_named);
-static int node_height(Seal *seal, NfNode node);
-static void keep_height(Seal *seal, NfNode node, int height);
-static bool raise_callers(Seal *seal, NfNode node, int height, bool *ret_overlay_changed);
-static bool fail_loop(Seal *seal, NfNode node);
-
-static uint32_t
-node_key(NfNode node)
-{
-    return node.id * 2 + node.is_set;
-}
-
-static NfNode
-key_node(uint32_t key)
-{
-    return (NfNode){.is_set = key & 1, .id = key / 2};
-}
-
-static NfIds *
-node_ids(NfRuleset *rs, NfNode node)
-{
-    return node.is_set ? &rs->sets : &rs->chains;
-}
-
-static int
-table_get(GHashTable *table, uint32_t key)
-{
-    return GPOINTER_TO_INT(g_hash_table_lookup(table, GUINT_TO_POINTER(key)));
-}
-
-static void
-table_set(GHashTable *table, uint32_t key, int value)
-{
-    g_hash_table_insert(table, GUINT_TO_POINTER(key), GINT_TO_POINTER(value));
-}
+static bool seal_generation(NfSeal *seal);
+static void keep_height(NfSeal *seal, NfNode node, int height);
 
 static void
 count_name(NfRuleset *rs, int k, uint32_t id, int delta)
@@ -118,13 +62,13 @@ nf_ruleset_count_names(NfRuleset *rs, NfNode node, const void *was, const void *
 bool
 nf_ruleset_check(NfRuleset *rs, GError **error)
 {
-    Seal seal = {.rs = rs, .error = error};
+    NfSeal seal = {.rs = rs, .error = error};
     bool ok;
 
     if (rs->base) {
         seal.computed = g_hash_table_new(NULL, NULL);
         seal.raised = g_hash_table_new(NULL, NULL);
-        ok = seal_overlay(&seal);
+        ok = nf_seal_overlay(&seal);
         g_hash_table_unref(seal.computed);
         g_hash_table_unref(seal.raised);
     } else {
@@ -135,22 +79,10 @@ nf_ruleset_check(NfRuleset *rs, GError **error)
     return ok;
 }
 
-void
-nf_callers_free(struct NfCallers *callers)
-{
-    if (!callers)
-        return;
-    for (int k = 0; k < 2; k++) {
-        g_free(callers->first[k]);
-        g_free(callers->list[k]);
-    }
-    g_free(callers);
-}
-
 /* --- Generations -------------------------------------------------------------------------------------------------- */
 
 static void
-add_all_nodes(Seal *seal)
+add_all_nodes(NfSeal *seal)
 {
     seal->nodes.len = 0;
     for (int k = 0; k < 2; k++) {
@@ -162,14 +94,14 @@ add_all_nodes(Seal *seal)
 }
 
 static uint8_t *
-height_of(const Seal *seal, NfNode node)
+height_of(const NfSeal *seal, NfNode node)
 {
     return &nf_ids_page(node_ids(seal->rs, node), node.id)->height[node.id % NF_PAGE_LEN];
 }
 
 /* Of what is in 'nodes'; a failure leaves them as they were. */
 static bool
-compute_generation(Seal *seal)
+compute_generation(NfSeal *seal)
 {
     seal->heights.len = 0;
     vec_reserve(&seal->heights, seal->nodes.len);
@@ -181,7 +113,7 @@ compute_generation(Seal *seal)
     for (size_t i = 0; i < seal->nodes.len; i++) {
         NfNode node = seal->nodes.data[i];
 
-        if (!nf_ids_get(node_ids(seal->rs, node), node.id) || node_height(seal, node) > 0)
+        if (!nf_ids_get(node_ids(seal->rs, node), node.id) || nf_seal_height(seal, node) > 0)
             continue;
         for (size_t k = seal->nodes.len; k-- > 0;)
             *height_of(seal, seal->nodes.data[k]) = seal->heights.data[k];
@@ -210,18 +142,18 @@ apply_counts(NfRuleset *rs)
 }
 
 static bool
-seal_generation(Seal *seal)
+seal_generation(NfSeal *seal)
 {
     NfRuleset *rs = seal->rs;
     bool grown = false;
 
     for (size_t i = 0; i < rs->touched.len; i++)
         vec_push(&seal->nodes, rs->touched.data[i]);
-    /* What was named before was there: check_not_named() sees it go. */
+    /* What was named before was there: nf_seal_not_named() sees it go. */
     for (size_t i = 0; i < rs->namings.len; i++) {
         NfNode named = rs->namings.data[i].named;
 
-        if (!nf_ids_get(node_ids(rs, named), named.id) && !check_names_exist(seal, rs->namings.data[i].by))
+        if (!nf_ids_get(node_ids(rs, named), named.id) && !nf_seal_names_exist(seal, rs->namings.data[i].by))
             return false;
     }
     apply_counts(rs);
@@ -229,7 +161,7 @@ seal_generation(Seal *seal)
         NfNode node = seal->nodes.data[i];
         const NfPage *page = nf_ids_peek(node_ids(rs, node), node.id);
 
-        if (!check_not_named(seal, node, page->n_named[node.id % NF_PAGE_LEN]))
+        if (!nf_seal_not_named(seal, node, page->n_named[node.id % NF_PAGE_LEN]))
             return false;
     }
     if (!compute_generation(seal))
@@ -247,170 +179,23 @@ seal_generation(Seal *seal)
     return compute_generation(seal);
 }
 
-/* --- Overlays ----------------------------------------------------------------------------------------------------- */
-
-static uint32_t
-base_stored(const NfRuleset *rs, NfNode node, bool want_height)
-{
-    const NfPage *page = nf_ids_peek(node.is_set ? &rs->sets : &rs->chains, node.id);
-
-    if (!page)
-        return 0;
-    return want_height ? page->height[node.id % NF_PAGE_LEN] : page->n_named[node.id % NF_PAGE_LEN];
-}
-
-static void
-count_names(GHashTable *counts, NfNode node, const void *obj, int delta)
-{
-    for (int k = 0; k < 2; k++) {
-        NfNamed named;
-
-        nf_named_begin(node, obj, k, &named);
-        for (uint32_t id; (id = nf_named_next(&named)) != NF_NO_ID;)
-            table_set(counts, id * 2 + k, table_get(counts, id * 2 + k) + delta);
-    }
-}
-
-static int
-compute_overlay(Seal *seal)
-{
-    g_hash_table_remove_all(seal->computed);
-    for (size_t i = 0; i < seal->nodes.len; i++)
-        table_set(seal->computed, node_key(seal->nodes.data[i]), 0);
-    for (size_t i = 0; i < seal->nodes.len; i++)
-        if (node_height(seal, seal->nodes.data[i]) < 0)
-            return -1;
-    return 0;
-}
-
-static bool
-seal_overlay(Seal *seal)
-{
-    NfRuleset *rs = seal->rs;
-    g_autoptr(GHashTable) counts = g_hash_table_new(NULL, NULL);
-    bool again = true;
-
-    for (int k = 0; k < 2; k++) {
-        const NfIds *ids = k ? &rs->sets : &rs->chains;
-
-        for (uint32_t i = 0; ids->over && i <= ids->over_mask; i++)
-            if (ids->over[i].id != UINT32_MAX)
-                vec_push(&seal->nodes, (NfNode){k, ids->over[i].id});
-    }
-    for (size_t i = 0; i < seal->nodes.len; i++) {
-        NfNode node = seal->nodes.data[i];
-        NfIds *ids = node_ids(rs, node);
-        const NfPage *page = nf_ids_peek(ids, node.id);
-
-        if (!check_names_exist(seal, node))
-            return false;
-        count_names(counts, node, page ? page->obj[node.id % NF_PAGE_LEN] : NULL, -1);
-        count_names(counts, node, nf_ids_get(ids, node.id), 1);
-    }
-    for (size_t i = 0; i < seal->nodes.len; i++) {
-        NfNode node = seal->nodes.data[i];
-
-        if (!check_not_named(seal, node, (int64_t)base_stored(rs, node, false) + table_get(counts, node_key(node))))
-            return false;
-    }
-    while (again) {
-        again = false;
-        if (compute_overlay(seal) < 0)
-            return false;
-        for (size_t i = 0; i < seal->nodes.len; i++) {
-            NfNode node = seal->nodes.data[i];
-            int height = node_height(seal, node), known = table_get(seal->raised, node_key(node));
-
-            if (height <= MAX(known, (int)base_stored(rs, node, true)) || !base_stored(rs, node, false))
-                continue;
-            table_set(seal->raised, node_key(node), height);
-            if (!raise_callers(seal, node, height, &again))
-                return false;
-        }
-    }
-    return true;
-}
-
-static struct NfCallers *
-base_callers(NfRuleset *base)
-{
-    struct NfCallers *callers;
-
-    if (base->callers)
-        return base->callers;
-    callers = base->callers = g_new0(struct NfCallers, 1);
-    for (int k = 0; k < 2; k++) {
-        const NfIds *ids = k ? &base->sets : &base->chains;
-        uint32_t end = nf_ids_end(ids);
-
-        callers->first[k] = g_new0(uint32_t, end + 2);
-        for (uint32_t id = 0; id < end; id++) /* Shifted by one: the fill below moves each start to its place. */
-            callers->first[k][id + 2] = callers->first[k][id + 1] + base_stored(base, (NfNode){k, id}, false);
-        callers->list[k] = g_new(uint32_t, callers->first[k][end + 1] + 1);
-    }
-    for (int k = 0; k < 2; k++) {
-        size_t n;
-        g_autofree uint32_t *ids = nf_ids_list(k ? &base->sets : &base->chains, &n);
-
-        for (size_t i = 0; i < n; i++) {
-            NfNode node = {k, ids[i]};
-            const void *obj = nf_ids_get(node_ids(base, node), node.id);
-
-            for (int of = 0; of < 2; of++) {
-                NfNamed named;
-
-                nf_named_begin(node, obj, of, &named);
-                for (uint32_t id; (id = nf_named_next(&named)) != NF_NO_ID;)
-                    callers->list[of][callers->first[of][id + 1]++] = node_key(node);
-            }
-        }
-    }
-    return callers;
-}
-
-/* A node of an overlay is higher than its base knows: so are those of the base that name it. */
-static bool
-raise_callers(Seal *seal, NfNode node, int height, bool *ret_overlay_changed)
-{
-    const struct NfCallers *callers = base_callers(seal->rs->base);
-    const uint32_t *first = callers->first[node.is_set];
-
-    if (height > TOO_HIGH)
-        return fail_loop(seal, node);
-    for (uint32_t i = first[node.id]; i < first[node.id + 1]; i++) {
-        uint32_t key = callers->list[node.is_set][i];
-        NfNode caller = key_node(key);
-        int raised = height + !caller.is_set;
-
-        if (nf_ids_over(node_ids(seal->rs, caller), caller.id)) {
-            *ret_overlay_changed = true;
-        } else if (raised > MAX(table_get(seal->raised, key), (int)base_stored(seal->rs, caller, true))) {
-            table_set(seal->raised, key, raised);
-            *ret_overlay_changed = true; /* Something of the overlay may name it. */
-            if (!raise_callers(seal, caller, raised, ret_overlay_changed))
-                return false;
-        }
-    }
-    return true;
-}
-
 /* --- Both --------------------------------------------------------------------------------------------------------- */
 
-/* The height that is known of a node: 0 if it must be computed, IN_PROGRESS below it. */
+/* The height that is known of a node: 0 if it must be computed, NF_IN_PROGRESS below it. */
 static int
-known_height(const Seal *seal, NfNode node)
+known_height(const NfSeal *seal, NfNode node)
 {
     gpointer value;
 
     if (seal->computed && g_hash_table_lookup_extended(seal->computed, GUINT_TO_POINTER(node_key(node)), NULL, &value))
         return GPOINTER_TO_INT(value);
     if (seal->computed)
-        return MAX(table_get(seal->raised, node_key(node)), (int)base_stored(seal->rs, node, true));
-    return (int)base_stored(seal->rs, node, true);
+        return MAX(table_get(seal->raised, node_key(node)), (int)nf_seal_stored(seal->rs, node, true));
+    return (int)nf_seal_stored(seal->rs, node, true);
 }
 
 static void
-keep_height(Seal *seal, NfNode node, int height)
+keep_height(NfSeal *seal, NfNode node, int height)
 {
     if (seal->computed)
         table_set(seal->computed, node_key(node), height);
@@ -418,33 +203,32 @@ keep_height(Seal *seal, NfNode node, int height)
         *height_of(seal, node) = (uint8_t)height;
 }
 
-/* Height of a node, from what it names.  -1: a loop, or too deep. */
-static int
-node_height(Seal *seal, NfNode node)
+int
+nf_seal_height(NfSeal *seal, NfNode node)
 {
     int height = known_height(seal, node);
 
-    if (height == IN_PROGRESS) {
-        fail_loop(seal, node);
+    if (height == NF_IN_PROGRESS) {
+        nf_seal_fail_loop(seal, node);
         return -1;
     }
     if (height)
         return height;
-    keep_height(seal, node, IN_PROGRESS);
+    keep_height(seal, node, NF_IN_PROGRESS);
     for (int k = 0; k < 2; k++) {
         NfNamed named;
 
         nf_named_begin(node, nf_ids_get(node_ids(seal->rs, node), node.id), k, &named);
         for (uint32_t id; (id = nf_named_next(&named)) != NF_NO_ID;) {
-            int below = node_height(seal, (NfNode){k, id});
+            int below = nf_seal_height(seal, (NfNode){k, id});
             if (below < 0)
                 return -1;
             height = MAX(height, below);
         }
     }
     height += !node.is_set || !height;
-    if (height > TOO_HIGH) {
-        fail_loop(seal, node);
+    if (height > NF_TOO_HIGH) {
+        nf_seal_fail_loop(seal, node);
         return -1;
     }
     keep_height(seal, node, height);
@@ -490,8 +274,8 @@ naming_rule(const NfRuleset *rs, uint32_t chain_id, NfNode named)
     return r;
 }
 
-static bool
-check_names_exist(Seal *seal, NfNode node)
+bool
+nf_seal_names_exist(NfSeal *seal, NfNode node)
 {
     NfRuleset *rs = seal->rs;
     const void *obj = nf_ids_get(node_ids(rs, node), node.id);
@@ -518,8 +302,8 @@ check_names_exist(Seal *seal, NfNode node)
     return true;
 }
 
-static bool
-check_not_named(Seal *seal, NfNode node, int64_t n_named)
+bool
+nf_seal_not_named(NfSeal *seal, NfNode node, int64_t n_named)
 {
     if (n_named <= 0 || nf_ids_get(node_ids(seal->rs, node), node.id))
         return true;
@@ -528,8 +312,8 @@ check_not_named(Seal *seal, NfNode node, int64_t n_named)
     return false;
 }
 
-static bool
-fail_loop(Seal *seal, NfNode node)
+bool
+nf_seal_fail_loop(NfSeal *seal, NfNode node)
 {
     if (seal->error && !*seal->error)
         g_set_error(seal->error, NF_ERROR, NF_ERROR_LOOP, "%s %s: calls loop or are more than %d deep",
