@@ -41,7 +41,7 @@ run: ## install what building needs, build, replay the article's scenario, leave
 	$(Q)mkdir -p out
 	$(Q)$(BUILD)/svcsim run scenarios/article/article.yaml --out out/article
 
-test: ## all tests; PART="unit errors" runs some parts
+test: ## all tests; PART="unit-sim errors" runs some parts
 	$(Q)sh tests/deps.sh test
 	@echo 'Building svcsim and its tests.'
 	+$(Q)$(MAKE) --no-print-directory -s $(jobs) programs

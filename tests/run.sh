@@ -10,12 +10,13 @@ export LC_ALL=C.UTF-8 PATH=$PATH:/usr/sbin:/sbin PYTHONDONTWRITEBYTECODE=1
 logs=$BUILD/test-logs
 mkdir -p "$logs"
 wanted=" $* "
-passed=0 failed=0 skipped=0 broken=
+passed=0 failed=0 skipped=0 broken= known=
 
 # part NAME COMMAND...
 part() {
     local name=$1 log=$logs/${1//\//-}.log status counts start=$SECONDS
     shift
+    known="$known $name"
     [[ $wanted == "  " || $wanted == *" $name "* ]] || return 0
     "$@" >"$log" 2>&1 </dev/null
     status=$?
@@ -77,6 +78,11 @@ for script in tests/kernel/*.py tests/kernel/*.sh; do
     fi
 done
 
+for name in "$@"; do
+    [[ "$known " == *" $name "* ]] && continue
+    echo "no part is called $name; there are:$known"
+    failed=$((failed + 1))
+done
 [ -z "$broken" ] || echo "failed parts:$broken (logs in $logs/)"
 echo "$passed passed, $failed failed, $skipped skipped"
 [ $failed -eq 0 ]

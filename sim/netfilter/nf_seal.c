@@ -30,32 +30,43 @@ count_name(NfRuleset *rs, int k, uint32_t id, int delta)
     table_set(rs->named, id * 2 + k, table_get(rs->named, id * 2 + k) + delta);
 }
 
+static void
+name_anew(NfRuleset *rs, NfNode by, NfNode named)
+{
+    count_name(rs, named.is_set, named.id, 1);
+    vec_push(&rs->namings, (NfNaming){by, named});
+}
+
 /* Where both lists ascend, what both name costs nothing; where one does not, the sum is right all the same. */
+static void
+count_difference(NfRuleset *rs, NfNode node, bool sets, NfNamed *before, NfNamed *after)
+{
+    uint32_t x = nf_named_next(before), y = nf_named_next(after);
+
+    while (x != NF_NO_ID || y != NF_NO_ID) {
+        const bool gone = x < y, new_ = y < x;
+
+        if (gone)
+            count_name(rs, sets, x, -1);
+        if (new_)
+            name_anew(rs, node, (NfNode){sets, y});
+        if (!new_)
+            x = nf_named_next(before);
+        if (!gone)
+            y = nf_named_next(after);
+    }
+}
+
 void
 nf_ruleset_count_names(NfRuleset *rs, NfNode node, const void *was, const void *obj)
 {
     for (int k = 0; k < 2; k++) {
         NfNamed before, after;
-        uint32_t x, y;
 
         nf_named_begin(node, was, k, &before);
         nf_named_begin(node, obj, k, &after);
         nf_named_skip_same(&before, &after);
-        x = nf_named_next(&before);
-        y = nf_named_next(&after);
-        while (x != NF_NO_ID || y != NF_NO_ID) {
-            if (x < y) {
-                count_name(rs, k, x, -1);
-                x = nf_named_next(&before);
-            } else if (y < x) {
-                count_name(rs, k, y, 1);
-                vec_push(&rs->namings, (NfNaming){node, {k, y}});
-                y = nf_named_next(&after);
-            } else {
-                x = nf_named_next(&before);
-                y = nf_named_next(&after);
-            }
-        }
+        count_difference(rs, node, k, &before, &after);
     }
 }
 
