@@ -9,7 +9,7 @@
 #include "sim/netfilter/nf_pieces.h"
 #include "sim/netfilter/nf_ruleset_int.h"
 #include "sim/netfilter/nf_text.h"
-#include "tests/unit/test.h"
+#include "tests/unit/model/proxy_walks.h"
 
 #define N_NODES 3
 #define FEW     6
@@ -265,6 +265,8 @@ check_against_fresh(World *w, const ProxyParams *params, ProxyCompiler *compiler
                    "rules of node %u differ:\n%s\n---\n%s", i, got_text, want_text);
         if (params->mode == PROXY_IPTABLES)
             check_decisions(got, map, &w->nodes[i], params->version);
+        if (params->mode == PROXY_IPTABLES && w->n_services == MANY)
+            check_walks(got, map);
         check_made(got);
         check_made(want);
         nf_ruleset_unref(got);
