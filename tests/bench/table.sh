@@ -63,7 +63,7 @@ echo '| figure | ours | beside it | times better | gate | goal | met |'
 echo '|---|---|---|---|---|---|---|'
 row 'packet-hops/s, small star' "$(get star "events: $num M hops")" M '' '' min 2.5 8
 row 'packet-hops/s, 5,000 nodes, 100,000 pods, 5,000 clients' "$(get star-large "events: $num M hops")" M '' '' min 1 2
-row 'events/s of that run' "$(get star " $num M events/s")" M '' '' min 3 8
+row 'events/s of the small star' "$(get star " $num M events/s")" M '' '' min 3 8
 bare=$(get capture "^a hop $num ns") more=$(get capture "[+]$num ns")
 row 'capture of every hop to /dev/null: more CPU (goal: 25 ns)' "${bare:+$(calc "$more * 100 / $bare")}" % '' '' max 30 \
   "${bare:+$(calc "2500 / $bare")}"
