@@ -59,6 +59,7 @@ controllers_free(Controllers *c)
     }
     g_ptr_array_unref(c->all_works);
     htable_clear(&c->works);
+    scheduler_free(c->scheduler);
     alloc_free(c->alloc);
     g_free(c);
 }
@@ -174,6 +175,8 @@ begin_unfinished(Controllers *c)
     size_t n;
     const ApiObject *const *pods = store_list_made(c->store, KIND_POD, &n);
 
+    if (c->scheduler)
+        scheduler_nodes_changed(c->scheduler);
     for (size_t i = 0; i < n; i++) {
         const Pod *pod = (const Pod *)pods[i];
         if (!pod->spec.node_name && pod->phase == POD_PENDING)
@@ -249,6 +252,7 @@ owner_of_pod_changed(Controllers *c, const Pod *pod)
 static void
 pod_changed(Controllers *c, StoreEvent event, const Pod *old, const Pod *new_)
 {
+    schedule_pod_changed(c, old, new_);
     owner_of_pod_changed(c, new_ ? new_ : old);
     slices_pod_changed(c, old, new_);
     if (new_ && !new_->spec.node_name && new_->meta.deletion_ns < 0)

@@ -10,6 +10,7 @@
 
 #include "model/control/alloc.h"
 #include "model/control/control.h"
+#include "model/control/schedule.h"
 #include "sim/engine/htable.h"
 #include "sim/engine/timer.h"
 
@@ -58,6 +59,7 @@ struct Controllers {
     GPtrArray *all_works;
     Kubelet *kubelet;
     NodeLives *nodes;
+    Scheduler *scheduler; /* NULL until a pod wants a node; counts the active pods. */
 };
 
 /* Does this work 'delay' after now, or earlier if that was already asked for. */
@@ -74,6 +76,7 @@ void statefulset_reconcile(Controllers *c, Work *work, const Workload *set);
 void daemonset_reconcile(Controllers *c, Work *work, const Workload *set);
 void slices_reconcile(Controllers *c, Work *work, const Service *service);
 void schedule_pod(Controllers *c, Work *work, const Pod *pod);
+void schedule_pod_changed(Controllers *c, const Pod *old, const Pod *new_);
 /* taint_eviction.c */
 void taints_review(Controllers *c, Work *work, const Pod *pod);
 void taints_node_changed(Controllers *c, const KubeNode *old, const KubeNode *new_);

@@ -147,21 +147,45 @@ compare_victims(const void *a, const void *b)
 /* --- Scheduler -----------------------------------------------------------------------------------------------------
  */
 
-void
-schedule_pod(Controllers *c, Work *work, const Pod *pod)
+static Scheduler *
+begin_scheduler(Controllers *c)
 {
-    Scheduler *scheduler;
-    const char *node;
+    Scheduler *scheduler = scheduler_new(c->store, c->seed);
     PodCursor cursor = {0};
 
-    if (pod->spec.node_name || pod->meta.deletion_ns >= 0)
-        return;
-    scheduler = scheduler_new(c->store, c->seed);
     for (const PodOutline *outline; (outline = store_next_pod(c->store, &cursor));)
         if (!outline->object || pod_active(outline->object))
             scheduler_note(scheduler, outline);
-    node = scheduler_pick(scheduler, pod);
-    scheduler_free(scheduler);
+    return scheduler;
+}
+
+void
+schedule_pod_changed(Controllers *c, const Pod *old, const Pod *new_)
+{
+    PodOutline outline;
+
+    if (!c->scheduler)
+        return;
+    if (old && pod_active(old)) {
+        pod_outline(old, &outline);
+        scheduler_forget(c->scheduler, &outline);
+    }
+    if (new_ && pod_active(new_)) {
+        pod_outline(new_, &outline);
+        scheduler_note(c->scheduler, &outline);
+    }
+}
+
+void
+schedule_pod(Controllers *c, Work *work, const Pod *pod)
+{
+    const char *node;
+
+    if (pod->spec.node_name || pod->meta.deletion_ns >= 0)
+        return;
+    if (!c->scheduler)
+        c->scheduler = begin_scheduler(c);
+    node = scheduler_find(c->scheduler, pod);
     if (!node) {
         if (!work->told)
             cluster_story(c->cluster, "pod %s/%s stays Pending: no node fits", pod->meta.ns, pod->meta.name);

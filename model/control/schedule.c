@@ -18,7 +18,9 @@ typedef struct {
 } Group;
 
 struct Scheduler {
+    Store *store;
     uint64_t seed;
+    bool knows_nodes; /* As they are now. */
     VEC(const KubeNode *) nodes; /* Open to pods without a nodeSelector, by name. */
     VEC(const KubeNode *) all;
     HTable groups; /* uint64_t -> Group. */
@@ -33,20 +35,35 @@ Scheduler *
 scheduler_new(Store *store, uint64_t seed)
 {
     Scheduler *s = g_new0(Scheduler, 1);
-    static const PodSpec anywhere;
-    size_t n;
-    const ApiObject *const *nodes = store_list(store, KIND_NODE, &n);
 
+    s->store = store;
     s->seed = seed;
     htable_init(&s->groups, sizeof(uint64_t), sizeof(Group));
     htable_init(&s->spots, sizeof(SpotKey), sizeof(uint32_t));
+    return s;
+}
+
+void
+scheduler_nodes_changed(Scheduler *s)
+{
+    s->knows_nodes = false;
+}
+
+static void
+know_nodes(Scheduler *s)
+{
+    static const PodSpec anywhere;
+    size_t n;
+    const ApiObject *const *nodes = store_list(s->store, KIND_NODE, &n);
+
+    s->all.len = s->nodes.len = 0;
     for (size_t i = 0; i < n; i++) {
         const KubeNode *node = (const KubeNode *)nodes[i];
         vec_push(&s->all, node);
         if (schedule_fits(node, &anywhere, false))
             vec_push(&s->nodes, node);
     }
-    return s;
+    s->knows_nodes = true;
 }
 
 void
@@ -72,15 +89,24 @@ scheduler_note(Scheduler *s, const PodOutline *pod)
     ++*spot(s, id, pod->node_name);
 }
 
-/* The first of the rotation that has the fewest pods of the group.  Round after round that is the next in turn, so the
- * look-out begins there and ends at the first node with no more than an even share. */
-const char *
-scheduler_pick(Scheduler *s, const Pod *pod)
+void
+scheduler_forget(Scheduler *s, const PodOutline *pod)
 {
-    PodOutline outline;
-    pod_outline(pod, &outline);
-    uint64_t id = group_of(s, &outline);
-    Group *group = group_get(s, id);
+    uint64_t id = group_of(s, pod);
+
+    if (!pod->node_name)
+        return;
+    group_get(s, id)->pods--;
+    --*spot(s, id, pod->node_name);
+}
+
+/* The first of the rotation that has the fewest pods of the group.  Round after round that is the next in turn, so the
+ * look-out begins there and ends at the first node with no more than an even share.  NULL: none fits. */
+static const char *
+find_node(Scheduler *s, uint64_t id, Group *group, const Pod *pod)
+{
+    if (!s->knows_nodes)
+        know_nodes(s);
     bool selective = pod->spec.node_selector.n > 0 || pod->spec.n_tolerations > 0;
     const KubeNode *const *nodes = selective ? s->all.data : s->nodes.data;
     size_t n = selective ? s->all.len : s->nodes.len;
@@ -104,9 +130,35 @@ scheduler_pick(Scheduler *s, const Pod *pod)
     if (least == UINT32_MAX)
         return NULL;
     group->next = (uint32_t)((best + n - group->start % n + 1) % n);
-    group->pods++;
-    ++*spot(s, id, nodes[best]->meta.name);
     return nodes[best]->meta.name;
+}
+
+const char *
+scheduler_pick(Scheduler *s, const Pod *pod)
+{
+    PodOutline outline;
+    pod_outline(pod, &outline);
+    uint64_t id = group_of(s, &outline);
+    Group *group = group_get(s, id);
+    const char *node = find_node(s, id, group, pod);
+
+    if (node) {
+        group->pods++;
+        ++*spot(s, id, node);
+    }
+    return node;
+}
+
+const char *
+scheduler_find(Scheduler *s, const Pod *pod)
+{
+    PodOutline outline;
+    pod_outline(pod, &outline);
+    uint64_t id = group_of(s, &outline);
+    Group *group = group_get(s, id);
+
+    group->next = 0;
+    return find_node(s, id, group, pod);
 }
 
 bool
