@@ -167,7 +167,7 @@ on_trigger(Sim *sim, void *owner)
     proxy_view_update(p->view);
     for (int f = 0; f < 2; f++) {
         compile_family(p, f);
-        written += p->next[f] ? proxy_rules_to_write(p->rules[f], p->next[f]) : 0;
+        written += p->next[f] ? proxy_group_rules_to_write(p->groups[f], p->rules[f], p->next[f]) : 0;
     }
     collect_state(p);
     vec_push(&p->syncs, (ProxySync){.at = sim->now, .done = -1, .rules_written = written});

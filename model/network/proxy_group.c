@@ -62,6 +62,8 @@ proxy_view_new(Cluster *cluster, const char *name, SimTime lag, void (*changed)(
 static void
 group_free(ProxyGroup *group)
 {
+    nf_ruleset_unref(group->before);
+    nf_ruleset_unref(group->after);
     udp_state_unref(group->udp);
     proxy_compiler_free(group->compiler);
     service_map_free(group->services);
@@ -139,6 +141,19 @@ proxy_view_group(ProxyView *view, ProxyMode mode, IpFamily family, KubeVersion v
             return group;
     }
     return group_new(view, mode, family, version, config);
+}
+
+uint32_t
+proxy_group_rules_to_write(ProxyGroup *group, NfRuleset *before, NfRuleset *after)
+{
+    if (!group->after || group->before != before || group->after != after) {
+        nf_ruleset_unref(group->before);
+        nf_ruleset_unref(group->after);
+        group->before = before ? nf_ruleset_ref(before) : NULL;
+        group->after = nf_ruleset_ref(after);
+        group->rules_to_write = proxy_rules_to_write(before, after);
+    }
+    return group->rules_to_write;
 }
 
 UdpState *

@@ -25,6 +25,9 @@ struct ProxyGroup {
     ProxyCompiler *compiler;
     UdpState *udp; /* Of udp_generation; NULL: nobody has asked yet. */
     uint64_t udp_generation;
+    /* The last question of proxy_group_rules_to_write(): most nodes ask the same. */
+    NfRuleset *before, *after; /* Referenced. */
+    uint32_t rules_to_write;
 };
 
 /* 'changed' is called when the view has taken in a change of a Service, EndpointSlice or Node. */
@@ -39,6 +42,8 @@ ProxyGroup *proxy_view_group(ProxyView *view, ProxyMode mode, IpFamily family, K
                              const ProxyConfig *config);
 /* The UDP side of the group's Services as of now; borrowed. */
 UdpState *proxy_group_udp(ProxyGroup *group);
+/* proxy_rules_to_write() of a node of the group. */
+uint32_t proxy_group_rules_to_write(ProxyGroup *group, NfRuleset *before, NfRuleset *after);
 /* All groups take in what the view has seen. */
 void proxy_view_update(ProxyView *view);
 
