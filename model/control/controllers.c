@@ -175,8 +175,6 @@ begin_unfinished(Controllers *c)
     size_t n;
     const ApiObject *const *pods = store_list_made(c->store, KIND_POD, &n);
 
-    if (c->scheduler)
-        scheduler_nodes_changed(c->scheduler);
     for (size_t i = 0; i < n; i++) {
         const Pod *pod = (const Pod *)pods[i];
         if (!pod->spec.node_name && pod->phase == POD_PENDING)
@@ -272,6 +270,8 @@ node_changed(Controllers *c, const KubeNode *old, const KubeNode *new_)
     size_t n;
     const ApiObject *const *pods = store_list_made(c->store, KIND_POD, &n);
 
+    if (c->scheduler)
+        scheduler_nodes_changed(c->scheduler);
     for (size_t i = 0; i < n; i++)
         if (!((const Pod *)pods[i])->spec.node_name && pods[i]->deletion_ns < 0)
             work_add(c, WORK_SCHEDULE, pods[i]->ns, pods[i]->name, c->clocks.schedule);
