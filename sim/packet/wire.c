@@ -141,7 +141,8 @@ native_fold(uint64_t native)
     return be16toh((uint16_t)native);
 }
 
-/* Headers are summed up from what is written, as words of 32 bits, not read back: a sum that began with put_sum(). */
+/* The checksum's sum, of words of 32 bits in host order: headers are summed up while they are written, not read back.
+ */
 static inline uint16_t
 sum_fold(uint64_t sum)
 {
