@@ -208,6 +208,8 @@ typedef struct ProxyModeOps {
     /* The index-th chain (or set) that the chain's rules name, each once; NF_NO_ID behind the last. */
     uint32_t (*chain_names)(const ProxyView *view, const PortRow *row, const PortPicks *picks, PortChain chain,
                             bool sets, uint32_t index);
+    /* How many rules that chain has. */
+    uint32_t (*chain_n_rules)(const ProxyView *view, const PortRow *row, const PortPicks *picks, PortChain chain);
     /* The port's sets; NULL: it has none. */
     void (*sets)(const ProxyView *view, const PortRow *row, const PortPicks *picks, Parts *parts);
     const SharedChain *shared_chains;

@@ -12,6 +12,7 @@
 void iptables_fixed(const ProxyView *view, Parts *parts);
 uint32_t iptables_chain_names(const ProxyView *view, const PortRow *row, const PortPicks *picks, PortChain chain,
                               bool sets, uint32_t index);
+uint32_t iptables_chain_n_rules(const ProxyView *view, const PortRow *row, const PortPicks *picks, PortChain chain);
 #define IPT_N_SHARED 6
 extern const SharedChain iptables_shared_chains[IPT_N_SHARED];
 unsigned iptables_per_node(const ProxyView *view);

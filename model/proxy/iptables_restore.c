@@ -121,11 +121,8 @@ proxy_rules_to_write(const NfRuleset *before, const NfRuleset *after)
     size_t n;
     g_autofree uint32_t *ids = nf_ruleset_changed_chains(before, after, &n);
 
-    for (size_t i = 0; i < n; i++) {
-        NfChain *chain = nf_ruleset_take_chain(after, ids[i]);
-        written += nf_chain_n_rules(chain);
-        nf_chain_unref(chain);
-    }
+    for (size_t i = 0; i < n; i++)
+        written += nf_ruleset_chain_n_rules(after, ids[i]);
     for (size_t i = 0; before && i < G_N_ELEMENTS(FIXED_CHAINS); i++) {
         uint32_t id = nf_chain_find(names, FIXED_CHAINS[i].table, FIXED_CHAINS[i].name);
 

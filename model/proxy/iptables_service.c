@@ -61,6 +61,7 @@ const ProxyModeOps iptables_ops = {
     .firewall_chain = firewall_chain,
     .endpoint_chain = make_endpoint_chain,
     .chain_names = iptables_chain_names,
+    .chain_n_rules = iptables_chain_n_rules,
     .fixed = iptables_fixed,
     .shared_chains = iptables_shared_chains,
     .n_shared_chains = IPT_N_SHARED,
@@ -239,6 +240,27 @@ make_endpoint_chain(const ProxyView *view, const PortRow *row, uint32_t index)
              &(IptRule){.comment = comment, .match = row->port->affinity ? &recent : NULL, .proto = row->port->proto},
              nfx_dnat(ep->from->addr, ep->port, 0));
     return nf_chain_seal(b);
+}
+
+uint32_t
+iptables_chain_n_rules(const ProxyView *view, const PortRow *row, const PortPicks *picks, PortChain chain)
+{
+    const ProxyServicePort *port = row->port;
+    bool local = chain.kind == PORT_LOCAL;
+
+    switch (chain.kind) {
+    case PORT_CLUSTER:
+    case PORT_LOCAL:
+        return (local == port->itp_local && masquerades(view, row)) +
+               (local ? picks->local.n : picks->cluster.n) * (port->affinity ? 2 : 1);
+    case PORT_EXTERNAL:
+        return port->etp_local ? (view->detector.kind != LOCAL_UNKNOWN) + 2u + row->verdict.has_external : 2;
+    case PORT_FIREWALL:
+        return port->n_source_ranges + (row->verdict.node_in_ranges ? port->n_lb_vips : 0) + 1;
+    case PORT_ENDPOINT:
+        break;
+    }
+    return 2;
 }
 
 uint32_t

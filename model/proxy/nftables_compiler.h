@@ -55,6 +55,7 @@ nft_uses_firewall(const PortRow *row)
 void nftables_fixed(const ProxyView *view, Parts *parts);
 uint32_t nftables_chain_names(const ProxyView *view, const PortRow *row, const PortPicks *picks, PortChain chain,
                               bool sets, uint32_t index);
+uint32_t nftables_chain_n_rules(const ProxyView *view, const PortRow *row, const PortPicks *picks, PortChain chain);
 void nftables_sets(const ProxyView *view, const PortRow *row, const PortPicks *picks, Parts *parts);
 bool nftables_shared_sets(const ProxyView *view, const SharedService *services, size_t n, unsigned part_mask,
                           const SharedBefore *before, Parts *parts, GError **error);

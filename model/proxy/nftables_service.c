@@ -69,6 +69,7 @@ const ProxyModeOps nftables_ops = {
     .firewall_chain = firewall_chain,
     .endpoint_chain = make_endpoint_chain,
     .chain_names = nftables_chain_names,
+    .chain_n_rules = nftables_chain_n_rules,
     .sets = nftables_sets,
     .shared_sets = nftables_shared_sets,
     .per_node = nftables_per_node,
@@ -248,6 +249,27 @@ names_sets(const ProxyView *view, const PortRow *row, const Picks *list, PortCha
     if (chain.kind == PORT_ENDPOINT)
         return index == 0 ? sets[chain.endpoint] : NF_NO_ID;
     return index < list->n ? sets[pick(list, index)] : NF_NO_ID;
+}
+
+uint32_t
+nftables_chain_n_rules(const ProxyView *view, const PortRow *row, const PortPicks *picks, PortChain chain)
+{
+    const ProxyServicePort *port = row->port;
+    bool local = chain.kind == PORT_LOCAL;
+
+    switch (chain.kind) {
+    case PORT_CLUSTER:
+    case PORT_LOCAL:
+        return (local == port->itp_local && masquerades(view, row)) +
+               (port->affinity ? (local ? picks->local.n : picks->cluster.n) : 0) + 1u;
+    case PORT_EXTERNAL:
+        return port->etp_local ? (view->detector.kind != LOCAL_UNKNOWN) + 2u + row->verdict.has_external : 2;
+    case PORT_FIREWALL:
+        return 1;
+    case PORT_ENDPOINT:
+        break;
+    }
+    return !nft_v36(view) + port->affinity + 1u;
 }
 
 uint32_t

@@ -11,9 +11,10 @@ enum { PICKS_CLUSTER, PICKS_LOCAL, PICKS_REACHABLE, N_PICKS };
 static NfChain *make_chain(NfMaker *maker, uint32_t chain_id);
 static uint32_t chain_names(const NfMaker *maker, uint32_t chain_id, bool sets, uint32_t skip,
                             uint32_t ret_ids[static NF_MAKER_NAMES]);
+static uint32_t chain_n_rules(const NfMaker *maker, uint32_t chain_id);
 static void parts_gone(NfMaker *maker);
 
-static const NfMakerOps MAKER = {make_chain, chain_names, parts_gone};
+static const NfMakerOps MAKER = {make_chain, chain_names, chain_n_rules, parts_gone};
 
 static const LocalDetector *
 detector_of(const ServiceParts *parts)
@@ -170,6 +171,18 @@ chain_names(const NfMaker *maker, uint32_t chain_id, bool sets, uint32_t skip, u
            (id = view.ops->chain_names(&view, &at.row, &at.picks, chain, sets, skip + n)) != NF_NO_ID)
         ret_ids[n++] = id;
     return n;
+}
+
+static uint32_t
+chain_n_rules(const NfMaker *maker, uint32_t chain_id)
+{
+    const ServiceParts *parts = (const ServiceParts *)maker;
+    ProxyView view = service_parts_view(parts);
+    PortChain chain;
+    RowCursor at = row_of_chain(parts, chain_id, &chain);
+
+    at.row.names = &at.ports.names;
+    return view.ops->chain_n_rules(&view, &at.row, &at.picks, chain);
 }
 
 /* --- Deciding ----------------------------------------------------------------------------------------------------- */

@@ -192,6 +192,15 @@ nf_ruleset_take_chain(const NfRuleset *rs, uint32_t chain_id)
     return obj ? nf_chain_ref(obj) : NULL;
 }
 
+uint32_t
+nf_ruleset_chain_n_rules(const NfRuleset *rs, uint32_t chain_id)
+{
+    const void *obj = nf_ids_get(&rs->chains, chain_id);
+
+    return nf_is_maker(obj) ? nf_maker_of(obj)->ops->n_rules(nf_maker_of(obj), chain_id)
+                            : nf_chain_n_rules((const NfChain *)obj);
+}
+
 bool
 nf_ruleset_has_chain(const NfRuleset *rs, uint32_t chain_id)
 {

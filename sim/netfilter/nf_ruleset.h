@@ -191,6 +191,7 @@ typedef struct {
      * returns how many. */
     uint32_t (*names)(const NfMaker *maker, uint32_t chain_id, bool sets, uint32_t skip,
                       uint32_t ret_ids[static NF_MAKER_NAMES]);
+    uint32_t (*n_rules)(const NfMaker *maker, uint32_t chain_id);
     void (*free)(NfMaker *maker); /* Nobody holds it any more. */
 } NfMakerOps;
 
@@ -296,6 +297,8 @@ const NfChain *nf_ruleset_chain(const NfRuleset *rs, uint32_t chain_id); /* NULL
 /* The same for whoever goes through many chains: a reference, and what he has made goes with him. */
 NfChain *nf_ruleset_take_chain(const NfRuleset *rs, uint32_t chain_id);
 bool nf_ruleset_has_chain(const NfRuleset *rs, uint32_t chain_id);
+/* How many rules the chain has, without making it. */
+uint32_t nf_ruleset_chain_n_rules(const NfRuleset *rs, uint32_t chain_id);
 /* Both hold the same chain object of that id, made or not. */
 bool nf_ruleset_same_chain(const NfRuleset *a, const NfRuleset *b, uint32_t chain_id);
 /* The chain object is this rule set's. */

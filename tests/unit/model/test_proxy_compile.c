@@ -195,6 +195,7 @@ check_made(const NfRuleset *rules)
         T_TRUE(nf_ruleset_holds(rules, once));
         if (nf_is_maker(obj)) {
             T_TRUE(is_as_said(nf_maker_of(obj), once, false) && is_as_said(nf_maker_of(obj), once, true));
+            T_EQ_U64(nf_maker_of(obj)->ops->n_rules(nf_maker_of(obj), once->spec.id), once->n_rules);
             T_TRUE(!once->uses_ct || nf_maker_of(obj)->uses_ct);
         }
         nf_chain_unref(again);
