@@ -2,13 +2,15 @@
  *
  * Each client of the star opens a connection every millisecond to a Service's clusterIP; the server closes.  The last
  * column shows that the rate does not fall while TIME_WAIT and conntrack entries pile up: connections come in rounds,
- * within one minute of virtual time.  Usage: bench_tcp [connections-per-client-and-round] */
+ * within one minute of virtual time; all of it several times, for the median.
+ * Usage: bench_tcp [connections-per-client-and-round] */
 
 #include "tests/bench/star.h"
 
 #define REQUEST  1024
 #define ANSWER   4096
 #define N_ROUNDS 5
+#define N_RUNS   5
 
 typedef struct {
     Host *host;
@@ -82,12 +84,11 @@ on_tick(Sim *sim, void *owner)
         timer_arm(sim, caller->timer, sim->now + SIMTIME_MSEC);
 }
 
-int
-main(int argc, char **argv)
+static bool
+run_rounds(uint32_t per_round)
 {
     BenchCluster shape = {
         .nodes = 10, .services = 10, .endpoints = 10, .clients = 50, .network = "routed", .mode = "iptables"};
-    uint32_t per_round = argc > 1 ? (uint32_t)atoi(argv[1]) : 200;
     Star star;
     Caller *callers;
     size_t n_pods;
@@ -104,7 +105,7 @@ main(int argc, char **argv)
         SocketError error;
         if (!tcp_listen(cluster_pod_host(pods[i]), &(SocketOptions){.local = IPADDR_ANY6, .local_port = 8080}, 4096,
                         &listen_callbacks, NULL, &error))
-            return 1;
+            return false;
     }
     callers = g_new0(Caller, star.n_clients);
     for (size_t i = 0; i < star.n_clients; i++) {
@@ -138,5 +139,24 @@ main(int argc, char **argv)
     }
     printf("last round over first %.2f; %.0f B of heap a connection that is over (TIME_WAIT, conntrack)\n",
            rates[N_ROUNDS - 1] / rates[0], (bench_heap() - heap) / (double)done);
-    return done == (uint64_t)N_ROUNDS * per_round * star.n_clients && bytes == done * ANSWER ? 0 : 1;
+    for (size_t i = 0; i < star.n_clients; i++) {
+        timer_free(star.sim, &callers[i].timer);
+        sim_entity_free(star.sim, callers[i].entity);
+    }
+    g_free(callers);
+    per_round *= (uint32_t)star.n_clients;
+    cluster_free(star.cluster);
+    input_free(star.input);
+    g_free(star.senders);
+    return done == (uint64_t)N_ROUNDS * per_round && bytes == done * ANSWER;
+}
+
+int
+main(int argc, char **argv)
+{
+    bool ok = true;
+
+    for (int r = 0; r < N_RUNS && ok; r++)
+        ok = run_rounds(argc > 1 ? (uint32_t)atoi(argv[1]) : 200);
+    return ok ? 0 : 1;
 }
