@@ -20,7 +20,7 @@ typedef struct {
 struct Scheduler {
     Store *store;
     uint64_t seed;
-    bool knows_nodes; /* As they are now. */
+    bool knows_nodes;            /* As they are now. */
     VEC(const KubeNode *) nodes; /* Open to pods without a nodeSelector, by name. */
     VEC(const KubeNode *) all;
     HTable groups; /* uint64_t -> Group. */

@@ -8,8 +8,8 @@ from topology import NotPlayable
 from wire import Capture
 from world import World
 
-# Flows of the simulation, of one seed or many, to find the kernel's choices among: four look-ups by two servers have 16 ways,
-# of which 60 flows would miss one or the other.
+# Flows of the simulation, of one seed or many, to find the choices of the kernel among: four look-ups by two servers have
+# 16 ways, of which 60 flows would miss one or the other.
 MAX_CANDIDATES = 240
 STICKY_SEEDS = 12
 RESOLVING = 2
