@@ -78,26 +78,34 @@ scheduler_free(Scheduler *s)
     g_free(s);
 }
 
+static void
+count(Scheduler *s, uint64_t id, const char *node, int delta)
+{
+    group_get(s, id)->pods += (uint32_t)delta;
+    *spot(s, id, node) += (uint32_t)delta;
+}
+
 void
 scheduler_note(Scheduler *s, const PodOutline *pod)
 {
-    uint64_t id = group_of(s, pod);
-
-    if (!pod->node_name)
-        return;
-    group_get(s, id)->pods++;
-    ++*spot(s, id, pod->node_name);
+    if (pod->node_name)
+        count(s, group_of(s, pod), pod->node_name, 1);
 }
 
 void
 scheduler_forget(Scheduler *s, const PodOutline *pod)
 {
-    uint64_t id = group_of(s, pod);
+    if (pod->node_name)
+        count(s, group_of(s, pod), pod->node_name, -1);
+}
 
-    if (!pod->node_name)
-        return;
-    group_get(s, id)->pods--;
-    --*spot(s, id, pod->node_name);
+static uint64_t
+group_of_pod(const Scheduler *s, const Pod *pod)
+{
+    PodOutline outline;
+
+    pod_outline(pod, &outline);
+    return group_of(s, &outline);
 }
 
 /* The first of the rotation that has the fewest pods of the group.  Round after round that is the next in turn, so the
@@ -136,25 +144,18 @@ find_node(Scheduler *s, uint64_t id, Group *group, const Pod *pod)
 const char *
 scheduler_pick(Scheduler *s, const Pod *pod)
 {
-    PodOutline outline;
-    pod_outline(pod, &outline);
-    uint64_t id = group_of(s, &outline);
-    Group *group = group_get(s, id);
-    const char *node = find_node(s, id, group, pod);
+    uint64_t id = group_of_pod(s, pod);
+    const char *node = find_node(s, id, group_get(s, id), pod);
 
-    if (node) {
-        group->pods++;
-        ++*spot(s, id, node);
-    }
+    if (node)
+        count(s, id, node, 1);
     return node;
 }
 
 const char *
 scheduler_find(Scheduler *s, const Pod *pod)
 {
-    PodOutline outline;
-    pod_outline(pod, &outline);
-    uint64_t id = group_of(s, &outline);
+    uint64_t id = group_of_pod(s, pod);
     Group *group = group_get(s, id);
 
     group->next = 0;

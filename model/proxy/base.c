@@ -123,6 +123,23 @@ row_has_external_chain(const PortRow *row)
     return row->verdict.has_endpoints && row->port->externally_accessible;
 }
 
+uint32_t
+row_external_n_rules(const ProxyView *view, const PortRow *row)
+{
+    bool from_pods = view->detector.kind != LOCAL_UNKNOWN;
+
+    return row->port->etp_local ? from_pods + 2u + row->verdict.has_external : 2;
+}
+
+uint32_t
+row_external_names(const PortRow *row, uint32_t index)
+{
+    if (index == 0)
+        return port_chain(row->names, PORT_CLUSTER);
+    return index == 1 && row->port->etp_local && row->verdict.has_external ? port_chain(row->names, PORT_LOCAL)
+                                                                           : NF_NO_ID;
+}
+
 /* --- Bases ------------------------------------------------------------------------------------------------------- */
 
 static BaseService
@@ -299,7 +316,7 @@ n_origins(const ServiceEntry *entry)
 
 /* What shared parts are to be made of: of Services that they see unchanged, what they were made of before. */
 static void
-note_shared(Base *base, const SharedServices *was, uint32_t *ret_kept)
+note_shared(const ProxyCompiler *c, Base *base, const SharedServices *was, uint32_t *ret_kept)
 {
     base->shared = (SharedServices){0};
     vec_reserve(&base->shared, base->services.len);
@@ -310,7 +327,7 @@ note_shared(Base *base, const SharedServices *was, uint32_t *ret_kept)
         ret_kept[i] = service->shared;
         if (service->shared != UINT32_MAX) {
             now = was->data[service->shared];
-            if (!base->blocks.list.len) /* No block holds them: shared sets ask those of now. */
+            if (c->ops->shared_sets) /* No block holds them: sets ask those of now. */
                 now.parts = service->parts;
         } else {
             const ServiceNames *names = service_parts_names(service->parts);
@@ -330,7 +347,7 @@ make_shared(ProxyCompiler *c, Base *base, const ProxyView *view, Parts *parts, G
     SharedBefore before = {base->ruleset, was.data, was.len, kept};
     bool ok = true;
 
-    note_shared(base, &was, kept);
+    note_shared(c, base, &was, kept);
     if (c->ops->n_shared_chains)
         service_blocks_update(&base->blocks, view, base->shared.data, base->shared.len);
     for (uint32_t i = 0; i < c->ops->n_shared_chains; i++)

@@ -30,13 +30,14 @@ typedef struct {
 
 #define NO_PLACE UINT8_MAX
 
-/* One state of a Service, by names: ids of the chains that its ports may have on some node.  There are as many as
- * Services: what a port's chains are follows from the port (port_names_of()). */
+/* Ids of a Service that do not follow from its names' first. */
 typedef struct {
     uint32_t *chains;        /* By place; NULL: they are consecutive. */
     uint32_t *affinity_sets; /* By endpoint, port after port; NULL: none. */
 } ListedIds;
 
+/* One state of a Service, by names: ids of the chains that its ports may have on some node.  There are as many as
+ * Services: what a port's chains are follows from the port (PortCursor). */
 typedef struct ServiceNames ServiceNames;
 struct ServiceNames {
     uint32_t users;              /* Bases that hold it; without any it is not found any more. */
@@ -148,6 +149,9 @@ typedef struct {
 uint32_t port_endpoint_index(const ProxyServicePort *port, const ProxyEndpoint *ep);
 /* External addresses lead somewhere: a KUBE-EXT or external- chain. */
 bool row_has_external_chain(const PortRow *row);
+/* Of that chain, in either mode: how many rules it has, and the index-th chain of the port that they name. */
+uint32_t row_external_n_rules(const ProxyView *view, const PortRow *row);
+uint32_t row_external_names(const PortRow *row, uint32_t index);
 
 /* Chains and sets on their way into a rule set; holds references. */
 typedef struct {

@@ -254,7 +254,7 @@ iptables_chain_n_rules(const ProxyView *view, const PortRow *row, const PortPick
         return (local == port->itp_local && masquerades(view, row)) +
                (local ? picks->local.n : picks->cluster.n) * (port->affinity ? 2 : 1);
     case PORT_EXTERNAL:
-        return port->etp_local ? (view->detector.kind != LOCAL_UNKNOWN) + 2u + row->verdict.has_external : 2;
+        return row_external_n_rules(view, row);
     case PORT_FIREWALL:
         return port->n_source_ranges + (row->verdict.node_in_ranges ? port->n_lb_vips : 0) + 1;
     case PORT_ENDPOINT:
@@ -281,10 +281,7 @@ iptables_chain_names(const ProxyView *view, const PortRow *row, const PortPicks 
     index -= marks;
     switch (chain.kind) {
     case PORT_EXTERNAL:
-        if (index == 0)
-            return port_chain(row->names, PORT_CLUSTER);
-        return index == 1 && row->port->etp_local && row->verdict.has_external ? port_chain(row->names, PORT_LOCAL)
-                                                                               : NF_NO_ID;
+        return row_external_names(row, index);
     case PORT_CLUSTER:
     case PORT_LOCAL:
         return index < list->n ? endpoint_chain(row->names, pick(list, index)) : NF_NO_ID;

@@ -263,7 +263,7 @@ nftables_chain_n_rules(const ProxyView *view, const PortRow *row, const PortPick
         return (local == port->itp_local && masquerades(view, row)) +
                (port->affinity ? (local ? picks->local.n : picks->cluster.n) : 0) + 1u;
     case PORT_EXTERNAL:
-        return port->etp_local ? (view->detector.kind != LOCAL_UNKNOWN) + 2u + row->verdict.has_external : 2;
+        return row_external_n_rules(view, row);
     case PORT_FIREWALL:
         return 1;
     case PORT_ENDPOINT:
@@ -290,10 +290,7 @@ nftables_chain_names(const ProxyView *view, const PortRow *row, const PortPicks 
     index -= marks;
     switch (chain.kind) {
     case PORT_EXTERNAL:
-        if (index == 0)
-            return port_chain(row->names, PORT_CLUSTER);
-        return index == 1 && row->port->etp_local && row->verdict.has_external ? port_chain(row->names, PORT_LOCAL)
-                                                                               : NF_NO_ID;
+        return row_external_names(row, index);
     case PORT_CLUSTER:
     case PORT_LOCAL:
         return endpoints_have_chains(view->params, row->port) && index < list->n

@@ -52,15 +52,18 @@ write_service(const ServiceParts *parts, const ProxyView *view, const SharedChai
         chain->row(view, b, &at.row);
 }
 
-/* Services that it had to wake sleep again. */
+/* The block's rules of some of the shared chains, from 'chain' on, each into its builder.  Services that had to be
+ * woken sleep again. */
 static void
-write_block(const ServiceBlock *block, const ProxyView *view, const SharedChain *chain, NfChainBuilder *b)
+write_block(const ServiceBlock *block, const ProxyView *view, const SharedChain *chain, uint32_t n_chains,
+            NfChainBuilder **builders)
 {
     for (uint32_t i = 0; i < block->n; i++) {
         const ServiceEntry *entry = service_parts_names(block->parts[i])->entry;
         bool slept = service_entry_sleeps(entry);
 
-        write_service(block->parts[i], view, chain, b);
+        for (uint32_t c = 0; c < n_chains; c++)
+            write_service(block->parts[i], view, &chain[c], builders[c]);
         if (slept)
             service_entry_sleep(entry);
     }
@@ -74,7 +77,7 @@ make_piece(NfPiece *piece)
     ProxyView view = view_of(of->block);
     NfChainBuilder *b = begin_chain(&view, chain);
 
-    write_block(of->block, &view, chain, b);
+    write_block(of->block, &view, chain, 1, &b);
     return nf_chain_seal_piece(b);
 }
 
@@ -109,15 +112,7 @@ note_pieces(ServiceBlock *block, const ProxyView *view)
     for (uint32_t c = 0; c < ops->n_shared_chains; c++)
         builders[c] = begin_chain(view, &ops->shared_chains[c]);
     mark = nf_texts_mark(view->names);
-    for (uint32_t i = 0; i < block->n; i++) {
-        const ServiceEntry *entry = service_parts_names(block->parts[i])->entry;
-        bool slept = service_entry_sleeps(entry);
-
-        for (uint32_t c = 0; c < ops->n_shared_chains; c++)
-            write_service(block->parts[i], view, &ops->shared_chains[c], builders[c]);
-        if (slept)
-            service_entry_sleep(entry);
-    }
+    write_block(block, view, ops->shared_chains, ops->n_shared_chains, builders);
     for (uint32_t c = 0; c < ops->n_shared_chains; c++) {
         NfChain *rules = nf_chain_seal_piece(builders[c]);
 
@@ -295,7 +290,7 @@ whole_chain(const ServiceBlocks *blocks, const ProxyView *view, const SharedChai
     NfChainBuilder *b = begin_chain(view, chain);
 
     if (blocks->list.len)
-        write_block(blocks->list.data[0], view, chain, b);
+        write_block(blocks->list.data[0], view, chain, 1, &b);
     if (chain->last)
         chain->last(view, b);
     return nf_chain_seal(b);
